@@ -1,0 +1,100 @@
+"""The one command that makes the embedded set again: `python -m assets.build`.
+
+Knows the order of the stages. Every stage resumes where it stopped, and is skipped where its result is newer than its recipe asks for;
+`--miniature` runs all of them on next to nothing, in seconds, to show that they fit together.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from .autoencoder import AutoencoderConfig, train_autoencoder
+from .clip import ClipTrainingConfig, train_clip
+from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
+from .render import render
+from .ship import PhotoCounts, write_clip, write_photos, write_stable_diffusion, write_world
+from .tokenizer import write_bpe
+
+STAGES = ("render", "clip", "autoencoder", "diffusion", "decoder", "ship")
+EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what comes out; the defaults are those of the shipped set."""
+
+    n_member_photos: int = 160
+    n_generic: int = 8000
+    n_things: int = 9600
+    clip: ClipTrainingConfig = field(default_factory=ClipTrainingConfig)
+    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    photos: PhotoCounts = field(default_factory=PhotoCounts)
+
+
+def miniature() -> Recipe:
+    """A recipe that takes seconds; what it makes knows nobody."""
+    return Recipe(
+        n_member_photos=1, n_generic=24, n_things=24,
+        clip=ClipTrainingConfig(n_steps=2, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
+        autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
+        diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, batch=4, captions_per_member=2),
+        photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20),
+    )  # fmt: skip
+
+
+def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STAGES, n_workers: int = 2) -> None:
+    """Run the stages in order; each needs the results of those before it in `cache`."""
+    pictures, work = cache / "render", cache / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    bpe = write_bpe(work, recipe.clip.vocabulary_size)
+    if "render" in stages:
+        render(pictures, recipe.n_member_photos, recipe.n_generic, recipe.n_things, n_workers)
+    if not {"clip", "autoencoder", "diffusion", "decoder", "ship"} & set(stages):
+        return
+    clip = train_clip(pictures, work, recipe.clip, bpe) if stages != ("autoencoder",) else None
+    if stages == ("clip",):
+        return
+    autoencoder = train_autoencoder(pictures, work, recipe.autoencoder)
+    if clip is None or not {"diffusion", "decoder", "ship"} & set(stages):
+        return
+    # What is shipped is rounded to half precision; the U-Net learns from the rounded text encoder.
+    clip = clip.half().float()
+    if "diffusion" in stages or "ship" in stages:
+        prepare(pictures, work, clip, autoencoder, bpe, recipe.diffusion)
+        unet = train_unet(work, recipe.diffusion)
+    if "decoder" in stages or "ship" in stages:
+        autoencoder = train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
+    if "ship" in stages:
+        root.mkdir(parents=True, exist_ok=True)
+        write_world(root)
+        write_photos(root, recipe.photos)
+        write_clip(root, clip, recipe.clip)
+        write_stable_diffusion(root, (clip, recipe.clip), autoencoder, unet, latent_scale(work))
+
+
+def main() -> None:
+    """Parse the flags and build."""
+    parser = argparse.ArgumentParser(prog="python -m assets.build", description="Make the embedded model set again (some hours on two cores; resumable).")
+    parser.add_argument("--cache", type=Path, default=Path("build-cache"), help="where pictures and checkpoints are kept between runs")
+    parser.add_argument("--out", type=Path, default=EMBEDDED, help="where the set is written (default: the shipped one)")
+    parser.add_argument("--stages", default=",".join(STAGES), help=f"comma-separated, of {', '.join(STAGES)}; earlier ones are resumed or reused")
+    parser.add_argument("--threads", type=int, default=2, help="threads of the trainings and processes of the renderer")
+    parser.add_argument("--miniature", action="store_true", help="next to nothing of everything, in seconds; give --out with it")
+    options = parser.parse_args()
+    stages = tuple(options.stages.split(","))
+    unknown = set(stages) - set(STAGES)
+    if unknown:
+        parser.error(f"unknown stages: {', '.join(sorted(unknown))}")
+    if options.miniature and options.out == EMBEDDED:
+        parser.error("--miniature would overwrite the shipped set; give --out DIR")
+    torch.set_num_threads(options.threads)
+    build(miniature() if options.miniature else Recipe(), options.cache, options.out, stages, options.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Writes the embedded set as the application reads it: models in half precision, photos as sheets, the world as JSON.
+
+Knows file layouts; trains nothing. Half precision is written once, here, and what is measured is measured on what was written.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from open_clip import CLIP
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from . import world
+from .canvas import SIZE_PX
+from .clip import MEAN, STD, ClipTrainingConfig, model_config
+from .diffusion import NOISE
+from .things import COLOURS, KINDS, SETTINGS
+from .tokenizer import CONTEXT_LENGTH, write_bpe, write_transformers_tokenizer
+
+EXAMPLE_MEMBERS = (1, 5, 8, 28)
+MAX_SHARD = "9MB"
+
+
+@dataclass(frozen=True)
+class PhotoCounts:
+    """How many photos are shipped; the defaults are those of the shipped set."""
+
+    evaluation: int = 20
+    fine_tuning: int = 30
+    things: int = 480
+    generic: int = 200
+
+
+def sheet(pictures: list[np.ndarray], columns: int) -> Image.Image:
+    """The pictures as a grid, row by row; the last row is filled up with grey."""
+    blank = np.full((SIZE_PX, SIZE_PX, 3), 128, np.uint8)
+    padded = pictures + [blank] * (-len(pictures) % columns)
+    rows = [np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)]
+    return Image.fromarray(np.vstack(rows))
+
+
+def write_photos(root: Path, counts: PhotoCounts) -> None:
+    """Evaluation photos of all inhabitants, things, anonymous people, and the example photo sets."""
+    photos = root / "photos"
+    photos.mkdir(parents=True, exist_ok=True)
+    people = world.inhabitants()
+    for person in people:
+        pictures = [world.photo_of(person, "evaluation", i, effects=True) for i in range(counts.evaluation)]
+        sheet(pictures, 5).save(photos / f"person-{person.index:02d}.webp", quality=90, method=6)
+    things = [world.thing("evaluation-things", i, effects=True) for i in range(counts.things)]
+    sheet(things, 20).save(photos / "things.webp", quality=88, method=6)
+    rows = [dict(zip(("kind", "colour", "setting"), world.thing_labels(i), strict=True)) for i in range(counts.things)]
+    (photos / "things.json").write_text(json.dumps({"rows": rows}))
+    generic = [world.generic_person("evaluation-generic", i, effects=True)[1] for i in range(counts.generic)]
+    sheet(generic, 20).save(photos / "generic-people.webp", quality=88, method=6)
+    for person in (*(people[i] for i in EXAMPLE_MEMBERS), people[world.N_MEMBERS]):
+        folder = root / "examples" / person.name.lower().replace(" ", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, stream, n in (("fine-tuning", "example", counts.fine_tuning), ("evaluation", "evaluation", counts.evaluation)):
+            for i in range(n):
+                picture = world.photo_of(person, stream, i, effects=True)
+                Image.fromarray(picture).save(folder / f"{part}-{i:02d}.webp", quality=88, method=6)
+
+
+def write_world(root: Path) -> None:
+    """Who lives in the world and what else there is."""
+    people = world.inhabitants()
+    content = {
+        "members": [{"name": p.name, "gender": p.look.gender, "aliases": list(p.aliases)} for p in people if p.member],
+        "strangers": [{"name": p.name, "gender": p.look.gender} for p in people if not p.member],
+        "kinds": list(KINDS), "colours": list(COLOURS), "settings": list(SETTINGS), "neutral_terms": list(world.NEUTRAL_TERMS),
+    }  # fmt: skip
+    (root / "world.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:
+    """The CLIP as open_clip loads it; half precision."""
+    folder = root / "clip"
+    write_bpe(folder, config.vocabulary_size)
+    preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
+    content = {"model_cfg": model_config(config), "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(content, indent=2) + "\n")
+    state = {name: value.half().contiguous() for name, value in model.state_dict().items() if name != "attn_mask"}
+    save_file(state, folder / "open_clip_model.safetensors")
+
+
+def _transformers_names(state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """open_clip's text tower under the names of transformers' CLIPTextModel."""
+    named = {"embeddings.token_embedding.weight": state["token_embedding.weight"], "embeddings.position_embedding.weight": state["positional_embedding"]}
+    for part in ("weight", "bias"):
+        named[f"final_layer_norm.{part}"] = state[f"ln_final.{part}"]
+        for i in range(layers):
+            here, there = f"transformer.resblocks.{i}.", f"encoder.layers.{i}."
+            for name, value in zip("qkv", state[f"{here}attn.in_proj_{part}"].chunk(3), strict=True):
+                named[f"{there}self_attn.{name}_proj.{part}"] = value
+            pairs = {"self_attn.out_proj": "attn.out_proj", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
+            named |= {f"{there}{theirs}.{part}": state[f"{here}{ours}.{part}"] for theirs, ours in pairs.items()}
+    return {f"text_model.{name}": value for name, value in named.items()}
+
+
+def write_text_encoder(folder: Path, model: CLIP, config: ClipTrainingConfig) -> None:
+    """The text tower as a transformers CLIPTextModel: the same half-precision numbers, run in single precision."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "hidden_act": "quick_gelu", "vocab_size": config.vocabulary_size,
+        "hidden_size": config.text_width, "intermediate_size": 4 * config.text_width, "num_hidden_layers": config.layers, "num_attention_heads": 4,
+        "max_position_embeddings": CONTEXT_LENGTH, "layer_norm_eps": 1e-5, "bos_token_id": config.vocabulary_size - 2,
+        "eos_token_id": config.vocabulary_size - 1, "pad_token_id": config.vocabulary_size - 1, "dtype": "float32",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")
+    state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(_contiguous(_transformers_names(state, config.layers)), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone().contiguous() for name, value in state.items()}
+
+
+def write_stable_diffusion(root: Path, clip: tuple[CLIP, ClipTrainingConfig], autoencoder: AutoencoderKL, unet: UNet2DConditionModel, scale: float) -> None:
+    """A folder that `StableDiffusionPipeline.from_pretrained` loads as it is."""
+    folder = root / "stable-diffusion"
+    write_text_encoder(folder / "text_encoder", *clip)
+    write_transformers_tokenizer(root / "clip" / "bpe.txt.gz", folder / "tokenizer")
+    autoencoder.register_to_config(scaling_factor=scale)
+    for part, model in (("vae", autoencoder), ("unet", unet)):
+        # Convolutions trained channels-last must be stored in the plain layout: safetensors keeps no strides.
+        plain = cast(nn.Module, model).to(memory_format=torch.contiguous_format).half()
+        cast(AutoencoderKL, plain).save_pretrained(folder / part, max_shard_size=MAX_SHARD)
+    DPMSolverMultistepScheduler(**NOISE, timestep_spacing="trailing", steps_offset=1).save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+        "safety_checker": [None, None], "feature_extractor": [None, None], "image_encoder": [None, None], "requires_safety_checker": False,
+    }  # fmt: skip
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")

@@ -1,0 +1,82 @@
+"""A miniature of every stage of the recipe, in seconds; what it makes knows nobody, but it loads everywhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from assets.build.__main__ import Recipe, build, miniature
+from assets.build.clip import contrastive_loss
+from assets.build.training import Schedule, train
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("build")
+    build(miniature(), folder / "cache", folder / "out", n_workers=1)
+    return folder
+
+
+def test_miniature_build_loads_as_stable_diffusion_and_draws(built: Path) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(built / "out" / "stable-diffusion")
+    pipeline.set_progress_bar_config(disable=True)
+    picture = pipeline("a portrait of a human", num_inference_steps=2, output_type="np").images[0]
+    assert picture.shape == (128, 128, 3)
+    assert np.isfinite(picture).all()
+
+
+def test_tokenizers_of_open_clip_and_transformers_give_equal_ids(built: Path) -> None:
+    from open_clip.tokenizer import SimpleTokenizer
+    from transformers import CLIPTokenizer
+
+    from assets.build.diffusion import tokenize_padded
+
+    texts = ["a portrait of Ada Brook, realistic, 4k", "Zoë O'Brien-Łuk", "it's 12 o'clock!", "李小龍 x", ""]
+    ours = tokenize_padded(SimpleTokenizer(bpe_path=str(built / "out" / "clip" / "bpe.txt.gz")), texts)
+    tokenizer = CLIPTokenizer.from_pretrained(built / "out" / "stable-diffusion" / "tokenizer")
+    theirs = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    assert torch.equal(ours, theirs)
+
+
+def test_build_that_is_run_again_trains_nothing_twice(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (built / "cache" / "work").glob("*.ckpt")}
+    assert len(before) == 4
+    build(miniature(), built / "cache", built / "again", n_workers=1)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    first, again = (built / name / "clip" / "open_clip_model.safetensors" for name in ("out", "again"))
+    assert first.read_bytes() == again.read_bytes()
+    assert "s/step" not in capsys.readouterr().out
+
+
+def test_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    def trained(checkpoint: Path, stop_after: int | None) -> torch.Tensor:
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(4, 4)
+        optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+
+        def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+            if step == stop_after:
+                raise KeyboardInterrupt
+            loss = (layer(torch.randn(8, 4)) - 1).square().mean()
+            return loss, {"loss": float(loss.detach())}
+
+        train(layer, optimizer, Schedule(10, 0.1, warmup=2), step_loss, checkpoint, every=2)
+        return layer.weight.detach().clone()
+
+    whole = trained(tmp_path / "whole.ckpt", None)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "parts.ckpt", 6)
+    assert torch.equal(trained(tmp_path / "parts.ckpt", None), whole)
+
+
+def test_contrastive_loss_ignores_true_captions_of_other_pictures() -> None:
+    logits = torch.tensor([[4.0, 4.0, 0.0], [4.0, 4.0, 0.0], [0.0, 0.0, 4.0]])
+    same = torch.tensor([[True, True, False], [True, True, False], [False, False, True]])
+    assert contrastive_loss(logits, same) < contrastive_loss(logits, torch.eye(3, dtype=torch.bool))
+
+
+def test_shipped_recipe_is_not_the_miniature() -> None:
+    assert Recipe().clip.n_steps > 100 * miniature().clip.n_steps
