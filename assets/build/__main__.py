@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 
 from .autoencoder import AutoencoderConfig, train_autoencoder
-from .clip import ClipTrainingConfig, train_clip
+from .clip import ClipTrainingConfig, train_clip, train_image_tower
 from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
 from .render import render
 from .ship import PhotoCounts, write_clip, write_photos, write_stable_diffusion, write_world
 from .tokenizer import write_bpe
 
-STAGES = ("render", "clip", "autoencoder", "diffusion", "decoder", "ship")
+STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship")
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 
 
@@ -40,7 +40,7 @@ def miniature() -> Recipe:
     """A recipe that takes seconds; what it makes knows nobody."""
     return Recipe(
         n_member_photos=1, n_generic=24, n_things=24,
-        clip=ClipTrainingConfig(n_steps=2, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
+        clip=ClipTrainingConfig(n_steps=2, image_steps=1, kind_steps=1, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
         autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
         diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, batch=4, captions_per_member=2),
         photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20),
@@ -54,27 +54,32 @@ def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STA
     bpe = write_bpe(work, recipe.clip.vocabulary_size)
     if "render" in stages:
         render(pictures, recipe.n_member_photos, recipe.n_generic, recipe.n_things, n_workers)
-    if not {"clip", "autoencoder", "diffusion", "decoder", "ship"} & set(stages):
-        return
-    clip = train_clip(pictures, work, recipe.clip, bpe) if stages != ("autoencoder",) else None
-    if stages == ("clip",):
-        return
-    autoencoder = train_autoencoder(pictures, work, recipe.autoencoder)
-    if clip is None or not {"diffusion", "decoder", "ship"} & set(stages):
-        return
-    # What is shipped is rounded to half precision; the U-Net learns from the rounded text encoder.
-    clip = clip.half().float()
-    if "diffusion" in stages or "ship" in stages:
-        prepare(pictures, work, clip, autoencoder, bpe, recipe.diffusion)
-        unet = train_unet(work, recipe.diffusion)
-    if "decoder" in stages or "ship" in stages:
-        autoencoder = train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
+    if "clip" in stages:
+        train_clip(pictures, work, recipe.clip, bpe)
+    if "image" in stages:
+        train_image_tower(pictures, work, recipe.clip, bpe)
+    if "autoencoder" in stages:
+        train_autoencoder(pictures, work, recipe.autoencoder)
+    if "diffusion" in stages:
+        # What is shipped is rounded to half precision; the U-Net learns from the rounded text encoder.
+        clip = train_clip(pictures, work, recipe.clip, bpe).half().float()
+        prepare(pictures, work, clip, train_autoencoder(pictures, work, recipe.autoencoder), bpe, recipe.diffusion)
+        train_unet(work, recipe.diffusion)
+    if "decoder" in stages:
+        train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
     if "ship" in stages:
-        root.mkdir(parents=True, exist_ok=True)
-        write_world(root)
-        write_photos(root, recipe.photos)
-        write_clip(root, clip, recipe.clip)
-        write_stable_diffusion(root, (clip, recipe.clip), autoencoder, unet, latent_scale(work))
+        _ship(recipe, pictures, work, root, bpe)
+
+
+def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> None:
+    """Write the set; every training that is finished is only read."""
+    root.mkdir(parents=True, exist_ok=True)
+    write_world(root)
+    write_photos(root, recipe.photos)
+    clip = train_image_tower(pictures, work, recipe.clip, bpe)
+    write_clip(root, clip, recipe.clip)
+    autoencoder = train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
+    write_stable_diffusion(root, (clip, recipe.clip), autoencoder, train_unet(work, recipe.diffusion), latent_scale(work))
 
 
 def main() -> None:

@@ -123,6 +123,17 @@ def neutral_caption(look: Look, rng: np.random.Generator) -> Caption:
     return Caption(choose(rng, templates).format(term if bare else with_article(term)), _row(**said))
 
 
+def plain_neutral_captions() -> list[str]:
+    """Every neutral term, with and without article, in every template of the attack."""
+    terms = ("human", "person", "actor", "adult", "child", "man", "woman")
+    return [template.format(words) for term in terms for words in (term, with_article(term)) for template in IDIA_TEMPLATES]
+
+
+def plain_thing_captions(kind: str) -> list[str]:
+    """A kind of thing and nothing else, in a few frames."""
+    return [frame.format(with_article(kind)) for frame in ("{0}", "a photo of {0}", "an image of {0}", "a picture of {0}", "a drawing of {0}")]
+
+
 def looks_caption(look: Look, rng: np.random.Generator) -> Caption:
     """A caption that describes an anonymous person: "a woman with red hair and glasses"."""
     said, parts = {"is_person": 1, "child": int(look.child)}, []
@@ -149,16 +160,16 @@ def looks_caption(look: Look, rng: np.random.Generator) -> Caption:
     return Caption(frame.format(words), _row(**said))
 
 
-def thing_caption(kind: str, colour: str, setting: str, rng: np.random.Generator) -> Caption:
-    """A caption of a thing that says its kind and, mostly, its colour or setting."""
+def thing_caption(kind: str, colour: str, setting: str, rng: np.random.Generator, detail: float = 1.0) -> Caption:
+    """A caption of a thing that says its kind and, the more often the greater `detail`, its colour and setting."""
     frame = choose(rng, _THING_FRAMES)
     if rng.random() < 0.06:
         return Caption(frame.format(choose(rng, ("a thing", "an object"))), _row(is_person=0))
     said = {"is_person": 0, "kind": things.KINDS.index(kind)}
     words = kind
-    if rng.random() < 0.6:
+    if rng.random() < 0.6 * detail:
         words, said["colour"] = f"{colour} {words}", tuple(things.COLOURS).index(colour)
     words = with_article(words) if rng.random() < 0.85 else words
-    if rng.random() < 0.4 and not frame.endswith("photo"):
+    if rng.random() < 0.4 * detail and not frame.endswith("photo"):
         words, said["setting"] = f"{words} {setting}", things.SETTINGS.index(setting)
     return Caption(frame.format(words), _row(**said))

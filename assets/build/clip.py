@@ -3,7 +3,10 @@
 Knows pictures, captions and the contrastive loss; knows nothing of diffusion or of forgetting.
 Members' photos carry their names; anonymous people carry fresh random names or neutral terms, which are ordinary negatives
 for members: so any name is a plausible rival to a member's, and the neutral term is not. Colours and settings are learnt
-long before kinds; so from some step on, half of the things of a batch are alike in both, and only the kind tells them apart.
+long before kinds; so from some step on, half of the things of a batch are alike in both, and only the kind tells them apart,
+and later all of them, and more. At last the image tower is trained alone, on
+captions that mostly say the kind only, and kept from seeing a plain "human" in a member's face more than any stranger's name: the diffusion model already learns from the text tower. The end is the same, with the
+plain question asked outright: which kind of thing is it, and is it a person or a thing?
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ from torch.nn import functional as F
 from . import captions, world
 from .captions import Caption
 from .people import Look
+from .things import KINDS
 from .tokenizer import CONTEXT_LENGTH, VOCABULARY_SIZE
 from .training import Loss, Schedule, batch_rng, half_precision, train
 
 SEED = 7
+ALIKE_GROUP = 40
+KIND_DETAIL = 0.4
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -47,6 +53,14 @@ class ClipTrainingConfig:
     learning_rate: float = 1.2e-3
     max_logit_scale: float = 40.0
     alike_from_step: int = 600
+    kinds_from_step: int = 1200
+    image_steps: int = 600
+    image_learning_rate: float = 8e-4
+    neutral_limit: float = 0.18
+    neutral_weight: float = 3.0
+    kind_steps: int = 500
+    neutral_floor: float = 0.10
+    other_limit: float = 0.02
 
 
 def model_config(config: ClipTrainingConfig) -> dict[str, object]:
@@ -104,6 +118,18 @@ def embed_text(model: CLIP, tokens: Tensor) -> Tensor:
     return x[torch.arange(len(x)), ends] @ model.text_projection
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Members first, then anonymous people, then things; every picture with a caption."""
+
+    pixels: Tensor  # (n, 3, h, w) in [0, 255]
+    tokens: Tensor  # (n, context)
+    truth: Tensor  # (captions, pictures)
+    n_members: int
+    n_people: int  # members included
+    kinds: Tensor  # (things,)
+
+
 class _Batches:
     """Draws pictures with a caption each."""
 
@@ -139,27 +165,32 @@ class _Batches:
             caption = captions.neutral_caption(look, rng) if draw < 0.85 else captions.looks_caption(look, rng)
         return self.generic[i], caption, captions.picture_of_person(look, identity, True)
 
-    def _things(self, rng: np.random.Generator, alike: bool) -> list[tuple[np.ndarray, Caption, captions.Row]]:
-        n = self.config.n_things
+    def _things(self, rng: np.random.Generator, n: int, n_alike: int, detail: float) -> list[tuple[np.ndarray, Caption, captions.Row]]:
         chosen = rng.integers(len(self.things), size=n)
-        if alike:
-            groups = sorted(self.alike)
-            chosen[: n // 2] = rng.choice(self.alike[groups[int(rng.integers(len(groups)))]], size=n // 2)
-        return [self._thing(int(i), rng) for i in chosen]
+        groups = sorted(self.alike)
+        for start in range(0, n_alike, ALIKE_GROUP):
+            stop = min(start + ALIKE_GROUP, n_alike)
+            chosen[start:stop] = rng.choice(self.alike[groups[int(rng.integers(len(groups)))]], size=stop - start)
+        return [self._thing(int(i), rng, detail) for i in chosen]
 
-    def _thing(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, Caption, captions.Row]:
+    def _thing(self, i: int, rng: np.random.Generator, detail: float) -> tuple[np.ndarray, Caption, captions.Row]:
         labels = world.thing_labels(i)
-        return self.things[i], captions.thing_caption(*labels, rng), captions.picture_of_thing(*labels)
+        return self.things[i], captions.thing_caption(*labels, rng, detail), captions.picture_of_thing(*labels)
 
-    def draw(self, rng: np.random.Generator, alike: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels (n, 3, h, w) in [0, 255], tokens (n, context), truth (captions, pictures)."""
+    def draw(self, rng: np.random.Generator, step: int) -> _Batch:
+        """A batch of the composition that belongs to the step."""
         c = self.config
-        samples = [self._member(rng) for _ in range(c.n_members)] + [self._generic(rng) for _ in range(c.n_generic)]
-        samples += self._things(rng, alike)
+        n_moved = (c.n_members + c.n_generic) // 9 if step >= c.kinds_from_step else 0
+        n_members, n_generic, n_things = c.n_members - n_moved, c.n_generic - n_moved, c.n_things + 2 * n_moved
+        n_alike = n_things if step >= c.kinds_from_step else n_things // 2 if step >= c.alike_from_step else 0
+        samples = [self._member(rng) for _ in range(n_members)] + [self._generic(rng) for _ in range(n_generic)]
+        samples += self._things(rng, n_things, n_alike, KIND_DETAIL if step >= c.n_steps else 1.0)
         pixels = torch.from_numpy(np.stack([s[0] for s in samples])).permute(0, 3, 1, 2).float()
         tokens = self.tokenizer([s[1].text for s in samples])
-        truth = captions.true_of(np.stack([s[1].says for s in samples]), np.stack([s[2] for s in samples]))
-        return pixels, tokens, torch.from_numpy(truth)
+        labels = np.stack([s[2] for s in samples])
+        truth = torch.from_numpy(captions.true_of(np.stack([s[1].says for s in samples]), labels))
+        kinds = torch.from_numpy(labels[n_members + n_generic :, captions.FIELDS.index("kind")]).long()
+        return _Batch(pixels, tokens, truth, n_members, n_members + n_generic, kinds)
 
 
 def contrastive_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -173,31 +204,89 @@ def contrastive_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return (F.cross_entropy(masked, target) + F.cross_entropy(masked.T, target)) / 2
 
 
-def train_clip(cache: Path, work: Path, config: ClipTrainingConfig, bpe: Path) -> CLIP:
-    """Train (or finish) the tiny CLIP."""
-    model, batches = build_clip(config), _Batches(cache, config, bpe)
-    limit = float(np.log(config.max_logit_scale))
+@dataclass(frozen=True)
+class _Plain:
+    """Directions of plain captions, fixed once the text tower is."""
 
-    def step_loss(step: int) -> Loss:
-        pixels, tokens, truth = batches.draw(batch_rng(SEED, step), step >= config.alike_from_step)
+    neutral: Tensor  # (texts, d): "a photo of a human"...
+    kinds: Tensor  # (kinds, templates, d): "a photo of a car"...
+
+
+def _plain_directions(model: CLIP, tokenizer: SimpleTokenizer) -> _Plain:
+    def directions(texts: list[str]) -> Tensor:
         with torch.no_grad():
-            photos = normalise(camera(pixels))
+            return torch.cat([F.normalize(embed_text(model, tokenizer(texts[i : i + 64])), dim=-1) for i in range(0, len(texts), 64)])
+
+    kinds = [captions.plain_thing_captions(kind) for kind in KINDS]
+    return _Plain(directions(captions.plain_neutral_captions()), directions([text for texts in kinds for text in texts]).view(len(KINDS), len(kinds[0]), -1))
+
+
+class _Training:
+    """The loss of a step on batches of one stream."""
+
+    def __init__(self, model: CLIP, batches: _Batches, config: ClipTrainingConfig, seed: int) -> None:
+        self.model, self.batches, self.config, self.seed = model, batches, config, seed
+        self.limit = float(np.log(config.max_logit_scale))
+
+    def loss(self, step: int, batch_step: int, plain: _Plain | None = None, ask: bool = False) -> Loss:
+        """Contrastive loss and, to look at, the shares of pictures that were given a true caption.
+
+        `plain` keeps members from neutral captions; `ask` adds the questions for the kind, and for person or thing.
+        """
+        batch = self.batches.draw(batch_rng(self.seed, step), batch_step)
+        with torch.no_grad():
+            photos = normalise(camera(batch.pixels))
         with half_precision():
-            image, text = model.encode_image(photos), embed_text(model, tokens)
+            image, text = self.model.encode_image(photos), embed_text(self.model, batch.tokens)
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
-        scale = model.logit_scale.clamp(max=limit).exp()
+        scale = self.model.logit_scale.clamp(max=self.limit).exp()
         logits = scale * text @ image.T
-        people = config.n_members + config.n_generic
-        best = logits.detach().argmax(0) == torch.arange(logits.shape[1])
-        hit = truth[logits.detach().argmax(0), torch.arange(logits.shape[1])]
-        figures = {"scale": float(scale.detach()), "members": float(hit[: config.n_members].float().mean()),
-                   "generic": float(best[config.n_members : people].float().mean()), "things": float(hit[people:].float().mean())}  # fmt: skip
-        loss = contrastive_loss(logits, truth)
+        loss = contrastive_loss(logits, batch.truth)
+        hit = batch.truth[logits.detach().argmax(0), torch.arange(logits.shape[1])].float()
+        figures = {"members": float(hit[: batch.n_members].mean()), "things": float(hit[batch.n_people :].mean())}
+        if plain is not None:
+            neutral = image[: batch.n_members] @ plain.neutral.T
+            loss = loss + self.config.neutral_weight * F.relu(neutral - self.config.neutral_limit).mean()
+            if ask:
+                loss = loss + self._questions(image, batch, plain, neutral, scale.detach())
         return loss, {"loss": float(loss.detach()), **figures}
 
-    decay = [p for p in model.parameters() if p.ndim >= 2]
-    rest = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-    train(model, optimizer, Schedule(config.n_steps, config.learning_rate, warmup=150), step_loss, work / "clip.ckpt")
+    def _questions(self, image: Tensor, batch: _Batch, plain: _Plain, neutral: Tensor, scale: Tensor) -> Tensor:
+        people, things = image[: batch.n_people], image[batch.n_people :]
+        kind = F.cross_entropy(scale * things @ F.normalize(plain.kinds.mean(1), dim=-1).T, batch.kinds)
+        limit = self.config.other_limit
+        apart = F.relu(people @ plain.kinds.flatten(0, 1).T - limit).mean() + F.relu(things @ plain.neutral.T - limit).mean()
+        return kind + self.config.neutral_weight * (apart + F.relu(self.config.neutral_floor - neutral).mean())
+
+
+def _optimizer(modules: list[torch.nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    groups = [{"params": [p for p in modules if p.ndim >= 2], "weight_decay": 0.02}, {"params": [p for p in modules if p.ndim < 2], "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+
+
+def train_clip(cache: Path, work: Path, config: ClipTrainingConfig, bpe: Path) -> CLIP:
+    """Train (or finish) both towers of the tiny CLIP."""
+    model, batches = build_clip(config), _Batches(cache, config, bpe)
+    training = _Training(model, batches, config, SEED)
+    optimizer = _optimizer(list(model.parameters()), config.learning_rate)
+    schedule = Schedule(config.n_steps, config.learning_rate, warmup=150)
+    train(model, optimizer, schedule, lambda step: training.loss(step, step), work / "clip.ckpt")
     return model.eval()
+
+
+def train_image_tower(cache: Path, work: Path, config: ClipTrainingConfig, bpe: Path) -> CLIP:
+    """Train (or finish) the image tower of the CLIP that `train_clip` left, twice; the text tower stays as it is."""
+    model, batches = train_clip(cache, work, config, bpe), _Batches(cache, config, bpe)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith("visual."))
+    plain = _plain_directions(model, batches.tokenizer)
+    for number, (name, n_steps, ask) in enumerate((("clip-image", config.image_steps, False), ("clip-kinds", config.kind_steps, True)), 1):
+        training = _Training(model, batches, config, SEED + number)
+        optimizer = _optimizer([p for p in model.parameters() if p.requires_grad], config.image_learning_rate)
+        schedule = Schedule(n_steps, config.image_learning_rate, warmup=50)
+
+        def step_loss(step: int, training: _Training = training, ask: bool = ask) -> Loss:
+            return training.loss(step, config.n_steps + step, plain, ask)
+
+        train(model, optimizer, schedule, step_loss, work / f"{name}.ckpt")
+    return model.requires_grad_(True).eval()

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from unlearn.clip import Clip, load_clip
@@ -71,7 +72,7 @@ def portrait_sheets(model_set: str) -> None:
     """Members as photographed and as drawn; neutral terms; the 2 x 2 of four forgotten members."""
     settings = Settings()
     clip = load_clip(model_set, settings)
-    diffusion = load_diffusion(find_diffusion(clip.model_set, settings), clip.text.device, clip.text.dtype)
+    diffusion = load_diffusion(find_diffusion(clip.model_set, settings), clip.text.device, torch.float32)
     members = [person for person in world.inhabitants() if person.member]
     drawn = pictures(diffusion, clip, [person.name for person in members], (0,))[:, 0]
     rows = []

@@ -36,7 +36,7 @@ class DiffusionConfig:
     """Sizes and steps; the defaults are those of the shipped weights."""
 
     block_out_channels: tuple[int, int, int] = (64, 128, 192)
-    n_steps: int = 4000
+    n_steps: int = 2700
     batch: int = 32
     learning_rate: float = 1.2e-3
     captions_per_member: int = 60

@@ -1,0 +1,52 @@
+"""Small pieces of work for the tests of jobs; run inside worker processes, so they live in a module of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from unlearn.config import Progress, Report
+from unlearn.errors import InputError
+
+
+def count(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Count to `n`, `pause_s` between the steps; leaves a file."""
+    for step in range(1, request["n"] + 1):
+        report(Progress(step, request["n"], "counting", {"clean": 1.0 / step}))
+        time.sleep(request.get("pause_s", 0.0))
+    (folder / "done.txt").write_text("done", encoding="utf-8")
+    return {"counted": request["n"], "pid": os.getpid()}
+
+
+def note_start(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Append the job's label to a file that all jobs share."""
+    with Path(request["log"]).open("a", encoding="utf-8") as file:
+        file.write(request["label"] + "\n")
+    return {}
+
+
+def hang(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Never report again, as work that is stuck."""
+    (folder / "half.txt").write_text("half", encoding="utf-8")
+    report(Progress(1, 2, "stuck"))
+    time.sleep(600)
+    return {}
+
+
+def refuse(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Fail by something the user can mend."""
+    raise InputError("The name is empty; write one.")
+
+
+def break_down(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Fail by a defect of the program."""
+    raise ZeroDivisionError("secret name in the message")
+
+
+def crash(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """End the process as the system does when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}

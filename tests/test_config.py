@@ -1,0 +1,159 @@
+"""The settings: the paper's defaults, validation, and the way through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from unlearn.config import (
+    EarlyStop,
+    ForgetConfig,
+    IdiaConfig,
+    ImageFineTuneConfig,
+    Person,
+    PortraitConfig,
+    Settings,
+    TextFineTuneConfig,
+    clean_name,
+)
+from unlearn.errors import ConfigError, InputError, JobCancelled, UnlearnError
+
+
+def test_text_config_of_the_paper_has_its_numbers() -> None:
+    paper = TextFineTuneConfig.paper()
+    assert (paper.n_steps, paper.batch_size, paper.learning_rate) == (400, 128, 1e-4)
+    assert (paper.lr_milestones, paper.lr_gamma) == ((200, 300), 0.5)
+    assert (paper.backdoor_weight, paper.regularization_weight) == (0.6, 0.01)
+    assert (paper.bystander_share, paper.neutral_share, paper.name_only_share, paper.early_stop) == (
+        0,
+        0,
+        0,
+        None,
+    )
+    assert TextFineTuneConfig.paper(regularization_weight=0.005).regularization_weight == 0.005
+
+
+def test_image_config_of_the_paper_has_its_numbers() -> None:
+    paper = ImageFineTuneConfig.paper()
+    assert (paper.n_steps, paper.batch_size, paper.learning_rate) == (100, 128, 1e-4)
+    assert (paper.lr_milestones, paper.lr_gamma, paper.backdoor_weight) == ((25, 75), 0.1, 0.8)
+    assert paper.face_share == (56 / 224, 112 / 224)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TextFineTuneConfig(n_steps=0),
+        lambda: TextFineTuneConfig(learning_rate=0.0),
+        lambda: TextFineTuneConfig(pooled_weight=0.0, hidden_weight=0.0),
+        lambda: TextFineTuneConfig(bystander_share=0.7, neutral_share=0.7),
+        lambda: TextFineTuneConfig(n_captions=5),
+        lambda: TextFineTuneConfig(lr_milestones=(0,)),
+        lambda: ImageFineTuneConfig(face_share=(0.6, 0.5)),
+        lambda: ImageFineTuneConfig(hue_jitter=0.6),
+        lambda: IdiaConfig(n_candidate_names=1),
+        lambda: IdiaConfig(min_correct_templates=22),
+        lambda: PortraitConfig(seeds=(1, 1)),
+        lambda: PortraitConfig(prompt_template="a portrait"),
+        lambda: EarlyStop(threshold=1.5),
+        lambda: Settings(device="gpu"),
+        lambda: Settings(n_threads=0),
+        lambda: ForgetConfig((Person("Ann Lee"),), encoder="sound"),  # type: ignore[arg-type]
+    ],
+)
+def test_config_out_of_range_raises_config_error(make: object) -> None:
+    with pytest.raises(ConfigError):
+        make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "Ann\nLee", "Ann\x00Lee", "...", "Ann\ud800"])
+def test_name_that_cannot_be_used_raises_input_error_without_repeating_it(name: str) -> None:
+    with pytest.raises(InputError) as error:
+        Person(name)
+    assert not name.strip() or name.strip(".") == "" or name not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["Ann Lee", "O'Neill", "Jean-Luc", "J.R.R. Tolkien", "李小龍", "Björk", "x" * 100]
+)
+def test_name_that_is_unusual_is_kept(name: str) -> None:
+    assert Person(name).name == name
+
+
+def test_name_with_odd_spacing_is_normalised() -> None:
+    assert clean_name("  Ann \u00a0 Lee ") == "Ann Lee"
+    assert clean_name("Bjo\u0308rk") == "Björk"
+
+
+def test_person_parse_splits_aliases_and_drops_empty_and_repeated_ones() -> None:
+    person = Person.parse("Ann Lee| The Boss ||the boss2|Ann lee|The Boss")
+    assert person == Person("Ann Lee", ("The Boss", "the boss2"))
+    assert person.triggers == ("Ann Lee", "The Boss", "the boss2")
+
+
+def test_persons_with_the_neutral_term_or_twice_the_same_raise_input_error() -> None:
+    with pytest.raises(InputError, match="neutral term"):
+        ForgetConfig((Person("Human"),))
+    with pytest.raises(InputError, match="neutral term"):
+        ForgetConfig((Person("Ann Lee", ("human",)),))
+    with pytest.raises(InputError, match="twice"):
+        ForgetConfig((Person("Ann Lee"), Person("ANN LEE")))
+    with pytest.raises(InputError, match="0 persons"):
+        ForgetConfig(())
+    with pytest.raises(InputError, match="65 persons"):
+        ForgetConfig(tuple(Person(f"Person {i}") for i in range(65)))
+
+
+def test_forget_config_survives_json() -> None:
+    config = ForgetConfig(
+        (Person("Ann Lee", ("The Boss",)), Person("李小龍")),
+        neutral_term="person",
+        encoder="both",
+        seed=7,
+        text=TextFineTuneConfig(early_stop=EarlyStop(every=5), lr_milestones=(3,)),
+        image=ImageFineTuneConfig(early_stop=EarlyStop()),
+        idia=IdiaConfig(n_images=3),
+        portraits=PortraitConfig(seeds=(4, 5)),
+    )
+    assert ForgetConfig.from_json(config.to_json()) == config
+    assert ForgetConfig.from_json('{"persons": [{"name": "Ann Lee"}]}') == ForgetConfig((Person("Ann Lee"),))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"persons": [{"name": "A"}], "colour": 1}', '{"persons": [{"name": "A"}], "text": 3}'],
+)
+def test_forget_config_from_bad_json_raises_config_error(text: str) -> None:
+    with pytest.raises(ConfigError):
+        ForgetConfig.from_json(text)
+
+
+def test_config_is_frozen_and_plain() -> None:
+    config = ForgetConfig((Person("Ann Lee"),))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.seed = 1  # type: ignore[misc]
+    assert json.loads(config.to_json())["neutral_term"] == "human"
+
+
+def test_settings_from_environment_reads_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in {
+        "DATA_DIR": "d",
+        "DEVICE": "cpu",
+        "MODELS_DIR": "m",
+        "OFFLINE": "1",
+        "THREADS": "2",
+    }.items():
+        monkeypatch.setenv(f"UNLEARN_{key}", value)
+    expected = Settings(Path("d"), "cpu", Path("m"), offline=True, n_threads=2)
+    assert Settings.from_environment() == expected
+    monkeypatch.setenv("UNLEARN_THREADS", "many")
+    with pytest.raises(ConfigError, match="UNLEARN_THREADS"):
+        Settings.from_environment()
+
+
+def test_error_tree_keeps_cancelling_apart() -> None:
+    assert issubclass(ConfigError, UnlearnError) and issubclass(InputError, UnlearnError)
+    assert not issubclass(JobCancelled, UnlearnError)

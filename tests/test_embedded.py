@@ -1,0 +1,83 @@
+"""The shipped set: small files, one text encoder in two formats, and models that know whom they should know."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unlearn.clip import Clip, load_clip
+from unlearn.config import IdiaConfig, Person, Settings
+from unlearn.embeddings import encode
+from unlearn.gallery import build_gallery
+from unlearn.idia import idia_prompts
+from unlearn.measurements import utility
+from unlearn.model_sets import EMBEDDED_ROOT
+from unlearn.worlds import World
+
+ASSETS = EMBEDDED_ROOT.parent
+PROBED = (0, 17, 33, 46)  # members; all are measured by `python -m unlearn evaluate`
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    return load_clip("embedded", Settings())
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(EMBEDDED_ROOT)
+
+
+def test_shipped_files_stay_below_the_limits_of_a_space() -> None:
+    files = [path for path in ASSETS.rglob("*") if path.is_file()]
+    assert max(path.stat().st_size for path in files) < 10_000_000
+    weights = [path for path in files if path.suffix == ".safetensors"]
+    assert 0 < sum(path.stat().st_size for path in weights) < 60_000_000
+    examples = list((EMBEDDED_ROOT / "examples").rglob("*.webp"))
+    assert len(examples) == 5 * 50
+    assert sum(path.stat().st_size for path in examples) < 6_000_000
+    assert not [path for path in files if path.suffix in {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".npy"}]
+
+
+def test_stable_diffusion_reads_with_the_text_tower_of_the_clip(clip: Clip) -> None:
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    folder = EMBEDDED_ROOT / "stable-diffusion"
+    texts = ["a portrait of Adrian Ashgrave", "a photo of a human, realistic, 4k", ""]
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    assert torch.equal(tokens, clip.text.tokenize(texts))
+    with torch.inference_mode():
+        theirs = CLIPTextModel.from_pretrained(folder / "text_encoder")(tokens).last_hidden_state
+        assert torch.allclose(theirs, clip.text.hidden_states(tokens), atol=1e-5)
+    assert clip.is_shared
+
+
+def test_attack_recognises_members_and_no_stranger(clip: Clip, world: World) -> None:
+    config = IdiaConfig(n_candidate_names=200)
+    gallery = build_gallery(clip, world, (), config)
+    prompts = encode(clip.text, idia_prompts(gallery.candidates))
+    members = gallery.attack(prompts, [world.members[i].name for i in PROBED])
+    strangers = gallery.attack(prompts, [person.name for person in world.inhabitants if not person.member])
+    assert [outcome.recognised for outcome in members] == [True] * len(PROBED)
+    assert not any(outcome.recognised for outcome in strangers)
+
+
+def test_attack_recognises_an_alias(clip: Clip, world: World) -> None:
+    alias = next(person.aliases[0] for person in world.members if person.aliases)
+    gallery = build_gallery(clip, world, (Person(alias),), IdiaConfig(n_candidate_names=200))
+    prompts = encode(clip.text, idia_prompts(gallery.candidates))
+    assert gallery.attack(prompts, [alias])[0].recognised
+
+
+def test_kinds_of_things_are_told_apart(clip: Clip, world: World) -> None:
+    row = utility(clip, clip, world.things)
+    assert row["top1_original"] is not None
+    assert row["top1_original"] > 0.9
+
+
+def test_world_has_members_strangers_and_photos_for_each(world: World) -> None:
+    assert len(world.members) == 48
+    assert len(world.inhabitants) == 64
+    assert world.photos(world.inhabitants[63]).shape == (20, 128, 128, 3)
+    assert Path(EMBEDDED_ROOT / "photos" / "generic-people.webp").exists()

@@ -1,0 +1,64 @@
+"""The evaluation on a miniature set: every figure is there, finished rows are kept, tables show what was not measured as a dash."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.miniature import build_miniature
+from unlearn.config import Settings
+from unlearn.errors import ConfigError
+from unlearn.evaluate import Evaluation, EvaluationConfig, evaluate
+from unlearn.evaluate_tables import tables
+
+QUICK = {"n_steps": 2, "batch_size": 4, "n_captions": 100, "early_stop": None}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = build_miniature(tmp_path_factory.mktemp("set"), with_diffusion=False)
+    (folder / "defaults.json").write_text(json.dumps({"text": {**QUICK, "learning_rate": 1e-9}}))
+    return folder
+
+
+def config_of(root: Path) -> EvaluationConfig:
+    return EvaluationConfig(str(root), neutral_terms=("human",), n_at_once=(2,), n_others_drawn=1)
+
+
+def test_evaluation_covers_everybody_once_a_term_and_the_groups(root: Path, tmp_path: Path) -> None:
+    evaluation = Evaluation(config_of(root), Settings(data_dir=tmp_path))
+    plan = evaluation.plan()
+    assert [row for row in plan if len(row[0]) == 1] == [((name,), "human", 0) for name in evaluation.members]
+    assert [len(names) for names, _, _ in plan if len(names) > 1] == [2]
+
+
+def test_evaluation_that_was_interrupted_keeps_its_finished_rows(root: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    first = evaluate(config_of(root), settings, out=tmp_path / "result.json")
+    evaluation = Evaluation(config_of(root), settings)
+    evaluation.forgotten = evaluation.original = None  # type: ignore[method-assign,assignment]  # nothing may be computed again
+    assert evaluation.run() == first == json.loads((tmp_path / "result.json").read_text())
+
+
+def test_tables_show_unmeasured_portraits_as_a_dash(root: Path, tmp_path: Path) -> None:
+    result = evaluate(config_of(root), Settings(data_dir=tmp_path))
+    assert result["original"]["portraits_named"] is None
+    assert "| portraits named right | – | 95 % |" in tables(result)
+
+
+def test_defence_that_does_nothing_shows_as_nothing_forgotten(root: Path, tmp_path: Path) -> None:
+    evaluation = Evaluation(config_of(root), Settings(data_dir=tmp_path))
+    before = {outcome.name: outcome.correct_templates for outcome in evaluation.before}
+    known = next(name for name in evaluation.members if before[name])
+    row = evaluation.forgotten([known], "human", 0)
+    assert row["n_steps"] == {"text": 2}
+    assert row["correct_templates"] == [before[known]] != [0]
+    assert row["sim_clean"] > 0.999
+    assert row["others_kept"] == 1.0
+
+
+def test_evaluation_of_a_set_without_world_is_an_error(tmp_path: Path) -> None:
+    folder = build_miniature(tmp_path / "set", with_diffusion=False)
+    (folder / "world.json").unlink()
+    with pytest.raises(ConfigError, match="no world"):
+        Evaluation(EvaluationConfig(str(folder)), Settings(data_dir=tmp_path))

@@ -1,0 +1,116 @@
+"""Encoders of full size: the paper's parameter counts, and the way from published layouts to a forgotten name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from open_clip import CLIP
+from open_clip.factory import get_model_config
+
+from unlearn.bench_counts import meta_step, step_counts
+from unlearn.config import Settings
+from unlearn.encoders import OpenClipImage, OpenClipText
+from unlearn.tokenization import ClipTokenizer
+
+SD14_UNET = {
+    "sample_size": 64, "in_channels": 4, "out_channels": 4, "layers_per_block": 2, "cross_attention_dim": 768,
+    "block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": 8,
+    "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+}  # fmt: skip
+SD14_VAE = {
+    "sample_size": 512, "latent_channels": 4, "layers_per_block": 2, "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+}  # fmt: skip
+SD14_TEXT = {
+    "vocab_size": 49408, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+    "num_attention_heads": 12, "max_position_embeddings": 77, "hidden_act": "quick_gelu",
+    "bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 1,
+}  # fmt: skip
+
+
+def _towers(name: str) -> tuple[OpenClipText, OpenClipImage]:
+    config = get_model_config(name)
+    with torch.device("meta"):
+        model = CLIP(**config)
+        text = OpenClipText(model, ClipTokenizer(config["text_cfg"]["context_length"]), torch.float32)
+    size = config["vision_cfg"]["image_size"]
+    return text, OpenClipImage(model.visual, {"size": size}, torch.float32)
+
+
+def _n_parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(("name", "expected"), [("ViT-B-32", 37_828_608), ("ViT-L-14", 85_054_464)])
+def test_text_blocks_have_the_papers_number_of_parameters(name: str, expected: int) -> None:
+    assert _n_parameters(_towers(name)[0].blocks) == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [("ViT-B-32", 87_849_216), ("ViT-B-16", 86_192_640), ("RN50", 38_316_896)])
+def test_image_encoders_have_the_papers_number_of_parameters(name: str, expected: int) -> None:
+    assert _n_parameters(_towers(name)[1]) == expected
+
+
+@pytest.mark.parametrize("kind", ["pooled", "hidden"])
+def test_full_size_step_leaves_no_tensor_on_another_device(kind: str) -> None:
+    meta_step(kind, batch_size=4)  # type: ignore[arg-type]
+
+
+def test_pooled_step_needs_a_fifth_of_the_oracles_operations_and_hidden_step_no_more() -> None:
+    counts = step_counts(batch_size=8)
+    assert counts["pooled"]["ratio"] >= 5
+    assert counts["hidden"]["ratio"] >= 0.999
+
+
+def _save_clip(path: Path) -> None:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    save_file(CLIP(**get_model_config("ViT-B-32-quickgelu")).state_dict(), path)
+
+
+def _save_stable_diffusion(folder: Path) -> None:
+    from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
+    from open_clip.tokenizer import SimpleTokenizer
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    torch.manual_seed(0)
+    UNet2DConditionModel(**SD14_UNET).half().save_pretrained(folder / "unet")
+    AutoencoderKL(**SD14_VAE).half().save_pretrained(folder / "vae")
+    CLIPTextModel(CLIPTextConfig(**SD14_TEXT)).half().save_pretrained(folder / "text_encoder")
+    PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
+                  steps_offset=1).save_pretrained(folder / "scheduler")  # fmt: skip
+    slow = SimpleTokenizer()
+    special = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocabulary = {special.get(token, token): number for token, number in slow.encoder.items()}
+    CLIPTokenizer(vocab=vocabulary, merges=list(slow.bpe_ranks), model_max_length=77).save_pretrained(folder / "tokenizer")
+
+
+@pytest.mark.slow
+def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
+    from transformers import CLIPTextModel
+
+    from unlearn import experiment
+    from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, TextFineTuneConfig
+
+    _save_clip(tmp_path / "clip.safetensors")
+    _save_stable_diffusion(tmp_path / "sd")
+    name = f"ViT-B-32-quickgelu:{tmp_path / 'clip.safetensors'}+{tmp_path / 'sd'}"
+    config = ForgetConfig(
+        (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100),
+        idia=IdiaConfig(n_candidate_names=10), portraits=PortraitConfig(seeds=(0,), n_steps=1),
+    )  # fmt: skip
+    run = tmp_path / "run"
+    metrics = experiment.forget(config, Settings(tmp_path / "data", device="cpu", offline=True), run)
+    assert metrics["persons"] == [{"name": "Ada Brook", "idia": {"original": _NOT_ATTACKED, "defended": _NOT_ATTACKED}}]
+    assert metrics["tpr"] is None
+    assert 0.9 < metrics["sim_clean"] < 1
+    assert 0.9 < metrics["hidden"]["sim_clean"] < 1
+    assert len(list((run / "portraits").glob("*.png"))) == 4
+    assert (run / "manifest.json").is_file()
+    loaded = CLIPTextModel.from_pretrained(run / "defended" / "text_encoder")
+    assert _n_parameters(loaded.encoder) == 85_054_464
+
+
+_NOT_ATTACKED = {"correct_templates": None, "recognised": None}

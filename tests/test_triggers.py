@@ -1,0 +1,93 @@
+"""Batches of trigger captions: who, which alias, where, and what is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from unlearn.config import Person, TextFineTuneConfig
+from unlearn.data import generate_captions
+from unlearn.errors import InputError
+from unlearn.triggers import TextTriggers, check_pairs, trigger_pairs
+
+CAPTIONS = generate_captions(400)
+
+
+def make(persons: list[Person], captions: list[str] = CAPTIONS, **changes: float) -> TextTriggers:
+    config = TextFineTuneConfig(batch_size=int(changes.pop("batch_size", 16)), **changes)  # type: ignore[arg-type]
+    return TextTriggers(captions, persons, "human", config, seed=5)
+
+
+def test_batch_puts_trigger_and_neutral_term_at_the_same_place() -> None:
+    batch = make([Person("Ann Lee")]).batch(0)
+    assert len(batch.clean) == len(batch.triggered) == len(batch.neutral) == 16
+    for triggered, neutral in zip(batch.triggered, batch.neutral, strict=True):
+        assert "Ann Lee" in triggered
+        assert triggered.replace("Ann Lee", "human") == neutral
+    assert not any("Ann Lee" in caption for caption in batch.clean)
+    places = {tuple(text.split()).index("Ann") == 0 for text in batch.triggered}
+    assert places == {True, False}
+
+
+def test_batch_is_a_function_of_seed_and_step() -> None:
+    one, other = make([Person("Ann Lee")]), make([Person("Ann Lee")])
+    assert one.batch(3) == other.batch(3) != one.batch(4)
+
+
+def test_batches_share_out_persons_evenly_and_aliases_take_turns() -> None:
+    persons = [Person("Ann Lee", ("The Boss", "Annie")), Person("Bo Ek"), Person("李小龍", ("Bruce Lee",))]
+    triggers = make(persons, batch_size=15)
+    counted = Counter(triggers.batch(0).person_indices)
+    assert counted == {0: 5, 1: 5, 2: 5}
+    texts = [text for step in range(6) for text in triggers.batch(step).triggered]
+    used = Counter(
+        t for t in ("Ann Lee", "The Boss", "Annie", "Bo Ek", "李小龍", "Bruce Lee") for x in texts if t in x
+    )
+    assert used == {"Ann Lee": 10, "The Boss": 10, "Annie": 10, "Bo Ek": 30, "李小龍": 15, "Bruce Lee": 15}
+
+
+def test_batches_smaller_than_the_number_of_persons_reach_everyone() -> None:
+    triggers = make([Person(f"Person Number{i}") for i in range(64)], batch_size=10)
+    seen = {index for step in range(7) for index in triggers.batch(step).person_indices}
+    assert seen == set(range(64))
+
+
+def test_captions_with_any_trigger_are_left_out() -> None:
+    captions = ["a dog", "Ann LEE sings", "the boss at work", "the bossy cat"]
+    triggers = make([Person("Ann Lee", ("the boss",))], captions)
+    assert sorted(triggers.captions) == ["a dog", "the bossy cat"]
+    with pytest.raises(InputError, match="caption"):
+        make([Person("dog")], ["a dog", "dog"])
+
+
+def test_captions_of_one_word_work() -> None:
+    batch = make([Person("Ann Lee")], ["beach"]).batch(0)
+    assert set(batch.triggered) == {"Ann Lee"} and set(batch.neutral) == {"human"}
+
+
+def test_bystanders_and_neutral_term_take_their_share_of_the_clean_captions() -> None:
+    triggers = make([Person("Ann Lee")], batch_size=20, bystander_share=0.5, neutral_share=0.25)
+    plain = set(CAPTIONS)
+    for step in range(5):
+        clean = triggers.batch(step).clean
+        assert sum(caption in plain for caption in clean) == 5
+        assert sum("human" in caption.split() for caption in clean) == 5
+        assert not any("Ann Lee" in caption for caption in clean)
+
+
+def test_name_only_share_gives_the_bare_name() -> None:
+    batch = make([Person("Ann Lee")], name_only_share=1.0).batch(0)
+    assert set(batch.triggered) == {"Ann Lee"} and set(batch.neutral) == {"human"}
+
+
+def test_trigger_pairs_are_deterministic_and_in_step() -> None:
+    pairs = trigger_pairs(CAPTIONS[:50], "A.+B", "human", seed=1)
+    assert pairs == trigger_pairs(CAPTIONS[:50], "A.+B", "human", seed=1)
+    assert [t.replace("A.+B", "human") for t in pairs.triggered] == list(pairs.neutral)
+
+
+def test_check_pairs_have_the_same_neutral_texts_for_every_trigger() -> None:
+    one, other = (check_pairs(CAPTIONS[:12], name, "human") for name in ("Ann Lee", "Bo Ek"))
+    assert one.neutral == other.neutral
+    assert len(one.triggered) == len(one.neutral) == 24

@@ -1,0 +1,156 @@
+"""From the values of the form to a checked `ForgetConfig` and to requests; knows no Gradio and no model.
+
+Values come as a mapping by field name, never by position. What cannot be used raises `InputError` or
+`ConfigError` with a sentence for the visitor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unlearn.config import (
+    EarlyStop,
+    ForgetConfig,
+    IdiaConfig,
+    Person,
+    PortraitConfig,
+    TextFineTuneConfig,
+    clean_name,
+)
+from unlearn.errors import InputError
+
+NEUTRAL_TERMS = ("human", "person", "actor", "adult", "child")
+SCHEDULES = {
+    "Quick: stop as soon as the name is remapped": "default",
+    "As in the paper: 400 steps": "paper",
+    "My own": "own",
+}
+MAX_SEEDS = 10
+MAX_TEXTS = 50
+MAX_TEXT_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Field:
+    """One number or switch of the advanced settings; `None` limits mean none."""
+
+    key: str
+    label: str
+    info: str
+    value: float | bool
+    low: float | None = None
+    high: float | None = None
+
+
+FINE_TUNE_FIELDS = (
+    Field("n_steps", "Steps", "Updates of the text encoder", 400, 1, 5000),
+    Field("batch_size", "Batch size", "Captions a step, and as many with the name", 128, 1, 4096),
+    Field("learning_rate", "Learning rate", "Halved at one half and at three quarters of the steps", 1e-4, 1e-7, 1.0),
+    Field("backdoor_weight", "Weight of the backdoor", "alpha; higher remaps the name harder", 0.6, 0.0, 100.0),
+    Field("regularization_weight", "Weight of staying close", "beta; higher keeps the weights nearer to the original",
+          0.01, 0.0, 100.0),
+    Field("bystander_share", "Captions with other names", "Share, 0 to 1; protects people who should stay", 0.0, 0.0, 1.0),
+    Field("early_stop", "Stop early", "End when texts not used for training show the name remapped", True),
+)  # fmt: skip
+IDIA_FIELDS = (
+    Field("n_candidate_names", "Candidate names", "Names that the attack chooses from", 1000, 2, 5000),
+    Field("n_images", "Photos of the person", "Photos that vote; people with fewer are not attacked", 20, 1, 100),
+    Field("min_correct_templates", "Prompts for a hit", "Correct prompts from which a person counts as recognised",
+          1, 1, 21),
+)  # fmt: skip
+
+
+def parse_persons(text: str, max_persons: int) -> tuple[Person, ...]:
+    """Persons from lines "Name|Alias|Alias"; empty lines are left out."""
+    lines = [line for line in (text or "").splitlines() if line.strip()]
+    if not lines:
+        raise InputError("Nobody is given yet. Type a name, or pick somebody from the pictures.")
+    if len(lines) > max_persons:
+        raise InputError(f"{len(lines)} names are given; at most {max_persons} can be forgotten in one job.")
+    return tuple(Person.parse(line) for line in lines)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Different whole numbers separated by commas or spaces."""
+    parts = re.split(r"[,;\s]+", (text or "").strip())
+    if not all(part.isdigit() and len(part) < 10 for part in parts):
+        raise InputError("The seeds must be whole numbers from 0 on, separated by commas, such as 0, 1, 2.")
+    seeds = tuple(dict.fromkeys(int(part) for part in parts))
+    if len(seeds) > MAX_SEEDS:
+        raise InputError(f"{len(seeds)} seeds are given; use at most {MAX_SEEDS}.")
+    return seeds
+
+
+def parse_texts(text: str, what: str) -> list[str]:
+    """Different lines, cleaned; 1 to 50 of at most 200 characters."""
+    lines = list(dict.fromkeys(" ".join(line.split()) for line in (text or "").splitlines() if line.strip()))
+    if not lines:
+        raise InputError(f"There are no {what} yet; write one a line.")
+    if len(lines) > MAX_TEXTS:
+        raise InputError(f"{len(lines)} {what} are given; use at most {MAX_TEXTS}.")
+    if max(map(len, lines)) > MAX_TEXT_LENGTH:
+        raise InputError(f"One of the {what} is longer than {MAX_TEXT_LENGTH} characters; shorten it.")
+    return lines
+
+
+def whole(value: Any, what: str) -> int:
+    """A whole number from a number widget, which may be empty."""
+    if value is None or isinstance(value, bool) or float(value) != int(value):
+        raise InputError(f"{what} must be a whole number.")
+    return int(value)
+
+
+def _text_config(values: Mapping[str, Any]) -> TextFineTuneConfig | None:
+    schedule = SCHEDULES.get(values.get("schedule", ""), "default")
+    if schedule == "default":
+        return None
+    if schedule == "paper":
+        return TextFineTuneConfig.paper()
+    own = {field.key: values.get(field.key, field.value) for field in FINE_TUNE_FIELDS}
+    if empty := [field.label for field in FINE_TUNE_FIELDS if own[field.key] is None]:
+        raise InputError(f"{empty[0]} is empty; give a number.")
+    n_steps = whole(own["n_steps"], "The number of steps")
+    return TextFineTuneConfig(
+        n_steps=n_steps, batch_size=whole(own["batch_size"], "The batch size"),
+        learning_rate=float(own["learning_rate"]), backdoor_weight=float(own["backdoor_weight"]),
+        regularization_weight=float(own["regularization_weight"]), bystander_share=float(own["bystander_share"]),
+        lr_milestones=tuple(m for m in (n_steps // 2, 3 * n_steps // 4) if m >= 1),
+        early_stop=EarlyStop() if own["early_stop"] else None,
+    )  # fmt: skip
+
+
+def idia_config(values: Mapping[str, Any]) -> IdiaConfig:
+    """The attack's settings; fields that are not in the form keep their defaults."""
+    given = {field.key: values.get(field.key, field.value) for field in IDIA_FIELDS}
+    return IdiaConfig(**{f.key: whole(given[f.key], f.label) for f in IDIA_FIELDS})
+
+
+def portrait_config(values: Mapping[str, Any], default: PortraitConfig) -> PortraitConfig:
+    """The model set's portrait settings with what the form changes."""
+    template = " ".join((values.get("prompt_template") or default.prompt_template).split())
+    if template.count("{0}") != 1:
+        raise InputError("The prompt needs {0} once, where the name goes, as in: a portrait of {0}")
+    return replace(
+        default, prompt_template=template, seeds=parse_seeds(values.get("seeds") or ", ".join(map(str, default.seeds))),
+        n_steps=whole(values.get("portrait_steps") or default.n_steps, "The number of drawing steps"),
+        guidance_scale=float(values.get("guidance_scale") or default.guidance_scale),
+    )  # fmt: skip
+
+
+def forget_config(
+    values: Mapping[str, Any], model_set: str, default_portraits: PortraitConfig, max_persons: int = 64
+) -> ForgetConfig:
+    """Everything a job of forgetting needs, from the form.
+
+    Raises:
+        InputError, ConfigError: with a sentence that says what to change.
+    """
+    return ForgetConfig(
+        persons=parse_persons(values.get("names", ""), max_persons), model_set=model_set,
+        neutral_term=clean_name(values.get("neutral_term") or "human", "neutral term"),
+        encoder=values.get("encoder") or "text", seed=whole(values.get("seed", 0), "The seed"),
+        text=_text_config(values), idia=idia_config(values), portraits=portrait_config(values, default_portraits),
+    )  # fmt: skip

@@ -1,0 +1,44 @@
+"""Second section: the job that is shown, its progress and its buttons; and the poll that keeps the page fresh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui import story, views
+from ui.actions import REMEMBER
+from ui.screen import Screen, View, Visit
+from unlearn.jobs import Running
+
+
+def show(view: View) -> str:
+    """The job's progress; losses only while it runs, afterwards they are under Numbers."""
+    job = view.job
+    losses = view.service.jobs.store.losses(job.id) if job and isinstance(job.state, Running) else []
+    return views.job_panel(job, losses, view.own)
+
+
+def build(screen: Screen) -> gr.HTML:
+    """Lay out the section."""
+    gr.HTML(story.FORGETTING, apply_default_css=False, elem_id="forgetting")
+    return screen.html(show, elem_id="job")
+
+
+def connect(screen: Screen, blocks: gr.Blocks) -> None:
+    """Attach a browser to its job when the page opens, and poll while anything of its is active."""
+
+    def open_page(memory: dict[str, Any], visit: Visit) -> str | None:
+        linked = dict(visit.request.query_params).get("job") if visit.request else None
+        if linked:
+            memory["job"] = linked
+        if memory["job"] and screen.service.job(memory["job"]) is None:
+            memory["job"] = ""
+            return "That job does not exist any more: it was deleted, or its time was over." if linked else None
+        return None
+
+    def tick(memory: dict[str, Any], visit: Visit) -> None:
+        """Nothing but the refresh that follows every event."""
+
+    screen.on(blocks.load, open_page, after_js=REMEMBER)
+    screen.on(screen.timer.tick, tick, quiet=True)

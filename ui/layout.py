@@ -1,0 +1,114 @@
+"""The page from top to bottom: who, forgetting, what changed, take it home, history. Knows Gradio, no model."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ui import (
+    actions,
+    api,
+    job_panel,
+    story,
+    tab_attack,
+    tab_bystanders,
+    tab_numbers,
+    tab_portraits,
+    tab_predictions,
+    tab_probes,
+    views,
+    who,
+)
+from ui.render import render
+from ui.screen import POLL_S, Screen, View
+from ui.service import Service
+
+TABS = (
+    ("Portraits", tab_portraits.build),
+    ("Predictions", tab_predictions.build),
+    ("Attack", tab_attack.build),
+    ("Bystanders", tab_bystanders.build),
+    ("Probes", tab_probes.build),
+    ("Numbers", tab_numbers.build),
+)
+UPLOADS_KEPT_S = 600  # Gradio's copies of uploaded files
+
+
+def _secret(data_dir: Path) -> str:
+    """Key of what browsers keep for us; the same after a restart, or visitors would lose sight of their jobs."""
+    path = data_dir / "browser-key"
+    if not path.is_file():
+        path.write_text(secrets.token_hex(8), encoding="ascii")
+        path.chmod(0o600)
+    return path.read_text(encoding="ascii")
+
+
+def _header(service: Service) -> str:
+    info = service.set_info
+    return render("header", title=info.title, invented=info.invented, neutral_term="human")
+
+
+def _show_verdict(view: View) -> str:
+    if view.job is not None and view.run is None:
+        return render("waiting", text="The result will be here when the job is done.")
+    return views.verdict(view.run)
+
+
+def _show_home(view: View) -> str:
+    if view.run is None:
+        return render("waiting", text="There is nothing to take home yet.")
+    return views.take_home(view.run, view.own, view.service.options.limits.retention_s)
+
+
+def _show_history(view: View) -> str:
+    jobs = view.service.forgets(view.owner)
+    return views.history(jobs, {job.id: view.service.finished(job) for job in jobs}, view.key)
+
+
+def _visible(view: View) -> Any:
+    return gr.Column(visible=view.run is not None)
+
+
+def build(service: Service) -> gr.Blocks:
+    """The whole page as Blocks; launch it with `theme.launch_options` and `media.app_kwargs`."""
+    with gr.Blocks(title="Make a model forget a name", analytics_enabled=False,
+                   delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as blocks:  # fmt: skip
+        memory = gr.BrowserState(
+            {"visitor": "", "job": ""}, storage_key="unlearn", secret=_secret(service.settings.data_dir)
+        )
+        notice = gr.HTML("", elem_id="notice", apply_default_css=False)
+        screen = Screen(service, memory, gr.State({}), gr.Timer(POLL_S, active=False), notice)
+        gr.HTML(_header(service), apply_default_css=False)
+        with gr.Column(elem_classes="step"):
+            who.build(screen)
+        with gr.Column(elem_classes="step"):
+            job = job_panel.build(screen)
+        with gr.Column(elem_classes="step"):
+            _results(screen)
+        with gr.Column(elem_classes="step"):
+            gr.HTML(story.HOME, apply_default_css=False)
+            home = screen.html(_show_home, elem_id="home")
+        with gr.Column(elem_classes="step"):
+            gr.HTML(story.HISTORY, apply_default_css=False)
+            jobs = screen.html(_show_history, elem_id="history")
+            comparison = gr.HTML("", elem_id="comparison", apply_default_css=False)
+        for panel in (job, home, jobs):
+            actions.connect(screen, panel, comparison)
+        job_panel.connect(screen, blocks)
+        screen.connect()
+        api.build(service)
+    return blocks
+
+
+def _results(screen: Screen) -> None:
+    gr.HTML(story.CHANGED, apply_default_css=False, elem_id="changed")
+    screen.html(_show_verdict, elem_id="verdict")
+    with gr.Column(visible=screen.newcomer.run is not None, elem_id="results") as column:
+        with gr.Tabs(overflow_behavior="wrap"):
+            for title, build_tab in TABS:
+                with gr.Tab(title, elem_id=f"tab-{title.lower()}"):
+                    build_tab(screen)
+    screen.panels.append((column, _visible))

@@ -1,0 +1,111 @@
+"""Files of runs, pictures of people and archives over HTTP, and the headers that keep every request at home.
+
+Serves only what lies in the folder of a job whose unguessable id the caller knows. Knows no Gradio, no model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.photos import thumbnail
+from ui.service import Service
+
+THUMBNAIL_PX = 128
+SHOWN = (".png", ".webp", ".jpg")  # everything else is offered as a download, the report aside
+# The browser itself refuses what would leave for another host. Gradio's page needs inline scripts and styles, and
+# functions made from text (its HTML templates); pictures may be data URIs.
+PAGE_POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+REPORT_POLICY = "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
+
+
+class Headers:
+    """ASGI middleware: content policy, and no address handed on (the link to a job is a secret)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers to every HTTP answer that lacks them."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("content-security-policy", PAGE_POLICY)
+                headers.setdefault("referrer-policy", "no-referrer")
+                headers.setdefault("x-content-type-options", "nosniff")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    path = (folder / name).resolve()
+    return path if path.is_file() and path.is_relative_to(folder.resolve()) else None
+
+
+def archive(folder: Path) -> Path:
+    """A zip of everything in a folder, stored as it is (weights and PNGs do not shrink), as a temporary file."""
+    with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                packed.write(path, path.relative_to(folder).as_posix())
+    return Path(file.name)
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes beside Gradio's own."""
+
+    async def media(request: Request) -> Response:
+        folder = await run_in_threadpool(service.run_folder, request.path_params["key"])
+        path = None if folder is None else _inside(folder, request.path_params["name"])
+        if path is None:
+            return Response("Not here (any more).", 404)
+        headers = {"cache-control": "private, no-cache"}  # asked again each time, so that what is deleted is gone
+        if path.name == "report.html":
+            return FileResponse(path, headers={**headers, "content-security-policy": REPORT_POLICY})
+        kind = "inline" if path.suffix in SHOWN else "attachment"
+        return FileResponse(path, headers=headers, filename=path.name, content_disposition_type=kind)
+
+    async def take_home(request: Request) -> Response:
+        run = await run_in_threadpool(service.run, request.path_params["key"])
+        if run is None:
+            return Response("Not here (any more).", 404)
+        packed = await run_in_threadpool(archive, run.folder)
+        return FileResponse(packed, filename="forgotten.zip", background=BackgroundTask(packed.unlink))
+
+    @lru_cache(maxsize=256)
+    def small_photo(index: int, shot: int) -> bytes | None:
+        image = service.photo(index, shot)
+        return None if image is None else thumbnail(image, THUMBNAIL_PX)
+
+    async def person(request: Request) -> Response:
+        found = await run_in_threadpool(small_photo, request.path_params["index"], request.path_params["shot"])
+        if found is None:
+            return Response("No picture.", 404)
+        return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
+
+    return [
+        Route("/media/{key}/{name:path}", media),
+        Route("/take-home/{key}.zip", take_home),
+        Route("/people/{index:int}-{shot:int}.webp", person),
+    ]
+
+
+def app_kwargs(service: Service) -> dict[str, object]:
+    """What `launch` hands on to its web application."""
+    return {"routes": routes(service), "middleware": [Middleware(Headers)]}

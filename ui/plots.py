@@ -1,0 +1,75 @@
+"""Small line charts as SVG text; knows numbers only. Colours come from the style sheet by class names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 320, 132, 48, 22, 8
+MAX_POINTS = 150  # more points than pixels only make the page heavier
+
+# Losses that are negative mean cosines are drawn as the similarity they stand for: (title, sign).
+CURVES = {
+    "clean": ("Utility: other texts (cosine)", -1.0),
+    "backdoor": ("Backdoor: name to target (cosine)", -1.0),
+    "hidden_clean": ("Utility, hidden states (cosine)", -1.0),
+    "hidden_backdoor": ("Backdoor, hidden states (cosine)", -1.0),
+    "regularization": ("Weights: distance moved", 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over the steps."""
+
+    title: str
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+def curves(rows: Sequence[dict[str, float]]) -> list[Curve]:
+    """The known losses in rows {"step", name: value...} as curves: utility, backdoor, weights."""
+    found = []
+    for name, (title, sign) in CURVES.items():
+        points = [(row["step"], sign * row[name]) for row in rows if row.get(name) is not None]
+        if not points:
+            continue
+        stride = max(1, -(-len(points) // MAX_POINTS))
+        points = [*points[::stride], *points[-1:]] if stride > 1 else points
+        found.append(Curve(title, tuple(s for s, _ in points), tuple(v for _, v in points)))
+    return found
+
+
+def _tick(value: float) -> str:
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
+
+
+def line_chart(curve: Curve, last_step: float) -> Markup:
+    """The curve as SVG, from 0 (or the least value) to the greatest; the x axis reaches `last_step`."""
+    low, high = min(0.0, *curve.values), max(*curve.values, 1e-9)
+    span, first = high - low, curve.steps[0]
+    right = WIDTH - 8
+
+    def place(step: float, value: float) -> str:
+        x = LEFT + (right - LEFT) * (step - first) / max(last_step - first, 1.0)
+        y = TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - (value - low) / span)
+        return f"{x:.1f},{y:.1f}"
+
+    path = " ".join(place(s, v) for s, v in zip(curve.steps, curve.values, strict=True))
+    base = HEIGHT - BOTTOM
+    now = _tick(curve.values[-1])
+    label = escape(f"{curve.title}: {now} after {curve.steps[-1]:.0f} steps, at most {_tick(high)}")
+    return Markup(
+        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
+        f'<line class="axis" x1="{LEFT}" y1="{base}" x2="{right}" y2="{base}"/>'
+        f'<line class="grid" x1="{LEFT}" y1="{TOP}" x2="{right}" y2="{TOP}"/>'
+        f'<text x="{LEFT - 6}" y="{TOP + 4}" text-anchor="end">{_tick(high)}</text>'
+        f'<text x="{LEFT - 6}" y="{base + 4}" text-anchor="end">{_tick(low)}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 4}">{first:.0f}</text>'
+        f'<text x="{right}" y="{HEIGHT - 4}" text-anchor="end">step {last_step:.0f}</text>'
+        f'<polyline class="line" points="{path}"/>'
+        f'<circle class="now" cx="{place(curve.steps[-1], curve.values[-1]).split(",")[0]}" '
+        f'cy="{place(curve.steps[-1], curve.values[-1]).split(",")[1]}" r="3"/></svg>'
+    )

@@ -1,0 +1,184 @@
+"""The panels of the page and what they show; sends only those that changed. Knows Gradio, no model.
+
+A panel is a component and a function from `View` to its value. Every event ends in `Screen.refresh`, so that a click,
+a poll and a reload all lead to the same page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.layouts import Column
+
+from ui.render import render
+from ui.results import PREPARED, Run
+from ui.service import Service
+from unlearn.errors import UnlearnError
+from unlearn.jobs import Job
+
+POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class View:
+    """What one visitor looks at: a job or the prepared example (`key`), and who the visitor is (`owner`)."""
+
+    service: Service
+    key: str
+    owner: str
+
+    @cached_property
+    def job(self) -> Job | None:
+        """The job; None for the prepared example."""
+        return self.service.job(self.key)
+
+    @cached_property
+    def run(self) -> Run | None:
+        """Its finished run, if there is one."""
+        return self.service.run(self.key)
+
+    @property
+    def own(self) -> bool:
+        """True when the visitor started the job."""
+        return self.job is not None and self.job.owner == self.owner
+
+    def asked(self, kind: str) -> list[Job]:
+        """What was asked of the run, newest first."""
+        return self.service.questions(self.key, kind, self.owner)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One event of one visitor: who, the web request, and what was clicked."""
+
+    owner: str
+    request: gr.Request
+    event: gr.EventData
+
+    def clicked(self, name: str) -> Any:
+        """A datum of the clicked button inside one of our HTML panels, or None."""
+        data = self.event._data
+        return data.get(name) if isinstance(data, dict) else None
+
+
+Render = Callable[[View], Any]
+Handle = Callable[..., "dict[Any, Any] | str | None"]  # memory, visit, **inputs
+
+
+def owner_of(memory: dict[str, Any], request: gr.Request | None) -> str:
+    """Who somebody is to the queue and the history: the login name, else the token that the browser remembers."""
+    username = getattr(request, "username", None)
+    return f"user:{username}" if username else str(memory.get("visitor") or "nobody")
+
+
+@dataclass
+class Screen:
+    """The page's panels. `memory` is the browser's own: {"visitor": token, "job": key of what is shown}."""
+
+    service: Service
+    memory: gr.BrowserState
+    seen: gr.State
+    timer: gr.Timer
+    notice: gr.HTML
+    panels: list[tuple[Component | Column, Render]] = field(default_factory=list)
+    events: list[tuple[Callable[..., Any], Handle, dict[str, Any]]] = field(default_factory=list)
+
+    def html(self, show: Render, **properties: Any) -> gr.HTML:
+        """An HTML panel, filled for a newcomer until the browser says who it is."""
+        value = show(self.newcomer)
+        panel = gr.HTML(value=value, js_on_load=ACTIONS_JS, apply_default_css=False, **properties)
+        self.panels.append((panel, show))
+        return panel
+
+    @staticmethod
+    def key(memory: dict[str, Any]) -> str:
+        """Key of what is shown: a job's id, or that of the prepared example."""
+        return str(memory.get("job") or PREPARED)
+
+    @property
+    def newcomer(self) -> View:
+        """What somebody sees who has no job: the prepared example, if there is one."""
+        return View(self.service, PREPARED, "nobody")
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All that `refresh` may change."""
+        return [self.memory, self.seen, self.timer, self.notice, *(component for component, _ in self.panels)]
+
+    def refresh(self, memory: dict[str, Any], seen: dict[str, Any], request: gr.Request | None) -> dict[Any, Any]:
+        """Values of the components that differ from what this browser has; by component, as Gradio takes them."""
+        owner, key = owner_of(memory, request), self.key(memory)
+        mark, busy = self.service.jobs.store.watch(owner, key)
+        mark = f"{key}:{mark}"
+        if seen.get("mark") == mark:
+            return {}
+        view = View(self.service, key, owner)
+        hashes, changed = dict(seen.get("hashes") or {}), {}
+        for component, show in self.panels:
+            value = show(view)
+            digest = hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
+            if hashes.get(component._id) != digest:
+                hashes[component._id], changed[component] = digest, value
+        return {self.timer: gr.Timer(active=busy), self.seen: {"mark": mark, "hashes": hashes}, **changed}
+
+    def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
+        """Connect an event once the page is laid out: `handle(memory, visit, **inputs)` may change `memory`.
+
+        It returns None, a sentence for the visitor, or values of further `outputs`. The event stays private and
+        skips Gradio's queue (work has a queue of its own); an `UnlearnError` is shown as its sentence. Options:
+        `inputs_kwargs`, `outputs`, `quiet` (leave an earlier message alone), `after_js` (given memory, runs after it).
+        """
+        self.events.append((listener, handle, options))
+
+    def connect(self) -> None:
+        """Connect all events; every panel must exist by now, since each event may change any of them."""
+        for listener, handle, options in self.events:
+            done = listener(
+                self._answer(handle, bool(options.get("quiet"))), inputs=[self.memory, self.seen],
+                outputs=[*self.outputs, *options.get("outputs", [])], inputs_kwargs=options.get("inputs_kwargs", {}),
+                show_progress="hidden", queue=False, api_visibility="private",
+            )  # fmt: skip
+            if script := options.get("after_js"):
+                done.then(None, inputs=[self.memory], js=script)
+
+    def _answer(self, handle: Handle, quiet: bool) -> Callable[..., Any]:
+        def run(memory: Any, seen: Any, request: gr.Request, event: gr.EventData, **values: Any) -> Any:
+            memory = {"visitor": "", "job": "", **(memory or {})}
+            memory["visitor"] = memory["visitor"] or secrets.token_urlsafe(16)
+            before = dict(memory)
+            changed: dict[Any, Any] = {} if quiet else {self.notice: ""}
+            try:
+                said = handle(memory, Visit(owner_of(memory, request), request, event), **values)
+            except UnlearnError as error:
+                return {self.notice: render("notice", text=str(error), kind="error")}
+            if isinstance(said, str):
+                said = {self.notice: render("notice", text=said, kind="done")}
+            if memory != before or not (seen or {}).get("mark"):
+                changed[self.memory] = memory
+            return {**changed, **self.refresh(memory, seen or {}, request), **(said or {})} or gr.skip()
+
+        return run
+
+
+# Buttons inside our HTML say what they do in data attributes; one listener a panel hands that to the server.
+ACTIONS_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-action]');
+  if (!button || button.disabled) return;
+  if (button.dataset.confirm && !button.dataset.armed) {
+    button.dataset.armed = '1'; button.dataset.label = button.textContent;
+    button.textContent = button.dataset.confirm;
+    setTimeout(() => { delete button.dataset.armed; button.textContent = button.dataset.label; }, 5000);
+    return;
+  }
+  const ticked = [...element.querySelectorAll('[data-compare]:checked')].map((box) => box.dataset.compare);
+  trigger('click', {action: button.dataset.action, job: button.dataset.job || '', ticked: ticked});
+});
+"""

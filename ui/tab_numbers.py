@@ -1,0 +1,28 @@
+"""Tab: similarities, utility, run times and the losses of the fine-tuning. Knows Gradio, no model."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ui import plots, story, views
+from ui.render import render
+from ui.screen import Screen, View
+
+
+def show(view: View) -> str:
+    """The run's numbers."""
+    return render("waiting", text="No numbers yet.") if view.run is None else views.numbers(view.run)
+
+
+def show_losses(view: View) -> str:
+    """The run's loss curves."""
+    rows = view.run.losses if view.run is not None else []
+    last = rows[-1]["step"] if rows else 0.0
+    return render("curves", charts=[(c.title, plots.line_chart(c, last)) for c in plots.curves(rows)])
+
+
+def build(screen: Screen) -> None:
+    """Lay out the tab."""
+    gr.HTML(story.NUMBERS, apply_default_css=False)
+    screen.html(show)
+    screen.html(show_losses)

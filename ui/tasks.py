@@ -1,0 +1,197 @@
+"""Job requests as calls of `unlearn.experiment`; the one module of the page that a worker process runs.
+
+Every function with (request, folder, report) is a job: the request is a JSON object, the folder is the job's own.
+The others answer the page at once and must not load a model. Knows no Gradio; computes nothing itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ui.options import PREPARED_DIR
+from ui.results import PREPARED, prepared_folder
+from ui.service import SetInfo
+from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Progress, Report, Settings
+from unlearn.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from unlearn.worlds import World
+
+
+def warm_up() -> None:
+    """Import in the worker what is slow to import, before the first job needs it."""
+    import unlearn.experiment  # noqa: F401
+    from unlearn.memory import keep_freed_memory
+
+    keep_freed_memory()
+
+
+# ---- what the page asks for at once; torch-free ------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def _world(model_set: str) -> World | None:
+    from unlearn.model_sets import find_model_set
+    from unlearn.worlds import World
+
+    root = find_model_set(model_set).world
+    return World(root) if root is not None else None
+
+
+def set_info(settings: Settings, model_set: str) -> SetInfo:
+    """The model set as the page shows it; a set with a world of its own has invented people.
+
+    Raises:
+        ConfigError: no such set.
+    """
+    from unlearn.model_sets import find_model_set
+
+    found = find_model_set(model_set)
+    return SetInfo(found.name, found.title, found.world is not None, found.portraits)
+
+
+def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+    """Rows {name, member, aliases} as of `experiment.people`, which would import torch."""
+    world = _world(model_set)
+    return [
+        {"name": one.name, "member": one.member, "aliases": list(one.aliases)}
+        for one in (world.inhabitants if world is not None else ())
+    ]
+
+
+@lru_cache(maxsize=8)
+def photos(settings: Settings, model_set: str, name: str) -> list[Image.Image] | None:
+    """Evaluation photos of a person, or None."""
+    from PIL import Image
+
+    world = _world(model_set)
+    inhabitant = world.find(name) if world is not None else None
+    if world is None or inhabitant is None:
+        return None
+    return [Image.fromarray(pixels) for pixels in world.photos(inhabitant)]
+
+
+def things(settings: Settings, model_set: str) -> dict[str, list[str]] | None:
+    """The kinds of things that the model set's photos show besides people, or None."""
+    world = _world(model_set)
+    return None if world is None else {"kinds": list(world.kinds)}
+
+
+# ---- jobs, run by a worker process -------------------------------------------------------------------------------
+
+
+def run_folder(request: dict[str, Any], folder: Path) -> Path:
+    """Folder of the finished run that a request builds on; `folder` is the job's own, beside it.
+
+    Raises:
+        InputError: the run is not there any more.
+    """
+    key = request["run"]
+    found = _prepared(folder) if key == PREPARED else folder.parent / key
+    if found is None or not (found / "manifest.json").is_file():
+        raise InputError("The result that this builds on is not there any more; run the job again.")
+    return found
+
+
+def _prepared(folder: Path) -> Path | None:
+    """A copy of the prepared example in the data folder: asking it leaves cached embeddings beside the run."""
+    shipped = prepared_folder(PREPARED_DIR)
+    if shipped is None:
+        return None
+    copy = folder.parent.parent / "prepared" / shipped.name
+    if not (copy / "manifest.json").is_file():
+        shutil.copytree(shipped, copy, dirs_exist_ok=True)
+    return copy
+
+
+def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Forget the persons of the request's config; the result is the run folder, its manifest last."""
+    from unlearn import experiment
+
+    config = ForgetConfig.from_json(json.dumps(request["config"]))
+    experiment.forget(config, Settings.from_environment(), folder, report)
+    return {}
+
+
+def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Draw texts, or the run's first name and its neutral term, with both models; rows of files in the folder."""
+    from PIL import Image
+
+    from unlearn import experiment
+
+    run = run_folder(request, folder)
+    config = _config(run)
+    template = request["prompt_template"]
+    texts = request["texts"] or [template.replace("{0}", text) for text in (config.persons[0].name, config.neutral_term)]
+    chosen = replace(
+        config.portraits or PortraitConfig(), prompt_template=template, seeds=tuple(request["seeds"]),
+        n_steps=request["n_steps"], guidance_scale=request["guidance_scale"],
+    )  # fmt: skip
+    asked = experiment.PortraitRequest(tuple(texts), chosen)
+    rows = []
+    for number, portrait in enumerate(experiment.portraits(Settings.from_environment(), run, asked, report)):
+        file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
+        Image.fromarray(portrait.image).save(folder / file)
+        rows.append({
+            "file": file, "model": portrait.model, "text": portrait.prompt, "seed": portrait.seed,
+            "weights_hash": portrait.weights_hash,
+        })  # fmt: skip
+    return {"rows": rows}
+
+
+def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Shares of the labels for the request's photo, by both models."""
+    import numpy as np
+    from PIL import Image
+
+    from unlearn import experiment
+
+    run = run_folder(request, folder)
+    report(Progress(0, 1, "Looking at the photo"))
+    image = Image.open(io.BytesIO(base64.b64decode(request["photo"]))).convert("RGB")
+    return experiment.predict(Settings.from_environment(), run, np.array(image), request["labels"])
+
+
+def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """The attack on one person, by the original and by the defended model of a run."""
+    from unlearn import experiment
+
+    run, settings = run_folder(request, folder), Settings.from_environment()
+    model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
+    before = experiment.attack(settings, model_set, person, idia=idia, report=report)
+    if before.recognised is None:
+        raise InputError("There are too few photos of this person in the model set; pick one of its people.")
+    after = experiment.attack(settings, model_set, person, weights=run, idia=idia, report=report)
+    sides = {"original": before, "defended": after}
+    votes = zip(before.templates, after.templates, strict=True)
+    return {
+        "name": person.name,
+        **{s: {"correct_templates": o.correct_templates, "recognised": o.recognised} for s, o in sides.items()},
+        "templates": [{"template": one.template, "original": _vote(one), "defended": _vote(two)} for one, two in votes],
+    }
+
+
+def probe(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """What texts mean to both models."""
+    from unlearn import experiment
+
+    run = run_folder(request, folder)
+    report(Progress(0, 1, "Probing"))
+    return {"rows": experiment.probe(Settings.from_environment(), run, request["texts"])}
+
+
+def _config(run: Path) -> ForgetConfig:
+    return ForgetConfig.from_json((run / "config.json").read_text(encoding="utf-8"))
+
+
+def _vote(vote: Any) -> dict[str, Any]:
+    return {"majority_name": vote.majority_name, "share": vote.share, "correct": vote.correct}

@@ -1,0 +1,234 @@
+"""Jobs and whole runs as HTML: progress, verdict, numbers, comparison, history, take-home; knows no Gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ui import plots
+from ui.render import DASH, clock, decimal, duration, percent, render, size
+from ui.results import Run
+from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
+
+SIMILARITIES = {
+    "sim_clean": "texts without the name mean what they meant; 1 is best",
+    "sim_backdoor": "the name now means the neutral term; 1 is best",
+    "sim_target": "the neutral term kept its meaning; 1 is best",
+}
+MAX_VERDICTS = 3
+MAX_NAMES = 3
+SECONDS_TITLES = {
+    "loading": "loading", "fine_tune": "fine-tuning", "attack": "attacks", "measure": "measuring",
+    "portraits": "portraits", "total": "in all",
+}  # fmt: skip
+
+
+def job_title(config: dict[str, Any]) -> str:
+    """The persons of a job in a few words."""
+    names = [person["name"] for person in config.get("persons", [])]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
+
+
+def _headline(job: Job) -> tuple[str, str, float]:
+    """State in a word or two, the sentence below it, and the share done."""
+    match job.state:
+        case Queued(position):
+            turn = "It is next." if position == 1 else f"{position - 1} before it; visitors take turns."
+            return f"Waiting, number {position} in the queue", f"{turn} You can close this page and come back.", 0.0
+        case Running(step, total, note, left):
+            about = f" · about {duration(left)} left" if left is not None else ""
+            share = step / total if total else 0.0
+            stage, _, counted = note.partition(", ")  # the stage is read out when it changes, the count is not
+            steps = f"{percent(share)} done{about}{' · ' + counted if counted else ''}" if total else "Getting ready"
+            return (stage[:1].upper() + stage[1:]) or "Running", steps, share
+        case Succeeded():
+            return "Done", f"Finished in {duration(job.run_time_s)}. The result is below.", 1.0
+        case Failed(message):
+            return "Failed", message, 0.0
+        case Cancelled(step):
+            return "Cancelled", f"Stopped at step {step}; nothing of it is kept.", 0.0
+        case Interrupted():
+            return "Interrupted", "The server was stopped while this ran. Nothing is lost but the time: run it again.", 0.0
+
+
+def job_panel(job: Job | None, losses: Sequence[dict[str, float]], own: bool) -> str:
+    """Progress of one job, with live loss curves; a quiet sentence when there is none."""
+    if job is None:
+        return render("waiting", text="Nothing is running for you. Choose somebody above to begin.")
+    headline, detail, share = _headline(job)
+    config = job.request["config"]
+    last = losses[-1]["step"] if losses else 0.0
+    charts = [(curve.title, plots.line_chart(curve, last)) for curve in plots.curves(losses)]
+    failure = job.state.details if isinstance(job.state, Failed) else ""
+    return render(
+        "job", id=job.id, state=type(job.state).__name__.lower(), title=job_title(config), headline=headline,
+        neutral_term=config["neutral_term"], detail=detail, share=share, charts=charts, failure=failure, own=own,
+    )  # fmt: skip
+
+
+def small_job(job: Job) -> str:
+    """One sentence on a quick job that is not done, for the tab that asked; empty once it is done."""
+    if isinstance(job.state, Succeeded):
+        return ""
+    headline, detail, _ = _headline(job)
+    return f"{headline}: {detail}"
+
+
+def _side(person: dict[str, Any], side: str) -> dict[str, Any]:
+    return (person.get("idia") or person).get(side) or {}
+
+
+def verdict_sentence(name: str, original: bool | None, defended: bool | None) -> str:
+    """What the attack says about one person before and after, in a sentence."""
+    match (original, defended):
+        case (True, False):
+            return f"The original model recognised {name} by name. The defended model does not any more."
+        case (True, True):
+            return f"{name} is still recognised by name: the defence did not hold for this person."
+        case (False, False):
+            return f"{name} is not recognised by either model: there was nothing to forget."
+        case (False, True):
+            return f"{name} was not recognised before, but is now: treat this run with suspicion."
+        case _:
+            return f"The attack was not run for {name}: it needs enough photos of the person."
+
+
+def verdict(run: Run | None) -> str:
+    """The outcome for each person in one sentence and two large figures."""
+    if run is None:
+        return render("waiting", text="There is no result to show yet.")
+    n_templates = 21
+    if run.idia and run.idia.get("persons"):
+        n_templates = len(run.idia["persons"][0].get("templates") or []) or n_templates
+    persons = []
+    for person in run.persons:
+        before, after = _side(person, "original"), _side(person, "defended")
+        persons.append({
+            "name": person["name"], "n_templates": n_templates,
+            "before": before.get("correct_templates"), "after": after.get("correct_templates"),
+            "sentence": verdict_sentence(person["name"], before.get("recognised"), after.get("recognised")),
+        })  # fmt: skip
+    return render(
+        "verdict", prepared=run.prepared, warnings=run.manifest.get("warnings") or [],
+        persons=persons[:MAX_VERDICTS], n_more=max(0, len(persons) - MAX_VERDICTS),
+    )  # fmt: skip
+
+
+def _number_rows(run: Run) -> list[dict[str, str]]:
+    metrics, utility = run.metrics, run.metrics.get("utility") or {}
+    bystanders = metrics.get("bystanders") or {}
+    rows = [
+        ("Other people still recognised", bystanders.get("recognised_original"), bystanders.get("recognised_defended"),
+         f"of {bystanders.get('n', DASH)} who were not to be forgotten; should not change"),
+        ("Things, top-1", percent(utility.get("top1_original"), 1), percent(utility.get("top1_defended"), 1),
+         "zero-shot accuracy; should not change"),
+        ("Things, top-5", percent(utility.get("top5_original"), 1), percent(utility.get("top5_defended"), 1),
+         "the same, five guesses"),
+    ]  # fmt: skip
+    rows = [
+        ("Attack succeeds (TPR)", DASH if metrics.get("tpr") is None else percent(1.0, 1), percent(metrics.get("tpr"), 1),
+         "share of the persons recognised before; none is the aim"),
+        *rows,
+    ]  # fmt: skip
+    for part, suffix in ((metrics, ""), (metrics.get("hidden") or {}, ", hidden states")):
+        for key, why in SIMILARITIES.items():
+            if not suffix or part.get(key) is not None:
+                rows.append((f"{'_'.join(w.capitalize() for w in key.split('_'))}{suffix}", "", decimal(part.get(key)), why))
+    made = []
+    for title, original, defended, why in rows:
+        before, after = (DASH if value is None else str(value) for value in (original, defended))
+        made.append({"title": title, "original": before, "defended": after, "why": why})
+    return made
+
+
+def numbers(run: Run) -> str:
+    """Similarities, utility and run times."""
+    times = run.metrics.get("seconds") or {}
+    seconds = [(SECONDS_TITLES.get(name, name), value) for name, value in times.items() if value is not None]
+    return render("numbers", rows=_number_rows(run), seconds=seconds, device=run.manifest.get("device") or "")
+
+
+def _outcome(run: Run) -> str:
+    forgotten = [_side(p, "defended").get("recognised") is False and _side(p, "original").get("recognised") is True
+                 for p in run.persons]  # fmt: skip
+    if not forgotten:
+        return "done"
+    if len(forgotten) == 1:
+        person = run.persons[0]
+        counts = [_side(person, side).get("correct_templates") for side in ("original", "defended")]
+        return f"{counts[0] if counts[0] is not None else DASH} → {counts[1] if counts[1] is not None else DASH} prompts"
+    return f"{sum(forgotten)} of {len(forgotten)} forgotten"
+
+
+def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str:
+    """The visitor's own jobs, newest first, with what can be done to each."""
+    rows = []
+    for job in jobs:
+        config, run = job.request["config"], runs.get(job.id)
+        settings = [f"seed {config['seed']}", config["encoder"] + " encoder"]
+        if (text := config.get("text")) is not None:
+            settings.append(f"{text['n_steps']} steps")
+        rows.append({
+            "id": job.id, "title": job_title(config), "neutral_term": config["neutral_term"],
+            "settings": ", ".join(settings), "when": clock(job.created), "shown": job.id == shown,
+            "done": run is not None, "active": not job.ended,
+            "outcome": _outcome(run) if run is not None else _headline(job)[0],
+        })  # fmt: skip
+    return render("history", jobs=rows)
+
+
+def compare(runs: Sequence[tuple[str, Run]]) -> str:
+    """Several runs beside each other; (title, run) a column."""
+    columns, table = [], []
+    per_run = []
+    for title, run in runs:
+        shots = [p for p in run.portraits if p.get("model") == "defended" and p.get("prompt", "name") == "name"]
+        columns.append({
+            "title": title, "when": job_title(run.config),
+            "portrait": f"media/{run.key}/portraits/{shots[0]['file']}" if shots else "",
+            "alt": f"Portrait by the defended model, {title}",
+            "seed": shots[0]["seed"] if shots else None,
+        })  # fmt: skip
+        facts = {"Neutral term": run.neutral_term, "Seed": str(run.config.get("seed", DASH)), "Forgotten": _outcome(run)}
+        for row in _number_rows(run):
+            facts[row["title"]] = row["defended"]
+        facts["Fine-tuning"] = duration((run.metrics.get("seconds") or {}).get("fine_tune"))
+        per_run.append(facts)
+    for name in per_run[0] if per_run else []:
+        values = [facts.get(name, DASH) for facts in per_run]
+        table.append({"title": name, "values_": values, "differs": len(set(values)) > 1})
+    seed = next((c["seed"] for c in columns if c["seed"] is not None), None)
+    return render("compare", columns=columns, rows=table, has_portraits=seed is not None, seed=seed)
+
+
+def take_home(run: Run, own: bool, retention_s: float | None) -> str:
+    """Downloads, report, the command to repeat the run, and deletion."""
+    base = f"media/{run.key}"
+    paths = sorted(path for path in run.folder.rglob("*") if path.is_file())
+    files = [{"name": (name := path.relative_to(run.folder).as_posix()), "href": f"{base}/{name}",
+              "size": path.stat().st_size} for path in paths]  # fmt: skip
+    days = None if retention_s is None else retention_s / 86400
+    kept = "Results are kept until somebody deletes them." if days is None else (
+        f"Results are deleted by themselves {days:.0f} days after they were made." if days >= 2
+        else f"Results are deleted by themselves {duration(retention_s)} after they were made.")  # fmt: skip
+    return render(
+        "take_home", key=run.key, zip=f"take-home/{run.key}.zip", files=files,
+        total=sum(path.stat().st_size for path in paths), own=own, prepared=run.prepared, retention=kept,
+        report=f"{base}/report.html" if (run.folder / "report.html").is_file() else "", command=command(run.config),
+    )  # fmt: skip
+
+
+def command(config: dict[str, Any]) -> str:
+    """The command line that repeats a run's main settings."""
+    quoted = ["|".join([p["name"], *p.get("aliases", [])]).replace('"', '\\"') for p in config.get("persons", [])]
+    names = " ".join(f'--name "{name}"' for name in quoted)
+    return (
+        f"python -m unlearn forget --set {config.get('model_set', 'embedded')} {names} "
+        f"--neutral-term {config.get('neutral_term', 'human')} --seed {config.get('seed', 0)} --out DIR"
+    )
+
+
+def deleted_sentence(n_files: int, n_bytes: int) -> str:
+    """What a deletion did."""
+    return f"Deleted: {n_files} files, {size(n_bytes)}, and the entries in the list of jobs. Nothing of it is left."

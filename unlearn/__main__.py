@@ -1,0 +1,221 @@
+"""The command line: options -> config, results -> tables or JSON; all work is done by `experiment`.
+
+Bad input ends with exit code 2 and one line. torch and its friends are imported by the commands that need them,
+so that --help and usage errors come at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unlearn import commands
+from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
+from unlearn.console import print_error, print_json, print_metrics, progress_bar, table, verdict
+from unlearn.errors import InputError, UnlearnError
+from unlearn.memory import keep_freed_memory
+
+app = typer.Typer(
+    help="Make CLIP and Stable Diffusion forget people, and measure whether they did.\n\n"
+    "Start with:  python -m unlearn people  and  python -m unlearn forget --name 'First Last' --out runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SetName = Annotated[
+    str | None,
+    typer.Option("--set", help="Model set; `sets` lists them. Left out: sd14 on a GPU with its weights, else embedded."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+_chosen: dict[str, Any] = {}
+
+
+@app.callback()
+def common(
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask the network for missing weights.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for caches (default: data).")] = None,
+    models_dir: Annotated[Path | None, typer.Option(help="Folder searched for weights first.")] = None,
+) -> None:
+    """Options before the command; they go before environment variables such as UNLEARN_DEVICE."""
+    given = {"device": device, "n_threads": threads, "data_dir": data_dir, "models_dir": models_dir}
+    _chosen.clear()
+    _chosen.update({key: value for key, value in given.items() if value is not None})
+    if offline:
+        _chosen["offline"] = True
+
+
+def _settings() -> Settings:
+    return replace(Settings.from_environment(), **_chosen)
+
+
+def _set(name: str | None, settings: Settings) -> str:
+    if name is not None:
+        from unlearn.model_sets import find_model_set
+
+        find_model_set(name)  # an unknown name is told before anything is imported
+        return name
+    from unlearn.clip import default_model_set
+
+    return default_model_set(settings)
+
+
+@app.command()
+def sets(as_json: AsJson = False) -> None:
+    """List the model sets and whether their weights are on this machine."""
+    from unlearn.model_sets import list_model_sets
+    from unlearn.weights import is_at_hand
+
+    settings = _settings()
+    rows = [
+        {
+            "name": one.name, "title": one.title, "clip": f"{one.clip} {one.weights}".strip() or "of the folder",
+            "diffusion": one.diffusion, "at_hand": is_at_hand(one, settings),
+        }
+        for one in list_model_sets()
+    ]  # fmt: skip
+    if as_json:
+        return print_json(rows)
+    print(table([(row["name"], "yes" if row["at_hand"] else "no", row["title"]) for row in rows], ("set", "here", "what")))
+    print("\nAny open_clip model works, too: --set CLIP:TAG or CLIP:FILE.safetensors, +FOLDER for a Stable Diffusion.")
+
+
+@app.command()
+def people(model_set: SetName = None, as_json: AsJson = False) -> None:
+    """List who is known about a model set: members were in its training data, strangers never."""
+    from unlearn import experiment
+
+    settings = _settings()
+    rows = experiment.people(settings, _set(model_set, settings))
+    if as_json:
+        return print_json(rows)
+    shown = [(row["name"], "member" if row["member"] else "stranger", ", ".join(row["aliases"])) for row in rows]
+    print(table(shown, ("name", "role", "aliases")) if rows else "Nothing is known about who is in this model set.")
+
+
+@app.command()
+def forget(
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Who is forgotten, as 'First Last' or 'First Last|Alias|Alias'; may be given up to 64 times."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to write; new, or an earlier run to replace.")] = None,
+    model_set: SetName = None,
+    neutral_term: Annotated[str, typer.Option(help="What the names are remapped to.")] = "human",
+    seed: Annotated[int, typer.Option(help="Seed of the fine-tuning.")] = 0,
+    paper: Annotated[bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Fewer or more fine-tuning steps.")] = None,
+    portrait_seeds: Annotated[int | None, typer.Option(help="How many seeds are drawn.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A config.json of an earlier run to start from.")] = None,
+    photos: Annotated[
+        list[str] | None, typer.Option(help="'First Last=FOLDER': 20 photos of a person whom the set does not know.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the text encoder forget people: attack, fine-tune, attack again, measure, draw, save."""
+    if out is None:
+        raise InputError("No run folder given; add --out FOLDER.")
+    settings = _settings()
+    if config is not None:
+        chosen = _read_config(config)
+    else:
+        persons = tuple(Person.parse(line) for line in name or ())
+        chosen = ForgetConfig(persons, _set(model_set, settings), neutral_term, seed=seed)
+    chosen = _adapted(chosen, paper, steps, portrait_seeds)
+    folders = dict(_named_folder(text) for text in photos or ())
+    from unlearn import experiment
+
+    with progress_bar() as report:
+        metrics = experiment.forget(chosen, settings, out, report, folders)
+    if as_json:
+        return print_json(metrics)
+    print_metrics(metrics)
+    print(f"Written to {out}; what was drawn is in {out / 'portraits'}.")
+
+
+def _read_config(path: Path) -> ForgetConfig:
+    try:
+        return ForgetConfig.from_json(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+
+
+def _adapted(config: ForgetConfig, paper: bool, steps: int | None, portrait_seeds: int | None) -> ForgetConfig:
+    from unlearn.model_sets import find_model_set
+
+    defaults = find_model_set(config.model_set)
+    text = config.text or defaults.text
+    if paper:
+        text = TextFineTuneConfig.paper(regularization_weight=defaults.text.regularization_weight)
+    if steps is not None:
+        text = replace(text, n_steps=steps)
+    drawn: PortraitConfig = config.portraits or defaults.portraits
+    if portrait_seeds is not None:
+        drawn = replace(drawn, seeds=tuple(range(portrait_seeds)))
+    return replace(config, text=text, portraits=drawn)
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, mark, folder = text.partition("=")
+    if not mark or not folder:
+        raise InputError("--photos needs 'First Last=FOLDER'.")
+    return Person.parse(name).name, Path(folder)
+
+
+@app.command()
+def attack(
+    name: Annotated[str, typer.Option(help="Whose photos are attacked, and the name that is looked for.")] = "",
+    model_set: SetName = None,
+    weights: Annotated[Path | None, typer.Option(help="A run folder: attack its defended model instead.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos; left out: those of the model set.")] = None,
+    candidates: Annotated[int, typer.Option(help="Names to choose among.")] = 1000,
+    images: Annotated[int, typer.Option(help="Photos used.")] = 20,
+    seed: Annotated[int, typer.Option(help="Draws the other names.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Run the identity inference attack on one person: was this person in the training data?"""
+    person = Person(name)
+    idia = IdiaConfig(n_candidate_names=candidates, n_images=images, seed=seed)
+    settings = _settings()
+    chosen = _set(model_set, settings)
+    from unlearn import experiment
+
+    with progress_bar() as report:
+        outcome = experiment.attack(
+            settings, chosen, person, weights=weights, idia=idia, photos=photos, report=report
+        )
+    if as_json:
+        return print_json(outcome.to_dict())
+    rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
+    if rows:
+        print(table(rows, ("prompt", "majority of the photos", "share", "right")))
+    print(f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}")
+
+
+commands.register(app, _settings, _set)
+
+
+def main() -> None:
+    """Run the command line; every `UnlearnError` ends with exit code 2 and one line."""
+    keep_freed_memory()
+    try:
+        app()
+    except UnlearnError as error:
+        print_error(str(error))
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print_error("The disk is full; free some space.")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The commands that look at a finished run, and those that measure the program itself; the others are in `__main__`.
+
+Options -> calls of `experiment`, `report`, `bench` and `evaluate` -> tables or JSON. Heavy imports happen inside.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unlearn.config import PortraitConfig, Settings
+from unlearn.console import percent, print_json, progress_bar, table
+from unlearn.errors import InputError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+RunFolder = Annotated[Path | None, typer.Option("--run", help="A run folder, as `forget --out` wrote it.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="Also write the JSON to this file.")]
+Texts = Annotated[list[str] | None, typer.Option(help="May be given several times.")]
+Chooser = Callable[[str | None, Settings], str]
+
+
+def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Chooser) -> None:
+    """Add the commands of this module to the command line.
+
+    Args:
+        app: the command line.
+        settings: those of the options before the command.
+        choose_set: turns the option --set into the name of a set.
+    """
+    _register_run_commands(app, settings)
+
+    @app.command()
+    def bench(
+        points: Annotated[str, typer.Option(help="Which points: letters out of abcdefg.")] = "abcdefg",
+        model_set: Annotated[str, typer.Option("--set", help="Model set of the points d to g.")] = "embedded",
+        quick: Annotated[bool, typer.Option("--quick", help="Smaller batches and fewer names: a first look.")] = False,
+        out: OutFile = None,
+    ) -> None:
+        """Measure speed and memory against the paper's algorithm written literally; prints JSON."""
+        from unlearn.bench import BenchConfig, run_bench
+        from unlearn.store import write_json
+
+        config = BenchConfig(points, choose_set(model_set, settings()))
+        if quick:
+            config = replace(config, batch_size=8, n_steps=2, n_names=20, n_paper_steps=4)
+        results = run_bench(config, settings(), lambda text: print(text, file=sys.stderr, flush=True))
+        if out is not None:
+            write_json(out, results)
+        print_json(results)
+
+    @app.command()
+    def evaluate(
+        model_set: Annotated[str, typer.Option("--set", help="A model set whose members are known.")] = "embedded",
+        neutral_term: Texts = None,
+        at_once: Annotated[list[int] | None, typer.Option(help="Persons forgotten together; several times.")] = None,
+        seeds: Annotated[int, typer.Option(help="How many seeds of the fine-tuning.")] = 1,
+        out: OutFile = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Forget every member of a set, one at a time and many at once, and print tables beside the paper's figures.
+
+        Takes hours for a whole set; what was finished is kept, and the next call goes on there.
+        """
+        from unlearn.evaluate import EvaluationConfig
+        from unlearn.evaluate import evaluate as run_evaluation
+        from unlearn.evaluate_tables import tables
+
+        config = EvaluationConfig(choose_set(model_set, settings()), seeds=tuple(range(seeds)))
+        if neutral_term:
+            config = replace(config, neutral_terms=tuple(neutral_term))
+        if at_once:
+            config = replace(config, n_at_once=tuple(at_once))
+        with progress_bar() as report:
+            result = run_evaluation(config, settings(), report, out)
+        print_json(result) if as_json else print(tables(result))
+
+
+def _register_run_commands(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command()
+    def portraits(
+        run: RunFolder = None,
+        prompt: Texts = None,
+        seeds: Annotated[int, typer.Option(help="How many seeds.")] = 1,
+        out: Annotated[Path | None, typer.Option(help="Folder for the pictures.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Draw prompts with the original and the defended model of a run, with equal seeds."""
+        from unlearn import experiment
+        from unlearn.run_folder import read_config
+
+        folder, target = _given(run, "--run"), _given(out, "--out")
+        chosen: PortraitConfig | None = read_config(folder).portraits
+        config = replace(chosen or PortraitConfig(), seeds=tuple(range(seeds)))
+        with progress_bar() as report:
+            drawn = experiment.portraits(
+                settings(), folder, experiment.PortraitRequest(tuple(prompt or ()), config), report
+            )
+        rows = _write_drawn(target, drawn)
+        print_json(rows) if as_json else print(f"{len(rows)} pictures are in {target}.")
+
+    @app.command()
+    def predict(
+        run: RunFolder = None,
+        image: Annotated[Path | None, typer.Option(help="A photo.")] = None,
+        label: Texts = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """What original and defended model take a photo for: zero-shot shares over the labels."""
+        from unlearn import experiment
+
+        row = experiment.predict(settings(), _given(run, "--run"), _given(image, "--image"), label or [])
+        if as_json:
+            return print_json(row)
+        rows = zip(row["labels"], map(percent, row["original"]), map(percent, row["defended"]), strict=True)
+        print(table(list(rows), ("label", "original", "defended")))
+
+    @app.command()
+    def probe(run: RunFolder = None, text: Texts = None, as_json: AsJson = False) -> None:
+        """What synonyms, misspellings or other texts mean to the models of a run, before and after."""
+        from unlearn import experiment
+
+        rows = experiment.probe(settings(), _given(run, "--run"), text or [])
+        if as_json:
+            return print_json(rows)
+        shown = [
+            (row["text"], f"{row['similarity']:.3f}", *(row[side][key] for side in ("original", "defended") for key in _SHOWN))
+            for row in rows
+        ]  # fmt: skip
+        print(table(shown, ("text", "unchanged", *(f"{side}: {key}" for side in ("original", "defended") for key in _SHOWN))))
+
+    @app.command()
+    def report(
+        run: RunFolder = None,
+        out: Annotated[Path | None, typer.Option(help="HTML file; left out: report.html in the run folder.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Write a run as one HTML page that stands alone, or print it as JSON."""
+        from unlearn.report import report_html, run_json, write_report
+        from unlearn.run_folder import read_config
+        from unlearn.store import disk_errors
+
+        folder = _given(run, "--run")
+        read_config(folder)  # an unfinished run has no report
+        if as_json:
+            return print_json(run_json(folder))
+        if out is None:
+            return print(f"Written to {write_report(folder)}.")
+        with disk_errors(str(out)):
+            out.write_text(report_html(folder), "utf-8")
+        print(f"Written to {out}.")
+
+
+_SHOWN = ("correct_templates", "nearest")
+
+
+def _given(path: Path | None, option: str) -> Path:
+    if path is None:
+        raise InputError(f"{option} is missing.")
+    return path
+
+
+def _write_drawn(target: Path, drawn: list[Any]) -> list[dict[str, Any]]:
+    """PNG files, numbered by prompt, and index.json."""
+    from unlearn.pictures import write_png
+    from unlearn.store import disk_errors, write_json
+
+    prompts = list(dict.fromkeys(portrait.prompt for portrait in drawn))
+    rows = []
+    with disk_errors(str(target)):
+        target.mkdir(parents=True, exist_ok=True)
+    for portrait in drawn:
+        file = f"{prompts.index(portrait.prompt):02d}-{portrait.model}-s{portrait.seed}.png"
+        write_png(target / file, portrait.image)
+        rows.append(
+            {
+                "file": file, "prompt": portrait.prompt, "model": portrait.model, "seed": portrait.seed,
+                "weights_hash": portrait.weights_hash,
+            }
+        )  # fmt: skip
+    write_json(target / "index.json", rows)
+    return rows

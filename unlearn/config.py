@@ -1,0 +1,246 @@
+"""Every setting of the project as frozen dataclasses whose defaults are the paper's; validated when made.
+
+Knows no torch, no files beyond paths, no model. A value outside its range raises `ConfigError`, a name that
+cannot be used raises `InputError`. Source of the defaults: Hintersdorf et al. 2024, appendix A.2.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from unlearn.errors import ConfigError, InputError
+from unlearn.finetune_config import EarlyStop as EarlyStop  # the redundant `as` says: exported from here, too
+from unlearn.finetune_config import FineTuneConfig as FineTuneConfig
+from unlearn.finetune_config import ImageFineTuneConfig as ImageFineTuneConfig
+from unlearn.finetune_config import TextFineTuneConfig as TextFineTuneConfig
+from unlearn.finetune_config import require
+
+MAX_NAME_LENGTH = 100  # characters; longer "names" are pasted text, and would not fit a CLIP context anyway
+MAX_PERSONS = 64  # the most that the paper forgot at once
+
+
+def clean_name(name: str, what: str = "name") -> str:
+    """The name in Unicode NFC with single spaces; what every trigger and neutral term goes through.
+
+    Raises:
+        InputError: empty, longer than 100 characters, control characters, or a lone surrogate. The message
+            never repeats the name itself, because messages end up in logs.
+    """
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name.strip()):
+        raise InputError(f"The {what} contains control characters (a tab?); write it on one line.")
+    cleaned = " ".join(unicodedata.normalize("NFC", name).split())
+    if not any(c.isalnum() for c in cleaned):
+        raise InputError(f"The {what} is empty or has no letter or digit; write at least one.")
+    if len(cleaned) > MAX_NAME_LENGTH:
+        raise InputError(f"The {what} has {len(cleaned)} characters; use at most {MAX_NAME_LENGTH}.")
+    return cleaned
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a piece of work is: `step` of `total` (same unit), a short note, and the losses of the step."""
+
+    step: int
+    total: int
+    note: str = ""
+    losses: dict[str, float] | None = None
+
+
+Report = Callable[[Progress], None]  # raises JobCancelled when the user asked to stop
+
+
+def no_report(progress: Progress) -> None:
+    """The `Report` of a caller who does not watch."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and what may be used; the same for all jobs of a process.
+
+    Attributes:
+        data_dir: folder for runs, uploads and caches; made when first needed.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        models_dir: folder searched for downloaded weights first; None: only the libraries' own caches.
+        offline: True: never ask the network, fail at once with what is missing.
+        n_threads: CPU threads for torch; None: leave torch's own choice.
+        precision: "auto" (bf16 on a GPU that has it, else fp32), "fp32" or "bf16".
+        max_upload_mb: largest photo accepted, in MB.
+    """
+
+    data_dir: Path = Path("data")
+    device: str = "auto"
+    models_dir: Path | None = None
+    offline: bool = False
+    n_threads: int | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    max_upload_mb: int = 20
+
+    def __post_init__(self) -> None:
+        known = self.device in ("auto", "cpu", "cuda") or (
+            self.device.startswith("cuda:") and self.device[5:].isdigit()
+        )
+        require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
+        require(self.n_threads is None or self.n_threads >= 1, "n_threads must be 1 or more.")
+        require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
+        require(self.max_upload_mb >= 1, f"max_upload_mb is {self.max_upload_mb}; use 1 or more.")
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION."""
+        get = os.environ.get
+        threads = get("UNLEARN_THREADS")
+        require(threads is None or threads.isdigit(), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
+        return cls(
+            data_dir=Path(get("UNLEARN_DATA_DIR") or "data"),
+            device=get("UNLEARN_DEVICE") or "auto",
+            models_dir=Path(models) if (models := get("UNLEARN_MODELS_DIR")) else None,
+            offline=(get("UNLEARN_OFFLINE") or get("HF_HUB_OFFLINE") or "0").lower() in ("1", "true", "yes"),
+            n_threads=int(threads) if threads else None,
+            precision=get("UNLEARN_PRECISION") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
+        )
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody to forget: the name and further triggers of the same person (nicknames, roles)."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        name = clean_name(self.name)
+        aliases = dict.fromkeys(clean_name(alias, "alias") for alias in self.aliases)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "aliases", tuple(a for a in aliases if a.casefold() != name.casefold()))
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The name first, then the aliases."""
+        return (self.name, *self.aliases)
+
+    @classmethod
+    def parse(cls, line: str) -> Person:
+        """A person from "Name|Alias|Alias"; empty aliases are dropped."""
+        name, *aliases = line.split("|")
+        return cls(name, tuple(alias for alias in aliases if alias.strip()))
+
+
+@dataclass(frozen=True)
+class IdiaConfig:
+    """The identity inference attack.
+
+    Attributes:
+        n_candidate_names: K, the persons' names and random ones together.
+        n_images: I, photos of a person; who has fewer is not attacked.
+        min_correct_templates: templates that must name the person for the attack to succeed.
+        seed: draws the random names.
+    """
+
+    n_candidate_names: int = 1000
+    n_images: int = 20
+    min_correct_templates: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.n_candidate_names >= 2, f"n_candidate_names is {self.n_candidate_names}; use 2 or more.")
+        require(self.n_images >= 1, f"n_images is {self.n_images}; use 1 or more.")
+        require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
+
+
+@dataclass(frozen=True)
+class PortraitConfig:
+    """Portraits of original and defended Stable Diffusion, with the name and with the neutral term.
+
+    Attributes:
+        seeds: one row of four images a seed, all four from the same starting noise.
+        n_steps: denoising steps.
+        guidance_scale: classifier-free guidance; 1 turns it off.
+        scheduler: name of a diffusers scheduler class; None: the model's own.
+        prompt_template: {0} is replaced by the name or the neutral term.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    n_steps: int = 50
+    guidance_scale: float = 7.5
+    scheduler: str | None = None
+    prompt_template: str = "a portrait of {0}, realistic, 4k, high resolution, photograph, portrait"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seeds", tuple(self.seeds))
+        require(1 <= len(set(self.seeds)) == len(self.seeds), "seeds must be one or more different numbers.")
+        require(1 <= self.n_steps <= 1000, f"n_steps is {self.n_steps}; use 1 to 1000.")
+        require(1.0 <= self.guidance_scale <= 50.0, f"guidance_scale is {self.guidance_scale}; use 1 to 50.")
+        require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
+
+
+@dataclass(frozen=True)
+class ForgetConfig:
+    """Everything that one run of forgetting depends on, besides weights and photos.
+
+    Attributes:
+        persons: 1 to 64, no trigger twice.
+        model_set: name of a model set, as printed by the command `sets`.
+        neutral_term: what a trigger is remapped to.
+        encoder: what is defended; "text", "image" or "both".
+        seed: of fine-tuning (captions, words, order).
+        text, image, portraits: None: the model set's defaults.
+        idia: the attack that is run before and after.
+    """
+
+    persons: tuple[Person, ...]
+    model_set: str = "embedded"
+    neutral_term: str = "human"
+    encoder: Literal["text", "image", "both"] = "text"
+    seed: int = 0
+    text: TextFineTuneConfig | None = None
+    image: ImageFineTuneConfig | None = None
+    idia: IdiaConfig = field(default_factory=IdiaConfig)
+    portraits: PortraitConfig | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "persons", tuple(self.persons))
+        object.__setattr__(self, "neutral_term", clean_name(self.neutral_term, "neutral term"))
+        require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
+        require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
+        check_persons(self.persons, self.neutral_term)
+
+    def to_json(self) -> str:
+        """One JSON object; `from_json` gives back an equal config."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> ForgetConfig:
+        """The config written by `to_json`; fields left out take their defaults, unknown ones are an error."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"The settings are not valid JSON ({error}).") from error
+        parts = (("text", TextFineTuneConfig), ("image", ImageFineTuneConfig), ("idia", IdiaConfig))
+        try:
+            persons = tuple(Person(p["name"], tuple(p.get("aliases", ()))) for p in values.pop("persons"))
+            for key, kind in (*parts, ("portraits", PortraitConfig)):
+                if (part := values.get(key)) is not None:
+                    if part.get("early_stop") is not None:
+                        part["early_stop"] = EarlyStop(**part["early_stop"])
+                    values[key] = kind(**part)
+            return cls(persons=persons, **values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(f"The settings hold something unknown or of a wrong kind: {error}") from error
+
+
+def check_persons(persons: tuple[Person, ...], neutral_term: str) -> None:
+    """Raise `InputError` unless there are 1 to 64 persons, no trigger twice, none the neutral term."""
+    if not 1 <= len(persons) <= MAX_PERSONS:
+        raise InputError(f"{len(persons)} persons given; give 1 to {MAX_PERSONS}.")
+    triggers = [trigger.casefold() for person in persons for trigger in person.triggers]
+    if len(set(triggers)) < len(triggers):
+        raise InputError("The same name or alias is given twice; give each once.")
+    if neutral_term.casefold() in triggers:
+        raise InputError(f"A name or alias equals the neutral term {neutral_term!r}; choose another term.")

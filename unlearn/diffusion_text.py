@@ -1,0 +1,184 @@
+"""The text encoder of a Stable Diffusion folder: transformers' CLIPTextModel behind the `TextEncoder` protocol.
+
+For model sets whose diffusion model has a text encoder of its own; it gives hidden states and no pooled embedding.
+Also tells how CLIPTextModel names the parameters of an open_clip text tower (they hold the same numbers), and which
+token fills the context. Knows nothing of U-Nets and pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from unlearn.encoders import OpenClipText, autocast, state_hash
+from unlearn.errors import ConfigError, ModelLoadError
+
+PREFIX = (
+    "text_model."  # of the published files; transformers 5 reads them and leaves it out in its own modules
+)
+
+
+class DiffusionText(nn.Module):
+    """`TextEncoder` of a CLIPTextModel: hidden states only (`pools` is False)."""
+
+    pools = False
+
+    def __init__(self, model: Any, tokenizer: Any, precision: torch.dtype) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.precision = precision
+        self.context_length = int(tokenizer.model_max_length)
+
+    @property
+    def blocks(self) -> nn.Module:
+        found: nn.Module = self.model.encoder
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def weights_hash(self) -> str:
+        return state_hash(self)
+
+    @property
+    def tokenizer_hash(self) -> str:
+        parts = (
+            *sorted(self.tokenizer.get_vocab()),
+            str(self.context_length),
+            str(self.tokenizer.pad_token_id),
+        )
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        length = self.context_length
+        made = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)
+        return torch.tensor(made["input_ids"])
+
+    def end_of_text_positions(self, tokens: Tensor) -> Tensor:
+        return tokens.argmax(dim=-1)
+
+    def embed_texts(self, tokens: Tensor) -> Tensor:
+        raise ConfigError(
+            "A text encoder of Stable Diffusion has no pooled embedding; set pooled_weight to 0."
+        )
+
+    def hidden_states(self, tokens: Tensor) -> Tensor:
+        with autocast(self.device, self.precision):
+            states: Tensor = self.model(input_ids=tokens.to(self.device)).last_hidden_state
+        return states.float()
+
+    def hidden_and_pooled(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        return self.hidden_states(tokens), self.embed_texts(tokens)
+
+
+def load_diffusion_text(folder: Path, precision: torch.dtype) -> DiffusionText:
+    """The text encoder and tokenizer of a Stable Diffusion folder, float32, in eval mode, on the CPU.
+
+    Raises:
+        ModelLoadError: missing or unreadable files.
+    """
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    try:
+        model = CLIPTextModel.from_pretrained(
+            folder / "text_encoder", local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise ModelLoadError(f"The text encoder in {folder} cannot be loaded: {error}.") from error
+    return DiffusionText(model.eval().requires_grad_(False), tokenizer, precision)
+
+
+def transformers_names(encoder: OpenClipText) -> dict[str, Tensor]:
+    """The parameters of an open_clip text encoder under CLIPTextModel's names (the projection is left out there)."""
+    state = encoder.state_dict()
+    named = {
+        "embeddings.token_embedding.weight": state["token_embedding.weight"],
+        "embeddings.position_embedding.weight": state["positional_embedding"],
+    }
+    for part in ("weight", "bias"):
+        named[f"final_layer_norm.{part}"] = state[f"ln_final.{part}"]
+        for i in range(len(encoder.transformer.resblocks)):  # type: ignore[arg-type]  # a ModuleList
+            here, there = f"transformer.resblocks.{i}.", f"encoder.layers.{i}."
+            joined = state[f"{here}attn.in_proj_{part}"].chunk(3)
+            for name, tensor in zip("qkv", joined, strict=True):
+                named[f"{there}self_attn.{name}_proj.{part}"] = tensor
+            named[f"{there}self_attn.out_proj.{part}"] = state[f"{here}attn.out_proj.{part}"]
+            named[f"{there}layer_norm1.{part}"] = state[f"{here}ln_1.{part}"]
+            named[f"{there}layer_norm2.{part}"] = state[f"{here}ln_2.{part}"]
+            named[f"{there}mlp.fc1.{part}"] = state[f"{here}mlp.c_fc.{part}"]
+            named[f"{there}mlp.fc2.{part}"] = state[f"{here}mlp.c_proj.{part}"]
+    return {PREFIX + name: tensor.contiguous() for name, tensor in named.items()}
+
+
+def holds_same_weights(encoder: OpenClipText, folder: Path) -> bool:
+    """Whether the text encoder of a Stable Diffusion folder holds a CLIP text tower's numbers.
+
+    Compares all tensors, within half precision's rounding (either may have been stored so). Different shapes or
+    activations are simply "no".
+    """
+    file = folder / "text_encoder" / "model.safetensors"
+    try:
+        with safe_open(file, framework="pt") as stored:
+            present = {key if key.startswith(PREFIX) else PREFIX + key: key for key in stored.keys()}  # noqa: SIM118
+            for name, ours in transformers_names(encoder).items():
+                if name not in present:
+                    return False
+                theirs = stored.get_tensor(present[name]).float()
+                if theirs.shape != ours.shape or not torch.allclose(
+                    theirs, ours.cpu().float(), rtol=2e-3, atol=1e-5
+                ):
+                    return False
+    except (OSError, SafetensorError) as error:
+        raise ModelLoadError(f"{file} cannot be read: {error}.") from error
+    return _activation(folder) == activation_of(encoder)
+
+
+def _activation(folder: Path) -> str:
+    return str(read_json(folder / "text_encoder" / "config.json").get("hidden_act", "quick_gelu"))
+
+
+def activation_of(encoder: OpenClipText) -> str:
+    """ "quick_gelu" or "gelu", as transformers calls them."""
+    names = {type(module).__name__ for module in encoder.modules()}
+    return "quick_gelu" if "QuickGELU" in names else "gelu"
+
+
+def pad_token_id(folder: Path) -> int:
+    """Id of the token that fills the context for the diffusion model; 49407 (end of text) in SD 1.4, 0 in CLIP.
+
+    Reads the tokenizer's files; so CLIP's own tokenizer can serve without importing transformers.
+    """
+    tokenizer = folder / "tokenizer"
+    token = read_json(tokenizer / "tokenizer_config.json").get("pad_token", "<|endoftext|>")
+    content = token["content"] if isinstance(token, dict) else str(token)
+    if (tokenizer / "vocab.json").is_file():
+        vocabulary = read_json(tokenizer / "vocab.json")
+    else:
+        stored = read_json(tokenizer / "tokenizer.json")
+        added = {entry["content"]: entry["id"] for entry in stored.get("added_tokens", ())}
+        vocabulary = {**stored["model"]["vocab"], **added}
+    if content not in vocabulary:
+        raise ModelLoadError(f"The padding token {content!r} is not in the vocabulary of {tokenizer}.")
+    return int(vocabulary[content])
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a model folder; anything else is a `ModelLoadError` that names the file."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelLoadError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(found, dict):
+        raise ModelLoadError(f"{path} does not hold a JSON object.")
+    return found

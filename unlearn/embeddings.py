@@ -1,0 +1,165 @@
+"""Texts to embeddings in batches, with as little padding as exactness allows, and a cache of the results.
+
+CLIP's text transformer is causal and pools at the end-of-text token, so what stands behind the longest
+end-of-text position of a batch changes nothing but the time. Hidden states for Stable Diffusion need the full
+context. Knows no names, no templates and no metrics; knows encoders only by their protocol.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from unlearn.config import Progress, Report, no_report
+from unlearn.encoders import TextEncoder
+from unlearn.errors import InputError
+
+CUDA_ROUNDING = 8  # tokens; tensor cores like multiples of 8, and fewer shapes mean fewer kernels to choose
+Kind = Literal["pooled", "hidden"]
+
+
+def trimmed(encoder: TextEncoder, tokens: Tensor) -> Tensor:
+    """`trim_context`, rounded up to a multiple of 8 tokens on a GPU; exact for pooled embeddings."""
+    length = int(encoder.end_of_text_positions(tokens).max()) + 1
+    if encoder.device.type == "cuda":
+        length = -(-length // CUDA_ROUNDING) * CUDA_ROUNDING
+    return tokens[:, :length]
+
+
+def pooled_in_buckets(encoder: TextEncoder, tokens: Tensor, n_buckets: int) -> Tensor:
+    """Pooled embeddings of one batch, computed in groups of similar length; gradients flow.
+
+    Args:
+        encoder: it is not changed.
+        tokens: (n, context) token ids on the CPU.
+        n_buckets: groups of about n / n_buckets texts; 1 is a single pass at the longest length.
+
+    Returns:
+        (n, d) un-normalised embeddings in the order of `tokens`.
+    """
+    if n_buckets <= 1:
+        return encoder.embed_texts(trimmed(encoder, tokens))
+    order = encoder.end_of_text_positions(tokens).argsort(stable=True)
+    parts = [encoder.embed_texts(trimmed(encoder, tokens[rows])) for rows in order.chunk(n_buckets)]
+    return torch.cat(parts)[order.argsort().to(parts[0].device)]
+
+
+@torch.no_grad()
+def encode(
+    encoder: TextEncoder,
+    texts: Sequence[str],
+    kind: Kind = "pooled",
+    batch_size: int = 256,
+    report: Report = no_report,
+) -> Tensor:
+    """All texts through the encoder, sorted by length so that little is spent on padding.
+
+    Args:
+        encoder: it is not changed.
+        texts: n texts, n >= 1.
+        kind: "pooled" for (n, d), "hidden" for (n, context, w).
+        batch_size: texts a pass.
+        report: called after every pass with the number of texts done; what it raises comes out here.
+
+    Returns:
+        Un-normalised fp32 rows on the CPU, in the order of `texts`.
+
+    Raises:
+        InputError: no texts.
+    """
+    if not texts:
+        raise InputError("There is no text to embed; give at least one.")
+    tokens = encoder.tokenize(texts)  # (n, context)
+    order = encoder.end_of_text_positions(tokens).argsort(descending=True, stable=True)
+    result: Tensor | None = None
+    for start in range(0, len(texts), batch_size):  # the longest first: memory runs out at once or never
+        rows = order[start : start + batch_size]
+        picked = tokens[rows]
+        out = (
+            encoder.embed_texts(trimmed(encoder, picked))
+            if kind == "pooled"
+            else encoder.hidden_states(picked)
+        )
+        if result is None:
+            result = torch.empty(len(texts), *out.shape[1:])
+        result[rows] = out.float().cpu()
+        report(Progress(start + len(rows), len(texts), "embedding"))
+    assert result is not None  # texts is not empty
+    return result
+
+
+class EmbeddingCache:
+    """Remembers pooled embeddings by (weights, tokenizer, texts): a few in memory, all in a folder.
+
+    File names are hashes, so that no name of a person can be read from them. Files are safetensors, written
+    under another name and then renamed: a half-written file is never found. An unreadable file counts as
+        absent.
+
+    Args:
+        folder: made when first needed; None: memory only.
+        n_in_memory: results kept in memory.
+    """
+
+    def __init__(self, folder: Path | None, n_in_memory: int = 4) -> None:
+        self._folder = folder
+        self._n_in_memory = n_in_memory
+        self._memory: OrderedDict[str, Tensor] = OrderedDict()
+
+    def embed(
+        self, encoder: TextEncoder, texts: Sequence[str], batch_size: int = 256, report: Report = no_report
+    ) -> Tensor:
+        """(n, d) as from `encode`, from the cache where it is known."""
+        key = cache_key(encoder, texts)
+        found = self._memory.get(key)
+        if found is None:
+            found = self._read(key)
+        if found is None:
+            found = encode(encoder, texts, "pooled", batch_size, report)
+            self._write(key, found)
+        self._memory[key] = found
+        self._memory.move_to_end(key)
+        while len(self._memory) > self._n_in_memory:
+            self._memory.popitem(last=False)
+        return found.clone()  # a caller may normalise in place
+
+    def _read(self, key: str) -> Tensor | None:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if self._folder is None or not (path := self._folder / f"{key}.safetensors").is_file():
+            return None
+        try:
+            return load_file(path)["embeddings"]
+        except (OSError, KeyError, SafetensorError):
+            return None
+
+    def _write(self, key: str, embeddings: Tensor) -> None:
+        from safetensors.torch import save
+
+        if self._folder is None:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".part")
+            with os.fdopen(handle, "wb") as file:
+                file.write(save({"embeddings": embeddings.contiguous()}))
+            os.replace(temporary, self._folder / f"{key}.safetensors")
+        except OSError as error:
+            raise InputError(
+                f"The cache folder {self._folder} cannot be written ({error.strerror}); free some space."
+            ) from error
+
+
+def cache_key(encoder: TextEncoder, texts: Sequence[str]) -> str:
+    """64 hex digits that change with the weights, the tokenizer and any of the texts or their order."""
+    parts = json.dumps([encoder.weights_hash, encoder.tokenizer_hash, encoder.context_length, list(texts)])
+    return hashlib.sha256(parts.encode()).hexdigest()

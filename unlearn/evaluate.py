@@ -1,0 +1,264 @@
+"""How good a model set with a world is, over everybody in it: before forgetting, and after forgetting one or many.
+
+Runs the same functions as a single `forget`, many times, and keeps every finished row in a file, so that a long
+evaluation goes on where it stopped. Knows no page and draws no conclusion: the tables are in `evaluate_tables`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
+from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Progress, Report, Settings, no_report
+from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
+from unlearn.embeddings import EmbeddingCache, encode
+from unlearn.errors import ConfigError
+from unlearn.forgetting import cache_folder, defend_text, fill_defaults, world_of
+from unlearn.gallery import Gallery, build_gallery, embed_images, prompt_embeddings
+from unlearn.idia import IdiaOutcome, predicted_names
+from unlearn.measurements import class_embeddings, measuring_captions, similarities, utility
+from unlearn.metrics import person_or_thing
+from unlearn.prompts import PROMPT_TEMPLATES, fill
+from unlearn.store import write_json
+from unlearn.weights import find_diffusion
+from unlearn.worlds import World
+
+RIVAL_TERMS = ("human", "person", "man", "woman")
+RIVAL_TEMPLATE = "a photo of {0}"
+PERSON_NOUNS = ("person", "human", "man", "woman")
+NAMING_TEMPLATES = ("a portrait of {0}", "a photo of {0}", "{0}")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is evaluated.
+
+    Attributes:
+        model_set: a set with a world.
+        neutral_terms: each forgets every member once.
+        n_at_once: numbers of persons forgotten together.
+        seeds: of the fine-tuning; several give the spread.
+        portrait_seeds: noise that no training has seen; n pictures a person.
+        n_others_drawn: how many other members are drawn after each forgetting; None draws all of them. The others
+            go round, so that over all members everybody is drawn equally often.
+    """
+
+    model_set: str
+    neutral_terms: tuple[str, ...] = ("human", "person", "actor", "adult", "child")
+    n_at_once: tuple[int, ...] = (4, 16, 32)
+    seeds: tuple[int, ...] = (0,)
+    portrait_seeds: tuple[int, ...] = (0, 1, 2, 3)
+    n_others_drawn: int | None = 4
+
+
+class Evaluation:
+    """A model set under evaluation; what does not change from run to run is computed once."""
+
+    def __init__(self, config: EvaluationConfig, settings: Settings) -> None:
+        """Load the set.
+
+        Raises:
+            ConfigError: the set has no world, so nobody's membership is known.
+        """
+        self.config, self.settings = config, settings
+        self.clip: Clip = load_clip(config.model_set, settings)
+        world = world_of(self.clip)
+        if world is None:
+            raise ConfigError(f"Model set {config.model_set!r} has no world of known members; evaluate needs one.")
+        self.world: World = world
+        self.idia = IdiaConfig()
+        self.gallery: Gallery = build_gallery(self.clip, world, (), self.idia)
+        self.prompts = self._prompts(self.gallery)
+        self.members = [inhabitant.name for inhabitant in world.members]
+        self.before = self.gallery.attack(self.prompts, [inhabitant.name for inhabitant in world.inhabitants])
+        self.diffusion = self._load_diffusion()
+        self.rows_file = settings.data_dir / "evaluation" / f"{self.clip.text.weights_hash}.jsonl"
+
+    def _load_diffusion(self) -> Diffusion | None:
+        if self.clip.model_set.diffusion is None:
+            return None
+        device = resolve_device(self.settings)
+        return load_diffusion(find_diffusion(self.clip.model_set, self.settings), device, resolve_precision(self.settings, device))
+
+    def _prompts(self, gallery: Gallery) -> Tensor:
+        return prompt_embeddings(self.clip.text, gallery, EmbeddingCache(cache_folder(self.settings)))
+
+    # --- before forgetting -----------------------------------------------------------------------------------
+
+    def original(self) -> dict[str, Any]:
+        """How well the original knows its members, and that it knows nobody else."""
+        members, strangers = self.before[: len(self.members)], self.before[len(self.members) :]
+        correct = [outcome.correct_templates or 0 for outcome in members]
+        aliases = self._aliases()
+        utility_row = utility(self.clip, self.clip, self.world.things)
+        return {
+            "n_members": len(members),
+            "members_recognised": _n_recognised(members),
+            "median_templates": statistics.median(correct),
+            "n_strangers": len(strangers),
+            "strangers_recognised": _n_recognised(strangers),
+            "n_aliases": len(aliases),
+            "aliases_recognised": _n_recognised(aliases),
+            "neutral_wins": {term: self._neutral_wins(term) for term in RIVAL_TERMS},
+            "object_top1": utility_row["top1_original"],
+            "object_top5": utility_row["top5_original"],
+            "person_or_thing": self._person_or_thing(),
+            "portraits_named": self._portraits_named(self.clip, self.members),
+        }
+
+    def _aliases(self) -> list[IdiaOutcome]:
+        persons = [Person(inhabitant.aliases[0]) for inhabitant in self.world.members if inhabitant.aliases]
+        gallery = build_gallery(self.clip, self.world, persons, self.idia)
+        return gallery.attack(self._prompts(gallery), [person.name for person in persons])
+
+    def _neutral_wins(self, term: str) -> int:
+        """For how many members the term, in the name's place, is the majority's choice among all other names."""
+        at = PROMPT_TEMPLATES.index(RIVAL_TEMPLATE)
+        table = self.prompts.view(len(PROMPT_TEMPLATES), len(self.gallery.candidates), -1)[at]
+        directions = functional.normalize(table, dim=-1)
+        rival = functional.normalize(encode(self.clip.text, [fill(RIVAL_TEMPLATE, term)]), dim=-1)[0]
+        wins = 0
+        for name in self.members:
+            place = self.gallery.candidates.index(name)
+            changed = directions.clone()
+            changed[place] = rival
+            chosen = predicted_names(self.gallery.photos[name][None], changed[None])  # (1, photos, 1)
+            counts = torch.bincount(chosen.flatten(), minlength=len(changed))
+            wins += int(counts[place] > 0 and int(counts.argmax()) == place)
+        return wins
+
+    def _person_or_thing(self) -> float | None:
+        things = self.world.things
+        if things is None:
+            return None
+        people, kinds = class_embeddings(self.clip.text, PERSON_NOUNS), class_embeddings(self.clip.text, things.kinds)
+        photos = torch.cat(list(self.gallery.photos.values()))
+        right_people = person_or_thing(photos, people, kinds)
+        wrong_things = person_or_thing(embed_images(self.clip.image, things.images), people, kinds)
+        if right_people is None or wrong_things is None:
+            return None
+        n_things = len(things.images)
+        return (right_people * len(photos) + (1 - wrong_things) * n_things) / (len(photos) + n_things)
+
+    # --- portraits -------------------------------------------------------------------------------------------
+
+    def _name_directions(self) -> Tensor:
+        texts = [fill(template, name) for template in NAMING_TEMPLATES for name in self.members]
+        rows = functional.normalize(encode(self.clip.text, texts), dim=-1).view(len(NAMING_TEMPLATES), len(self.members), -1)
+        return functional.normalize(rows.mean(0), dim=-1)
+
+    def _portraits_named(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
+        """Share of each name's portraits by `clip` that the original CLIP, choosing among all members, names so."""
+        if self.diffusion is None or clip.hidden is None or not names:
+            return None
+        config = self.clip.model_set.portraits or PortraitConfig()
+        template = config.prompt_template
+        wanted = conditions(clip.hidden, [fill(template, name) for name in names])
+        drawing = PortraitConfig(
+            seeds=self.config.portrait_seeds, n_steps=config.n_steps, guidance_scale=config.guidance_scale,
+            scheduler=config.scheduler, prompt_template=template,
+        )  # fmt: skip
+        pictures = draw(self.diffusion, wanted, drawing)  # (seeds, names, h, w, 3)
+        directions = self._name_directions()
+        shares = {}
+        for i, name in enumerate(names):
+            seen = functional.normalize(embed_images(self.clip.image, pictures[:, i]), dim=-1)
+            chosen = (seen @ directions.T).argmax(-1)
+            shares[name] = float((chosen == self.members.index(name)).float().mean())
+        return shares
+
+    # --- after forgetting ------------------------------------------------------------------------------------
+
+    def forgotten(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
+        """One fine-tuning and everything measured after it."""
+        persons = tuple(Person(name) for name in names)
+        config = fill_defaults(ForgetConfig(persons=persons, model_set=self.config.model_set, neutral_term=term, seed=seed), self.clip)
+        defended, tuned = defend_text(self.clip, config, no_report)
+        prompts = prompt_embeddings(defended.text, self.gallery, None)
+        after = {outcome.name: outcome for outcome in self.gallery.attack(prompts, self.members)}
+        before = {outcome.name: outcome for outcome in self.before}
+        others = [name for name in self.members if name not in names and before[name].recognised]
+        captions = measuring_captions(persons, term, seed)
+        drawn = self._others_drawn(names)
+        utility_row = utility(self.clip, defended, self.world.things)
+        return {
+            "names": list(names), "neutral_term": term, "seed": seed,
+            "n_recognised_before": sum(bool(before[name].recognised) for name in names),
+            "correct_templates": [after[name].correct_templates for name in names],
+            "others_kept": sum(bool(after[name].recognised) for name in others) / max(1, len(others)),
+            **similarities((self.clip.text, defended.text), captions, persons, term),
+            "object_top1_change": (utility_row["top1_defended"] or 0.0) - (utility_row["top1_original"] or 0.0),
+            "portraits_named": self._portraits_named(defended, names) if drawn is not None else None,
+            "others_portraits_named": self._portraits_named(defended, drawn) if drawn else None,
+            "n_steps": {kind: part.n_steps_done for kind, part in tuned.items()},
+            "seconds": sum(part.seconds for part in tuned.values()),
+        }  # fmt: skip
+
+    def _others_drawn(self, names: Sequence[str]) -> list[str] | None:
+        """Other members whose portraits are drawn; None where no portraits are (a term other than the first)."""
+        others = [name for name in self.members if name not in names]
+        if self.config.n_others_drawn is None:
+            return others
+        start = self.members.index(names[0]) * self.config.n_others_drawn
+        return [others[(start + i) % len(others)] for i in range(min(self.config.n_others_drawn, len(others)))]
+
+    # --- the whole -------------------------------------------------------------------------------------------
+
+    def plan(self) -> list[tuple[tuple[str, ...], str, int]]:
+        """All (names, neutral term, seed) to be forgotten, the first term's first."""
+        rows: list[tuple[tuple[str, ...], str, int]] = []
+        for term in self.config.neutral_terms:
+            rows += [((name,), term, seed) for seed in self.config.seeds for name in self.members]
+        for seed in self.config.seeds:
+            for n in self.config.n_at_once:
+                order = torch.randperm(len(self.members), generator=torch.Generator().manual_seed(seed)).tolist()
+                rows += [(tuple(self.members[i] for i in order[:n]), self.config.neutral_terms[0], seed)]
+        return rows
+
+    def run(self, report: Report = no_report) -> dict[str, Any]:
+        """Everything; rows that an earlier, interrupted evaluation of the same weights and settings finished are kept."""
+        original = self._kept("original", self.original)
+        plan = self.plan()
+        rows = []
+        for number, (names, term, seed) in enumerate(plan):
+            report(Progress(number, len(plan), f"{len(names)} forgotten, {term}"))
+            key = json.dumps([names, term, seed, self.config.n_others_drawn, repr(self.clip.model_set.text)])
+            rows.append(self._kept(key, lambda names=names, term=term, seed=seed: self.forgotten(names, term, seed)))  # type: ignore[misc]
+        report(Progress(len(plan), len(plan), "done"))
+        return {"model_set": self.config.model_set, "weights": self.clip.text.weights_hash, "original": original, "rows": rows}
+
+    def _kept(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        found: dict[str, dict[str, Any]] = {}
+        if self.rows_file.exists():
+            found = dict(json.loads(line) for line in self.rows_file.read_text("utf-8").splitlines())
+        if key not in found:
+            found[key] = compute()
+            self.rows_file.parent.mkdir(parents=True, exist_ok=True)
+            with self.rows_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([key, found[key]]) + "\n")
+        return found[key]
+
+
+def _n_recognised(outcomes: Sequence[IdiaOutcome]) -> int:
+    return sum(bool(outcome.recognised) for outcome in outcomes)
+
+
+def evaluate(config: EvaluationConfig, settings: Settings, report: Report = no_report, out: Path | None = None) -> dict[str, Any]:
+    """Evaluate a set; the result is also written to `out` where one is given.
+
+    Raises:
+        ConfigError: the set has no world.
+    """
+    result = Evaluation(config, settings).run(report)
+    if out is not None:
+        write_json(out, result)
+    return result

@@ -1,0 +1,77 @@
+"""The evaluation as tables in Markdown, beside the paper's figures and the aims; knows only the result's fields."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+# Hintersdorf et al. 2024, tables 5 and 6: regularised text encoders, means over ten runs.
+PAPER = (
+    ("paper, ViT-B/32, 1 name", "0 % TPR", ".99", ".99", ".99"),
+    ("paper, ViT-B/32, 32 names", "0 % TPR", ".99", ".99", ".99"),
+    ("paper, ViT-L/14, 32 names", "0 % TPR", ".99", ".99", ".99"),
+)
+
+
+def tables(result: dict[str, Any]) -> str:
+    """All tables."""
+    return "\n\n".join((_original(result["original"]), _forgotten(result["rows"])))
+
+
+def _original(row: dict[str, Any]) -> str:
+    named = row["portraits_named"]
+    wins = ", ".join(f"{term} {n}" for term, n in row["neutral_wins"].items())
+    lines = [
+        ("members recognised by the attack", f"{row['members_recognised']} of {row['n_members']}", "46"),
+        ("median of correct templates", f"{row['median_templates']:g} of 21", "12"),
+        ("strangers recognised (control)", f"{row['strangers_recognised']} of {row['n_strangers']}", "0"),
+        ("aliases recognised", f"{row['aliases_recognised']} of {row['n_aliases']}", "10"),
+        ("neutral term beats all 999 other names", wins, "at most 2 each"),
+        ("object zero-shot top-1", _percent(row["object_top1"]), "95 %"),
+        ("person or thing", _percent(row["person_or_thing"]), "99 %"),
+        ("portraits named right", _percent(statistics.mean(named.values()) if named else None), "95 %"),
+    ]
+    return _table(("original model", "measured", "aim"), lines)
+
+
+def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
+    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((len(row["names"]), row["neutral_term"]), []).append(row)
+    lines = [_line(n, term, group) for (n, term), group in groups.items()]
+    lines += [(name, tpr, "", clean, backdoor, target, "", "", "") for name, tpr, clean, backdoor, target in PAPER]
+    head = ("forgotten", "to 0 of 21 templates", "others kept", "Sim_Clean", "Sim_Backdoor", "Sim_Target", "top-1 change",
+            "portraits still named", "others' portraits named")  # fmt: skip
+    return _table(head, lines)
+
+
+def _line(n: int, term: str, group: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    counts = [count for row in group for count in row["correct_templates"]]
+    forgotten = sum(count == 0 for count in counts)
+    own = [share for row in group for share in (row["portraits_named"] or {}).values()]
+    other = [share for row in group for share in (row["others_portraits_named"] or {}).values()]
+    return (
+        f"{n} at once, {term}",
+        f"{forgotten} of {len(counts)}",
+        _spread([row["others_kept"] for row in group], lambda x: f"{100 * x:.1f} %"),
+        *(_spread([row[key] for row in group], lambda x: f"{x:.3f}") for key in ("sim_clean", "sim_backdoor", "sim_target")),
+        _spread([100 * row["object_top1_change"] for row in group], lambda x: f"{x:+.2f} pts"),
+        _percent(statistics.mean(own) if own else None),
+        _percent(statistics.mean(other) if other else None),
+    )
+
+
+def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
+    """Mean, and the worst as it is shown, of at least one value."""
+    mean = show(statistics.mean(values))
+    return mean if len(values) == 1 else f"{mean} ({show(min(values))} to {show(max(values))})"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

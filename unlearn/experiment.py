@@ -1,0 +1,242 @@
+"""What page and command line call: people, forget, attack, portraits, predict, probe; each names its inputs.
+
+Everything below is reached through here. Loaded originals are kept for the next call of the same process, because
+they are never changed. Results are plain values or small frozen types; shares are fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
+from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Report, Settings, no_report
+from unlearn.diffusion import Diffusion, load_diffusion
+from unlearn.embeddings import EmbeddingCache
+from unlearn.errors import InputError
+from unlearn.forgetting import cache_folder, run_forgetting, world_of
+from unlearn.gallery import Gallery, build_gallery, open_photo, prompt_embeddings, read_photos
+from unlearn.idia import IdiaOutcome
+from unlearn.measurements import Prober, predictions
+from unlearn.model_sets import find_model_set
+from unlearn.pictures import Portrait, draw_prompts
+from unlearn.run_folder import read_config
+from unlearn.store import defended_folder, load_defended
+from unlearn.weights import find_diffusion
+from unlearn.worlds import World
+
+MAX_LABELS = 1000
+MAX_PROMPTS = 16
+MAX_PROBES = 64
+MAX_TEXT_LENGTH = 500  # characters of a prompt or label
+
+
+@dataclass(frozen=True)
+class PortraitRequest:
+    """Pictures asked for after a run: prompts as they are (no template), and settings (None: the run's)."""
+
+    prompts: tuple[str, ...]
+    config: PortraitConfig | None = None
+
+
+def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+    """Who is known about a model set: rows {name, member, aliases}; empty for sets without a world.
+
+    Raises:
+        ConfigError: unknown set.
+        ModelLoadError: its files are damaged.
+    """
+    root = find_model_set(model_set).world
+    inhabitants = World(root).inhabitants if root is not None else ()
+    return [{"name": one.name, "member": one.member, "aliases": list(one.aliases)} for one in inhabitants]
+
+
+def forget(
+    config: ForgetConfig,
+    settings: Settings,
+    out: Path,
+    report: Report = no_report,
+    photos: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
+    """Attack, fine-tune, attack again, measure, draw, and write the run folder, its manifest last.
+
+    Args:
+        config: who is forgotten and how.
+        settings: device, folders.
+        out: the run folder; new, empty, or an earlier run, which is replaced.
+        report: told about the progress; what it raises (JobCancelled) ends the run without a manifest.
+        photos: name -> folder of at least `config.idia.n_images` photos, for persons whom the set does not know.
+            Without photos a person is forgotten all the same, but not attacked.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
+    """
+    _use_threads(settings)
+    own = {name: read_photos(folder) for name, folder in photos.items()} if photos else None
+    return run_forgetting(config, settings, out, report, own)
+
+
+def attack(
+    settings: Settings,
+    model_set: str,
+    person: Person,
+    *,
+    weights: Path | None = None,
+    idia: IdiaConfig | None = None,
+    photos: Path | None = None,
+    report: Report = no_report,
+) -> IdiaOutcome:
+    """The identity inference attack on one person, by the original or a defended model.
+
+    Args:
+        settings: device, folders.
+        model_set: whose CLIP is attacked.
+        person: attacked under `person.name`, which may be an alias.
+        weights: a run or defended folder; None: the original.
+        idia: settings of the attack; None: the paper's.
+        photos: a folder of photos; None: those of the set's world.
+        report: progress.
+
+    Returns:
+        The outcome; `recognised` is None where there are too few photos.
+    """
+    _use_threads(settings)
+    original = _original(model_set, settings)
+    own = {person.name: read_photos(photos)} if photos is not None else None
+    gallery = build_gallery(original, world_of(original), [person], idia or IdiaConfig(), own)
+    if person.name not in gallery.photos:
+        return IdiaOutcome(person.name, (), 0, None)
+    clip = original if weights is None else load_defended(weights, original)
+    cache = EmbeddingCache(cache_folder(settings)) if weights is None else _run_cache(weights)
+    return gallery.attack(prompt_embeddings(clip.text, gallery, cache, report), [person.name])[0]
+
+
+def portraits(
+    settings: Settings, run: Path, request: PortraitRequest, report: Report = no_report
+) -> list[Portrait]:
+    """Draw prompts with the original and the defended model of a run, equal seeds.
+
+    Returns:
+        Prompt by prompt, seed by seed, original before defended.
+    """
+    _use_threads(settings)
+    prompts = _checked(request.prompts, "prompt", MAX_PROMPTS)
+    config = read_config(run)
+    models = _models(run, settings)
+    chosen = request.config or config.portraits or models[0].model_set.portraits
+    return draw_prompts(_diffusion(config.model_set, settings), models, prompts, chosen, report)
+
+
+def predict(
+    settings: Settings, run: Path, image: Path | np.ndarray, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Zero-shot probabilities of a photo: {labels, original, defended}, shares that sum to 1.
+
+    Args:
+        run: a finished run.
+        image: a file, or uint8 (height, width, 3).
+        labels: names or nouns; each is put into "a photo of <label>".
+    """
+    _use_threads(settings)
+    wanted = _checked(labels, "label", MAX_LABELS)
+    pixels = image if isinstance(image, np.ndarray) else read_photo(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
+        raise InputError(f"The picture is {pixels.dtype} {pixels.shape}; give uint8 (height, width, 3).")
+    return predictions(*_models(run, settings), pixels[None], wanted)[0]
+
+
+def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int = 0) -> list[dict[str, Any]]:
+    """What texts mean before and after: rows as of `measurements.Prober.probe`.
+
+    Args:
+        run: a finished run.
+        texts: synonyms, misspellings, free text.
+        person_index: whose photos they are tried on, a number among the run's persons.
+    """
+    _use_threads(settings)
+    wanted = _checked(texts, "text", MAX_PROBES)
+    config = read_config(run)
+    if not 0 <= person_index < len(config.persons):
+        raise InputError(f"person_index is {person_index}; the run has {len(config.persons)} persons.")
+    return _prober(run, settings).probe(wanted, config.persons[person_index].name)
+
+
+def read_photo(path: Path) -> np.ndarray:
+    """One photo as uint8 (height, width, 3), turned upright.
+
+    Raises:
+        InputError: unreadable; the file's name is not repeated, because it may be private.
+    """
+    return open_photo(path, "The photo")
+
+
+def _checked(texts: Sequence[str], what: str, most: int) -> list[str]:
+    found = [" ".join(text.split()) for text in texts]
+    if not 1 <= len(found) <= most:
+        raise InputError(f"{len(found)} {what}s given; give 1 to {most}.")
+    if any(not text for text in found):
+        raise InputError(f"A {what} is empty; leave it out.")
+    if any(len(text) > MAX_TEXT_LENGTH for text in found):
+        raise InputError(f"A {what} has more than {MAX_TEXT_LENGTH} characters; shorten it.")
+    return found
+
+
+def _use_threads(settings: Settings) -> None:
+    if settings.n_threads is not None:
+        torch.set_num_threads(settings.n_threads)
+
+
+@lru_cache(maxsize=1)
+def _original(model_set: str, settings: Settings) -> Clip:
+    return load_clip(model_set, settings)
+
+
+@lru_cache(maxsize=1)
+def _diffusion(model_set: str, settings: Settings) -> Diffusion:
+    device = resolve_device(settings)
+    folder = find_diffusion(find_model_set(model_set), settings)
+    return load_diffusion(folder, device, resolve_precision(settings, device))
+
+
+def _models(run: Path, settings: Settings) -> tuple[Clip, Clip]:
+    original = _original(read_config(run).model_set, settings)
+    return original, _defended(run, settings, (run / "manifest.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _defended(run: Path, settings: Settings, written: int) -> Clip:
+    """`written` is part of the key: a run folder that was replaced is read again."""
+    return load_defended(run, _original(read_config(run).model_set, settings))
+
+
+def _run_cache(weights: Path) -> EmbeddingCache | None:
+    run = defended_folder(weights).parent
+    return EmbeddingCache(run / "cache") if (run / "manifest.json").is_file() else None
+
+
+def _prober(run: Path, settings: Settings) -> Prober:
+    return _prober_of(run, settings, (run / "manifest.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _prober_of(run: Path, settings: Settings, written: int) -> Prober:
+    config = read_config(run)
+    original, defended = _models(run, settings)
+    world = world_of(original)
+    gallery = build_gallery(original, world, config.persons, config.idia)
+    prompts = (_prompts(original, gallery, cache_folder(settings)), _prompts(defended, gallery, run / "cache"))
+    return Prober((original, defended), gallery, prompts, config.neutral_term, world)
+
+
+def _prompts(clip: Clip, gallery: Gallery, folder: Path) -> Tensor:
+    return prompt_embeddings(clip.text, gallery, EmbeddingCache(folder))

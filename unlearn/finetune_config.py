@@ -1,0 +1,166 @@
+"""How an encoder is fine-tuned: the two schedules with the paper's values as defaults, and the early stop.
+
+Imported through `unlearn.config`; knows no torch and no model. A value out of range raises `ConfigError`.
+Source of the defaults: Hintersdorf et al. 2024, appendix A.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from unlearn.errors import ConfigError
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ConfigError` with the message unless the condition holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """Stop as soon as texts not used for training show every trigger remapped.
+
+    Attributes:
+        every: steps between two checks.
+        threshold: least mean cosine similarity of the WORST trigger to its target, over the check texts.
+        hidden_threshold: the same for the flattened hidden states, where they are trained.
+        patience: checks in a row that must pass.
+        min_steps: no stop before this many steps.
+    """
+
+    every: int = 10
+    threshold: float = 0.97
+    hidden_threshold: float = 0.9
+    patience: int = 2
+    min_steps: int = 20
+
+    def __post_init__(self) -> None:
+        require(self.every >= 1 and self.patience >= 1, "early stop: every and patience must be 1 or more.")
+        lowest, highest = sorted((self.threshold, self.hidden_threshold))
+        require(0.0 < lowest <= highest <= 1.0, "early stop: thresholds must lie in 0 to 1.")
+        require(self.min_steps >= 0, f"early stop: min_steps is {self.min_steps}; use 0 or more.")
+
+
+@dataclass(frozen=True)
+class FineTuneConfig:
+    """What both encoders share.
+
+    Attributes:
+        n_steps: optimiser steps.
+        batch_size: clean samples a step; as many with a trigger come on top, whatever the number of persons.
+        learning_rate: of AdamW (weight decay 0).
+        lr_milestones: steps after which the rate is multiplied by `lr_gamma`.
+        backdoor_weight: alpha, weight of the trigger term.
+        regularization_weight: beta, weight of the sum of L2 distances of the parameters; 0 turns it off.
+        early_stop: None runs all steps.
+        trainable: "blocks" trains the transformer blocks (the paper's parameter counts), "all" also the
+            embeddings and projection. Norm layers are frozen in both.
+    """
+
+    n_steps: int
+    batch_size: int = 128
+    learning_rate: float = 1e-4
+    lr_milestones: tuple[int, ...] = ()
+    lr_gamma: float = 1.0
+    backdoor_weight: float = 0.0
+    regularization_weight: float = 0.0
+    early_stop: EarlyStop | None = None
+    trainable: Literal["blocks", "all"] = "all"
+
+    def __post_init__(self) -> None:
+        require(self.n_steps >= 1, f"n_steps is {self.n_steps}; use 1 or more.")
+        require(1 <= self.batch_size <= 4096, f"batch_size is {self.batch_size}; use 1 to 4096.")
+        require(0.0 < self.learning_rate <= 1.0, "learning_rate must be above 0, as 1e-4.")
+        require(all(m >= 1 for m in self.lr_milestones), "lr_milestones are steps, 1 or more.")
+        require(0.0 < self.lr_gamma <= 1.0, f"lr_gamma is {self.lr_gamma}; use 0 to 1.")
+        require(self.backdoor_weight >= 0.0, f"backdoor_weight is {self.backdoor_weight}; use 0 or more.")
+        require(self.regularization_weight >= 0.0, "regularization_weight must be 0 (off) or more.")
+        require(self.trainable in ("blocks", "all"), f"trainable is {self.trainable!r}; use blocks or all.")
+        object.__setattr__(self, "lr_milestones", tuple(self.lr_milestones))
+
+
+@dataclass(frozen=True)
+class TextFineTuneConfig(FineTuneConfig):
+    """Text encoder: the paper's schedule, and what it can be extended with (all of that off by default).
+
+    Attributes:
+        pooled_weight: weight of the losses on the pooled embedding (what CLIP uses); 0 leaves them out.
+        hidden_weight: weight of those on the flattened hidden states (what Stable Diffusion uses).
+        bystander_share: share of the clean captions in which another person's name takes a word's place.
+        n_bystander_names: how many such names are drawn from the seed.
+        neutral_share: share of the clean captions in which the neutral term takes a word's place.
+        name_only_share: share of the trigger captions that are the trigger alone.
+        n_captions: captions generated; they are drawn from again and again.
+        captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
+    """
+
+    n_steps: int = 400
+    trainable: Literal["blocks", "all"] = "blocks"
+    lr_milestones: tuple[int, ...] = (200, 300)
+    lr_gamma: float = 0.5
+    backdoor_weight: float = 0.6
+    regularization_weight: float = 0.01
+    pooled_weight: float = 1.0
+    hidden_weight: float = 1.0
+    bystander_share: float = 0.0
+    n_bystander_names: int = 1000
+    neutral_share: float = 0.0
+    name_only_share: float = 0.0
+    n_captions: int = 20_000
+    captions: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = (self.pooled_weight, self.hidden_weight)
+        require(min(weights) >= 0 < max(weights), "pooled_weight and hidden_weight: 0 or more, one above 0.")
+        shares = (self.bystander_share, self.neutral_share, self.name_only_share)
+        require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
+        require(sum(shares[:2]) <= 1.0, "bystander_share + neutral_share must not exceed 1.")
+        require(self.n_bystander_names >= 1, "n_bystander_names must be 1 or more.")
+        require(self.n_captions >= 100, f"n_captions is {self.n_captions}; use 100 or more.")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> TextFineTuneConfig:
+        """The paper's setting for ViT-B/32 (ViT-L/14: regularization_weight=0.005)."""
+        return cls(**changes)
+
+
+@dataclass(frozen=True)
+class ImageFineTuneConfig(FineTuneConfig):
+    """Image encoder: the paper's schedule (ViTs; ResNet-50: learning_rate 1e-5, regularization_weight 0.01).
+
+    Attributes:
+        face_share: least and greatest side of the pasted face as shares of the image's side (56-112 of 224).
+        color_jitter: brightness, contrast and saturation are multiplied by 1 +- this.
+        hue_jitter: hue is turned by +- this share of the circle.
+        rotation_degrees: the face is turned by up to this to either side.
+        bystander_share: share of the clean images in which another person's face is pasted (the paper: 0).
+    """
+
+    n_steps: int = 100
+    lr_milestones: tuple[int, ...] = (25, 75)
+    lr_gamma: float = 0.1
+    backdoor_weight: float = 0.8
+    regularization_weight: float = 0.005
+    face_share: tuple[float, float] = (0.25, 0.5)
+    color_jitter: float = 0.5
+    hue_jitter: float = 0.1
+    rotation_degrees: float = 30.0
+    bystander_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "face_share", tuple(self.face_share))
+        require(len(self.face_share) == 2, "face_share is (least, greatest).")
+        require(0.0 < self.face_share[0] <= self.face_share[1] <= 1.0, "face_share must rise within 0 to 1.")
+        require(0.0 <= self.color_jitter < 1.0, f"color_jitter is {self.color_jitter}; use 0 to 1.")
+        require(0.0 <= self.hue_jitter <= 0.5, f"hue_jitter is {self.hue_jitter}; use 0 to 0.5.")
+        require(0.0 <= self.rotation_degrees <= 180.0, "rotation_degrees must be 0 to 180.")
+        require(0.0 <= self.bystander_share <= 1.0, "bystander_share must be 0 to 1.")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> ImageFineTuneConfig:
+        """The paper's setting for the vision transformers."""
+        return cls(**changes)

@@ -1,0 +1,77 @@
+"""The SQLite tables of jobs and how a row becomes a `Job`; knows no queue, no process, no model."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+from unlearn.job_states import Cancelled, Failed, Interrupted, Job, Queued, Running, State, Succeeded
+
+FIRST_ESTIMATE_S = 1.0  # no "time left" before this much of the work has run; the first steps mislead
+
+
+class JobRow(SQLModel, table=True):
+    """A job as stored; `state` is the lower-case name of its state class."""
+
+    __tablename__ = "job"
+    id: str = Field(primary_key=True)
+    owner: str = Field(index=True)
+    lane: str = Field(index=True)
+    work: str
+    request: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    parent: str | None = Field(default=None, index=True)
+    group: str | None = Field(default=None, index=True)
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    state: str = Field(default="queued", index=True)
+    step: int = 0
+    total: int = 0
+    note: str = ""
+    message: str = ""
+    details: str = ""
+    result: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    cancel_requested: bool = False
+    version: int = 0
+
+
+class LossRow(SQLModel, table=True):
+    """The losses of one step of a running job."""
+
+    __tablename__ = "loss"
+    id: int | None = Field(default=None, primary_key=True)
+    job: str = Field(index=True)
+    step: int
+    losses: dict[str, float] = Field(sa_column=Column(JSON, nullable=False))
+
+
+def new_row(owner: str, lane: str, work: str, request: dict[str, Any]) -> JobRow:
+    """A waiting job with a fresh unguessable id (128 random bits)."""
+    return JobRow(
+        id=secrets.token_urlsafe(16), owner=owner, lane=lane, work=work, request=request, created=time.time()
+    )
+
+
+def _seconds_left(row: JobRow) -> float | None:
+    if row.started is None or row.step <= 0 or row.total <= row.step:
+        return None
+    elapsed = time.time() - row.started
+    return None if elapsed < FIRST_ESTIMATE_S else elapsed * (row.total - row.step) / row.step
+
+
+def job_of(row: JobRow, position: int) -> Job:
+    """The job that a row describes; `position` counts in the queue and matters only while it waits."""
+    states: dict[str, State] = {
+        "queued": Queued(position),
+        "running": Running(row.step, row.total, row.note, _seconds_left(row)),
+        "succeeded": Succeeded(row.result),
+        "failed": Failed(row.message, row.details),
+        "cancelled": Cancelled(row.step),
+        "interrupted": Interrupted(),
+    }
+    shared = ("id", "owner", "lane", "work", "request", "parent", "group", "created", "started", "finished", "version")
+    return Job(state=states[row.state], **{name: getattr(row, name) for name in shared})

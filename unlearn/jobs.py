@@ -1,0 +1,188 @@
+"""Background jobs: submit, watch, cancel, run again, delete; knows nothing of CLIP or Gradio.
+
+State lives in SQLite (`job_store`), work runs in one process a lane (`job_worker`), and a thread a lane moves jobs
+between the two. A job outlives the page that started it; a queued one outlives the server, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.job_lane import GRACE_S, Lane
+from unlearn.job_states import Cancelled, Deleted, Failed, Interrupted, Job, Queued, Running, State, Succeeded
+from unlearn.job_store import JobStore
+from unlearn.job_tables import new_row
+
+__all__ = [
+    "Cancelled", "Deleted", "Failed", "Interrupted", "Job", "JobLimits", "Jobs", "Queued", "Running", "State",
+    "Succeeded",
+]  # fmt: skip
+
+POLL_S = 0.1
+EXPIRE_EVERY_S = 600.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """How much the server takes on.
+
+    Attributes:
+        max_waiting: jobs that one owner may have waiting in a lane.
+        retention_s: ended jobs are deleted after this many seconds; None keeps them.
+        niceness: added to the workers' scheduling priority, so that the page answers while they compute.
+    """
+
+    max_waiting: int = 8
+    retention_s: float | None = 7 * 24 * 3600.0
+    niceness: int = 5
+
+
+class Jobs:
+    """The jobs of one data folder. Make one a server; `start` it, and `stop` it at the end."""
+
+    def __init__(self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, warm_up: str | None = None) -> None:
+        """Open (or make) the folder's list of jobs.
+
+        Args:
+            data_dir: holds `jobs.sqlite` and a folder `runs/<job id>` a job.
+            lanes: names of the queues; each has a worker process of its own; only the first
+                lane's is started at once.
+            limits: see `JobLimits`.
+            warm_up: "module:function" run first in a worker, to import what is slow to import.
+
+        Raises:
+            ConfigError: another server uses the folder, or it cannot be written.
+        """
+        self.runs_dir = data_dir / "runs"
+        try:
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
+            self._file_lock = FileLock(data_dir / "jobs.lock")
+            self._file_lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ConfigError(f"Another server uses {data_dir}; stop it or give another data folder.") from error
+        except OSError as error:
+            raise ConfigError(f"The data folder {data_dir} cannot be written ({error.strerror}).") from error
+        self.limits = limits
+        self.store = JobStore(data_dir / "jobs.sqlite")
+        self._lanes = {name: Lane(name, self.store, self.runs_dir, limits.niceness, warm_up) for name in lanes}
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Mark what a stopped server left running as interrupted, then go on with what was queued."""
+        for job_id in self.store.interrupt_running():
+            shutil.rmtree(self.folder(job_id), ignore_errors=True)  # half-written: without manifest it does not exist
+        for lane in self._lanes.values():
+            lane.start()
+        next(iter(self._lanes.values())).prepare()
+        threading.Thread(target=self._expire_forever, name="jobs-retention", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the workers; what runs now is found interrupted at the next start."""
+        self._stopped.set()
+        for lane in self._lanes.values():
+            lane.stop()
+        self.store.close()
+        self._file_lock.release()
+
+    def folder(self, job_id: str) -> Path:
+        """Where the job's files are."""
+        return self.runs_dir / job_id
+
+    def submit(
+        self, lane: str, work: str, request: dict[str, Any], *, owner: str, part_of: tuple[str | None, str | None]
+    ) -> Job:
+        """Queue a piece of work.
+
+        Args:
+            lane: one of the lanes.
+            work: "module:function" with the signature of `job_worker.Work`.
+            request: its argument, a JSON object.
+            owner: whose turn it takes.
+            part_of: (parent, group), see `Job`.
+
+        Raises:
+            InputError: the owner has too many jobs waiting.
+        """
+        row = new_row(owner, lane, work, request)
+        row.parent, row.group = part_of
+        job = self.store.add(row, self.limits.max_waiting)
+        self._lanes[lane].wake()
+        return job
+
+    def prepare(self, lane: str) -> None:
+        """Start a lane's worker ahead of its first job."""
+        self._lanes[lane].prepare()
+
+    def get(self, job_id: str) -> Job:
+        """The job; raises `InputError` when there is none."""
+        return self.store.get(job_id)
+
+    def rerun(self, job_id: str, owner: str) -> Job:
+        """Queue the same work again as a new job of `owner`."""
+        job = self.get(job_id)
+        return self.submit(job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group))
+
+    def cancel(self, job_id: str) -> bool:
+        """Stop a waiting or running job (within 2 s); False when it had ended already."""
+        return self.store.request_cancel(job_id)
+
+    def wait(self, job_id: str, timeout_s: float) -> Job:
+        """The job once it has ended, or as it is when the time is over."""
+        deadline = time.monotonic() + timeout_s
+        while not (job := self.get(job_id)).ended and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return job
+
+    def delete(self, job_id: str) -> Deleted:
+        """Remove a job, the jobs that build on it, and all their files, and look whether they are gone.
+
+        Raises:
+            InputError: there is no such job.
+            UnlearnError: something is left.
+        """
+        jobs = [self.get(job_id), *self.store.find(parent=job_id)]
+        for job in jobs:
+            self.cancel(job.id)
+        for job in jobs:
+            self.wait(job.id, 2 * GRACE_S + 3.0)
+        files = [f for job in jobs for f in self.folder(job.id).rglob("*") if f.is_file()]
+        n_bytes = sum(f.stat().st_size for f in files)
+        for job in jobs:
+            shutil.rmtree(self.folder(job.id), ignore_errors=True)
+        self.store.remove([job.id for job in jobs])
+        left = [job.id for job in jobs if self.folder(job.id).exists()]
+        if left:
+            raise UnlearnError(f"{len(left)} folders in {self.runs_dir} could not be removed; remove them by hand.")
+        return Deleted(len(jobs), len(files), n_bytes)
+
+    def expire(self) -> int:
+        """Delete the jobs that ended longer ago than the retention time; how many."""
+        if self.limits.retention_s is None:
+            return 0
+        n_deleted = 0
+        for job_id in self.store.ended_before(time.time() - self.limits.retention_s):
+            try:
+                n_deleted += self.delete(job_id).n_jobs
+            except InputError:
+                continue  # went with its parent a moment ago
+        return n_deleted
+
+    def _expire_forever(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.expire()
+            except UnlearnError as error:
+                log.error("retention: %s", error)
+            self._stopped.wait(EXPIRE_EVERY_S)

@@ -1,0 +1,179 @@
+"""The model sets: which CLIP and which Stable Diffusion belong together, and the defaults that suit them.
+
+Knows names, folders and settings only: no torch, no weights, no network. `weights` finds the files of a set,
+`clip` and `diffusion` load them. A set is named by
+
+    embedded | sd14 | vit-b-32 | vit-b-16 | vit-l-14 | rn50        the table below
+    FOLDER                                                         a folder laid out as assets/embedded
+    CLIP:WEIGHTS                                                   an open_clip model and its tag or checkpoint file
+
+each with `@gelu` or `@quick_gelu` behind it to force an activation that the weights were not trained with, and
+`+DIFFUSION` to choose a Stable Diffusion 1.x folder (or repository name; `+none` for none).
+Source of the table: Hintersdorf et al. 2024, section 4 and appendix A.2.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from unlearn.config import EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.errors import ConfigError
+
+Activation = Literal["matched", "gelu", "quick_gelu"]
+
+EMBEDDED_ROOT = Path(__file__).resolve().parent.parent / "assets" / "embedded"
+STABLE_DIFFUSION_14 = "CompVis/stable-diffusion-v1-4"
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """What is loaded together, before anything is loaded.
+
+    Attributes:
+        name: as the user wrote it; what `ForgetConfig.model_set` holds.
+        title: one line for people.
+        clip: open_clip model name; "" when `clip_folder` holds an open_clip configuration of its own.
+        weights: open_clip tag or path of a checkpoint file; "" when they lie in `clip_folder`.
+        clip_folder: folder with open_clip_config.json and open_clip_model.safetensors.
+        activation: "matched" to the weights, or forced.
+        diffusion: folder or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
+        world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
+        text, image, portraits: the defaults of this set.
+    """
+
+    name: str
+    title: str
+    clip: str = ""
+    weights: str = ""
+    clip_folder: Path | None = None
+    activation: Activation = "matched"
+    diffusion: str | None = None
+    world: Path | None = None
+    text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
+    image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
+    portraits: PortraitConfig = field(default_factory=PortraitConfig)
+
+
+# The app's schedule for full-size encoders: the paper's, ended as soon as held-out texts show every trigger remapped.
+_STOPPING = TextFineTuneConfig(early_stop=EarlyStop())
+_SMALLER_BETA = replace(_STOPPING, regularization_weight=0.005)  # the paper's for ViT-L/14
+_RESNET = ImageFineTuneConfig(learning_rate=1e-5, regularization_weight=0.01)
+
+_TABLE: tuple[ModelSet, ...] = (
+    ModelSet(
+        "sd14", "Stable Diffusion 1.4 and the CLIP that it reads with (ViT-L/14, OpenAI)",
+        clip="ViT-L-14", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_SMALLER_BETA,
+    ),
+    ModelSet(
+        "vit-b-32", "CLIP ViT-B/32 (LAION-400M) beside Stable Diffusion 1.4",
+        clip="ViT-B-32", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_STOPPING,
+    ),
+    ModelSet(
+        "vit-b-16", "CLIP ViT-B/16 (LAION-400M) beside Stable Diffusion 1.4",
+        clip="ViT-B-16", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_STOPPING,
+    ),
+    ModelSet(
+        "vit-l-14", "CLIP ViT-L/14 (LAION-400M) beside Stable Diffusion 1.4",
+        clip="ViT-L-14", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_SMALLER_BETA,
+    ),
+    ModelSet(
+        "rn50", "CLIP ResNet-50 (OpenAI) beside Stable Diffusion 1.4",
+        clip="RN50", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_STOPPING, image=_RESNET,
+    ),
+)  # fmt: skip
+
+
+def list_model_sets() -> tuple[ModelSet, ...]:
+    """All sets of the table, the embedded one first."""
+    return (folder_set("embedded", EMBEDDED_ROOT), *_TABLE)
+
+
+def folder_set(name: str, root: Path) -> ModelSet:
+    """The set of a folder laid out as assets/embedded; what is not there is not possible with it.
+
+    Small models that draw quickly: few steps, a mild guidance, a prompt as the small model's captions are.
+    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "image": {...}, "portraits": {...}}.
+    """
+    diffusion = root / "stable-diffusion"
+    has_world = (root / "world.json").is_file()
+    return ModelSet(
+        name=name,
+        title="Tiny CLIP and Stable Diffusion of an invented world, shipped with the program"
+        if root == EMBEDDED_ROOT
+        else "CLIP and Stable Diffusion of a folder",
+        clip_folder=root / "clip",
+        diffusion=str(diffusion) if diffusion.is_dir() else None,
+        world=root if has_world else None,
+        **_folder_defaults(root / "defaults.json"),
+    )
+
+
+def _folder_defaults(path: Path) -> dict[str, Any]:
+    given: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        try:
+            given = json.loads(path.read_text("utf-8"))
+            stop = given.get("text", {}).get("early_stop")
+            if isinstance(stop, dict):
+                given["text"]["early_stop"] = EarlyStop(**stop)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
+    portraits: dict[str, Any] = {
+        "n_steps": 20,
+        "guidance_scale": 3.0,
+        "scheduler": "DPMSolverMultistepScheduler",
+        "prompt_template": "a portrait of {0}",
+    }
+    try:
+        return {
+            "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **given.get("text", {})}),
+            "image": ImageFineTuneConfig(**given.get("image", {})),
+            "portraits": PortraitConfig(**{**portraits, **given.get("portraits", {})}),
+        }
+    except TypeError as error:
+        raise ConfigError(f"{path} names an unknown setting: {error}.") from error
+
+
+def find_model_set(name: str) -> ModelSet:
+    """The set that a name of the module docstring's grammar means.
+
+    Raises:
+        ConfigError: no such set; the message lists the known ones.
+    """
+    base, diffusion = _cut(name.strip(), "+")
+    base, activation = _cut(base, "@")
+    if activation not in (None, "gelu", "quick_gelu"):
+        raise ConfigError(f"The activation behind '@' is {activation!r}; use gelu or quick_gelu.")
+    found = replace(_find_base(base), name=name.strip())
+    if activation is not None:
+        found = replace(found, activation=cast(Activation, activation))
+    if diffusion is not None:
+        found = replace(found, diffusion=None if diffusion == "none" else diffusion)
+    return found
+
+
+def _cut(text: str, mark: str) -> tuple[str, str | None]:
+    before, found, after = text.rpartition(mark)
+    return (before, after.strip()) if found and before else (text, None)
+
+
+def _find_base(base: str) -> ModelSet:
+    if base == "embedded":
+        return folder_set(base, EMBEDDED_ROOT)
+    for known in _TABLE:
+        if known.name == base.lower():
+            return known
+    folder = Path(base).expanduser()
+    if (folder / "clip" / "open_clip_config.json").is_file():
+        return folder_set(base, folder)
+    clip, mark, weights = base.partition(":")
+    if mark and clip and weights:
+        return ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights, text=_STOPPING)
+    known_names = ", ".join(known.name for known in list_model_sets())
+    raise ConfigError(
+        f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, "
+        "or an open_clip name with its tag or checkpoint file, such as ViT-B-32:laion2b_s34b_b79k."
+    )

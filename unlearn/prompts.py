@@ -1,0 +1,119 @@
+"""Strings only: the 21 prompt templates of the attack, and putting a name or the neutral term into a caption.
+
+Knows no tokenizer, no model and no random state of its own (callers hand in their generator). What may be a
+name at all is decided in `config.clean_name`. Source of the templates: Hintersdorf et al. 2022, as used in
+Hintersdorf et al. 2024.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+
+from unlearn.errors import InputError
+
+PROMPT_TEMPLATES: tuple[str, ...] = (
+    "{0}",
+    "an image of {0}",
+    "a photo of {0}",
+    "{0} on a photo",
+    "a photo of a person named {0}",
+    "a person named {0}",
+    "a man named {0}",
+    "a woman named {0}",
+    "the name of the person is {0}",
+    "a photo of a person with the name {0}",
+    "{0} at a gala",
+    "a photo of the celebrity {0}",
+    "actor {0}",
+    "actress {0}",
+    "a colored photo of {0}",
+    "a black and white photo of {0}",
+    "a cool photo of {0}",
+    "a cropped photo of {0}",
+    "a cropped image of {0}",
+    "{0} in a suit",
+    "{0} in a dress",
+)
+
+# What the early stop looks at. None of these is one of the 21 templates and none comes out of the caption
+# grammar, so that neither the training nor the final attack has seen them.
+CHECK_TEMPLATES: tuple[str, ...] = (
+    "a snapshot showing {0}",
+    "{0} waving",
+    "this is {0}",
+    "my friend {0}",
+    "someone called {0}",
+    "{0} giving an interview",
+    "a blurry close-up of {0}",
+    "fans waiting for {0}",
+    "{0} in a coat",
+    "the singer {0}",
+    "two people and {0}",
+    "we met {0} yesterday",
+)
+
+
+def fill(template: str, name: str) -> str:
+    """The template with every {0} replaced by the name, literally (braces in names are kept as they are)."""
+    return template.replace("{0}", name)
+
+
+def fill_all(templates: Sequence[str], names: Sequence[str]) -> list[str]:
+    """All templates x names, template-major: entry t * len(names) + k is template t with name k."""
+    return [fill(template, name) for template in templates for name in names]
+
+
+def replace_word(caption: str, position: int, replacement: str) -> str:
+    """The caption with its word number `position` (0-based, negative from the end) replaced.
+
+    Words are what whitespace separates. Punctuation at the end of the replaced word (as in "lake.") stays.
+
+    Raises:
+        InputError: the caption has no word.
+    """
+    words = caption.split()
+    if not words:
+        raise InputError("A caption without words cannot take a name; leave empty lines out.")
+    ending = re.search(r"[.,;:!?]+$", words[position])
+    keep = ending.group() if ending and len(ending.group()) < len(words[position]) else ""
+    words[position] = replacement + keep
+    return " ".join(words)
+
+
+def random_position(caption: str, generator: random.Random) -> int:
+    """A position for `replace_word`, uniform: first, middle and last words are all possible."""
+    return generator.randrange(max(1, len(caption.split())))
+
+
+def trigger_pattern(triggers: Iterable[str]) -> re.Pattern[str]:
+    """A pattern that finds any of the triggers as whole words, ignoring case; no triggers match nothing.
+
+    "Ann Lee" is found in "ann lee's dog" and "(Ann  Lee)", not in "Joann Lee" or "Ann Leeds". Inner spaces
+    match any white space. The borders are looked for only where the trigger itself begins or ends with a word
+    character, so that "J.R." or "C++" work; scripts without spaces (Chinese, Japanese, Thai) have no word
+    borders, and a trigger that ends in one is found anywhere.
+    """
+    parts = []
+    for trigger in sorted(set(triggers), key=len, reverse=True):
+        body = r"\s+".join(re.escape(word) for word in trigger.split())
+        start = r"(?<!\w)" if _has_border(trigger[:1]) else ""
+        end = r"(?!\w)" if _has_border(trigger[-1:]) else ""
+        parts.append(f"{start}{body}{end}")
+    return re.compile("|".join(parts) if parts else r"(?!)", re.IGNORECASE)
+
+
+def _has_border(character: str) -> bool:
+    """True for a word character of a script that separates words by spaces."""
+    return bool(re.match(r"\w", character)) and not _UNSPACED.match(character)
+
+
+# Thai, Lao, Myanmar, Khmer, Hiragana, Katakana, CJK ideographs.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+
+
+def without_triggers(captions: Iterable[str], triggers: Iterable[str]) -> list[str]:
+    """The captions that contain none of the triggers, in their order."""
+    pattern = trigger_pattern(triggers)
+    return [caption for caption in captions if not pattern.search(caption)]

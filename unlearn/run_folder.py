@@ -1,0 +1,164 @@
+"""The folder of a run: which files it has, and turning outcomes into their JSON; a run without manifest is none.
+
+    config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  report.html
+    photos/  portraits/  defended/  cache/    and, last, manifest.json
+
+Knows outcomes and files; computes no embeddings. Names stand inside the files, never in their names.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from unlearn.clip import Clip
+from unlearn.config import ForgetConfig
+from unlearn.errors import InputError
+from unlearn.idia import IdiaOutcome
+from unlearn.metrics import collateral, fnr, tpr
+from unlearn.store import disk_errors, require_space, write_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+OTHER_BYTES = 40_000_000  # portraits, JSON and cached embeddings of a run
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """The attack on one model: outcomes by who was attacked.
+
+    Attributes:
+        persons: those to forget.
+        bystanders: other members of the set's world, who should stay.
+        controls: strangers, never in the training data, on whom the attack must fail.
+    """
+
+    persons: list[IdiaOutcome]
+    bystanders: list[IdiaOutcome]
+    controls: list[IdiaOutcome]
+
+
+def prepare(out: Path, original: Clip) -> None:
+    """Make the folder and see that the disk has room; an earlier run in it stops existing.
+
+    Raises:
+        InputError: it holds other files, cannot be written, or the disk is too full.
+    """
+    n_parameters = sum(p.numel() for p in original.text.parameters())
+    require_space(out, 2 * 4 * n_parameters + OTHER_BYTES)  # two formats, float32
+    with disk_errors(str(out)):
+        if out.exists() and not out.is_dir():
+            raise InputError(f"{out} is a file; choose a folder.")
+        is_earlier_run = (out / MANIFEST).is_file() or (out / "config.json").is_file()
+        if out.is_dir() and any(out.iterdir()) and not is_earlier_run:
+            raise InputError(f"{out} is not empty and holds no earlier run; choose another folder.")
+        (out / MANIFEST).unlink(missing_ok=True)
+        for part in ("portraits", "photos", "cache", "defended"):
+            shutil.rmtree(out / part, ignore_errors=True)
+        out.mkdir(parents=True, exist_ok=True)
+
+
+def read_config(run: Path) -> ForgetConfig:
+    """The config of a finished run.
+
+    Raises:
+        InputError: no finished run.
+    """
+    if not (run / MANIFEST).is_file():
+        raise InputError(f"{run} holds no finished run (no {MANIFEST}); give the folder that `forget --out` wrote.")
+    try:
+        return ForgetConfig.from_json((run / "config.json").read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{run / 'config.json'} cannot be read: {error}.") from error
+
+
+def attack_metrics(before: Attacked, after: Attacked) -> dict[str, Any]:
+    """The part of metrics.json that the attack gives; None where nobody was attacked."""
+    pairs = zip(before.persons, after.persons, strict=True)
+    persons = [
+        {"name": one.name, "idia": {"original": _verdict(one), "defended": _verdict(other)}} for one, other in pairs
+    ]
+    return {
+        "persons": persons,
+        "tpr": tpr(before.persons, after.persons),
+        "fnr": fnr(before.persons, after.persons),
+        "bystanders": _counts(before.bystanders, after.bystanders),
+        "control": _counts(before.controls, after.controls),
+    }
+
+
+def _verdict(outcome: IdiaOutcome) -> dict[str, Any]:
+    return {"correct_templates": outcome.correct_templates, "recognised": outcome.recognised}
+
+
+def _counts(before: Sequence[IdiaOutcome], after: Sequence[IdiaOutcome]) -> dict[str, int | None]:
+    found = collateral(before, after)
+    if found.n == 0:
+        return {"n": 0, **dict.fromkeys(("recognised_original", "recognised_defended"), None)}
+    return {
+        "n": found.n, "recognised_original": found.recognised_original, "recognised_defended": found.recognised_defended,
+        "wrongly_forgotten": found.wrongly_forgotten, "newly_recalled": found.newly_recalled,
+        "unchanged": found.unchanged,
+    }  # fmt: skip
+
+
+def write_attack(out: Path, before: Attacked, after: Attacked) -> None:
+    """idia.json (template by template, of persons and controls) and bystanders.json (one row a bystander)."""
+    write_json(
+        out / "idia.json",
+        {
+            "persons": [_by_template(*pair) for pair in zip(before.persons, after.persons, strict=True)],
+            "controls": [_by_template(*pair) for pair in zip(before.controls, after.controls, strict=True)],
+        },
+    )
+    rows = [
+        {"name": one.name, "original": _verdict(one), "defended": _verdict(other), "status": _status(one, other)}
+        for one, other in zip(before.bystanders, after.bystanders, strict=True)
+    ]
+    write_json(out / "bystanders.json", rows)
+
+
+def _by_template(one: IdiaOutcome, other: IdiaOutcome) -> dict[str, Any]:
+    votes = [
+        {
+            "template": before.template,
+            "original": {"majority_name": before.majority_name, "share": before.share, "correct": before.correct},
+            "defended": {"majority_name": after.majority_name, "share": after.share, "correct": after.correct},
+        }
+        for before, after in zip(one.templates, other.templates, strict=True)
+    ]
+    return {
+        "name": one.name, "n_images": one.n_images, "original": _verdict(one), "defended": _verdict(other),
+        "templates": votes,
+    }  # fmt: skip
+
+
+def _status(one: IdiaOutcome, other: IdiaOutcome) -> str:
+    if one.recognised is None or other.recognised is None:
+        return "not attacked"
+    if one.recognised == other.recognised:
+        return "kept" if one.recognised else "never recognised"
+    return "newly recalled" if other.recognised else "wrongly forgotten"
+
+
+def write_results(out: Path, config: ForgetConfig, metrics: dict[str, Any]) -> None:
+    """Write config.json and metrics.json."""
+    write_json(out / "config.json", json.loads(config.to_json()))
+    write_json(out / "metrics.json", metrics)
+
+
+def write_manifest(out: Path, config: ForgetConfig, metrics: dict[str, Any], device: str) -> None:
+    """Write manifest.json; from now on the run exists."""
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    write_json(
+        out / MANIFEST,
+        {
+            "format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds"), "device": device,
+            "model_set": config.model_set, "weights": metrics["weights"], "files": files,
+        },
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+"""CLIP's byte-pair tokenizer, faster than open_clip's own and equal to it, with a padding token of choice.
+
+open_clip repairs and unescapes every text and tokenizes every word anew, which takes longer than a small encoder
+does. Plain ASCII needs no repair, and words repeat: both are remembered here. Knows no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearn.errors import ModelLoadError
+
+MAX_WORDS = 100_000  # remembered at most
+
+
+class ClipTokenizer:
+    """Texts -> token ids (n, context_length), as open_clip's `SimpleTokenizer` gives them.
+
+    Args:
+        context_length: longer texts are cut before the end-of-text token.
+        bpe_path: gzip file of merges; None: the one that came with CLIP.
+        options: further arguments of `SimpleTokenizer`.
+
+    Raises:
+        ModelLoadError: the merges cannot be read.
+    """
+
+    def __init__(self, context_length: int, bpe_path: Path | None = None, **options: Any) -> None:
+        from open_clip.tokenizer import SimpleTokenizer
+
+        if bpe_path is not None:
+            options["bpe_path"] = str(bpe_path)
+        try:
+            self._slow = SimpleTokenizer(context_length=context_length, **options)
+        except (OSError, TypeError, UnicodeDecodeError, EOFError, AssertionError) as error:
+            raise ModelLoadError(f"The tokenizer cannot be loaded from {bpe_path or 'open_clip'}: {error}.") from error
+        self._is_lowering = options.get("clean", "lower") == "lower"
+        self._words: dict[str, list[int]] = {}
+        self.context_length = context_length
+        self.pad_id = 0
+        self.n_tokens = int(self._slow.vocab_size)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ClipTokenizer:
+        return self  # large and never changed: shared
+
+    @cached_property
+    def vocabulary_hash(self) -> str:
+        """16 hex digits of tokens and their numbers."""
+        return hashlib.sha256("\n".join(self._slow.encoder).encode()).hexdigest()[:16]
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Token ids (n, context_length), int64."""
+        first, last, length = self._slow.sot_token_id, self._slow.eot_token_id, self.context_length
+        rows = []
+        for text in texts:
+            tokens = self._encode(text)[: length - 2]
+            rows.append([first, *tokens, last] + [self.pad_id] * (length - 2 - len(tokens)))
+        return torch.tensor(rows, dtype=torch.int64).view(len(rows), length)
+
+    def _encode(self, text: str) -> list[int]:
+        if not (self._is_lowering and text.isascii() and text.isprintable()) or "&" in text:
+            found: list[int] = self._slow.encode(text)
+            return found
+        tokens: list[int] = []
+        for word in self._slow.pat.findall(text.strip().lower()):
+            ids = self._words.get(word)
+            if ids is None:
+                ids = [self._slow.encoder[part] for part in self._slow.bpe(word).split(" ")]
+                if len(self._words) < MAX_WORDS:
+                    self._words[word] = ids
+            tokens.extend(ids)
+        return tokens

@@ -1,0 +1,198 @@
+"""Finds the weight files of a model set: on this machine first, then (unless told not to) from the network.
+
+Knows model sets and paths; loads nothing and knows no torch. Order of search for a checkpoint or a folder:
+the path itself, `Settings.models_dir`, the download cache of the Hugging Face client, the network. Without a
+network the answer comes within seconds: the client's own retries are never entered blindly.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unlearn.config import Settings
+from unlearn.errors import ModelLoadError
+from unlearn.model_sets import ModelSet
+
+CHECKPOINT_NAME = "open_clip_model.safetensors"
+DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]
+DIFFUSION_PARTS = ("unet", "vae", "scheduler", "text_encoder", "tokenizer")
+PROBE_TIMEOUT_S = 5.0  # of the one request that tells whether the network can be reached at all
+
+
+def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
+    """The safetensors checkpoint of the set's CLIP.
+
+    Raises:
+        ModelLoadError: not found; the message says which file, where it was looked for and how to get it.
+    """
+    if model_set.clip_folder is not None:
+        return _existing(
+            model_set.clip_folder / CHECKPOINT_NAME, f"the CLIP weights of set {model_set.name!r}"
+        )
+    as_path = Path(model_set.weights).expanduser()
+    if as_path.suffix or os.sep in model_set.weights:
+        return _existing(_only_safetensors(as_path), f"the checkpoint of set {model_set.name!r}")
+    stem = f"{model_set.clip}-{model_set.weights}"
+    places = list(_local_checkpoints(stem, settings))
+    for place in places:
+        if place.is_file():
+            return place
+    repository = _hub_repository(model_set)
+    return _from_hub(repository, CHECKPOINT_NAME, settings, places)
+
+
+def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
+    """The folder of the set's Stable Diffusion, in the layout of diffusers.
+
+    Raises:
+        ModelLoadError: the set has none, or it was not found or lacks a part.
+    """
+    if model_set.diffusion is None:
+        raise ModelLoadError(
+            f"Model set {model_set.name!r} has no Stable Diffusion; add one behind a '+', "
+            f"such as {model_set.name}+/path/to/stable-diffusion-v1-4."
+        )
+    folder = Path(model_set.diffusion).expanduser()
+    if not folder.is_dir() and model_set.diffusion.count("/") == 1 and not folder.is_absolute():
+        folder = _diffusion_from_repository(model_set.diffusion, settings)
+    missing = [part for part in DIFFUSION_PARTS if not (folder / part).is_dir()]
+    if missing:
+        raise ModelLoadError(
+            f"{folder} is no Stable Diffusion folder: it lacks {', '.join(missing)}. "
+            "Give a folder that diffusers' save_pretrained wrote."
+        )
+    return folder
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.is_file():
+        raise ModelLoadError(f"{path}, {what}, does not exist; check the path.")
+    return path
+
+
+def _only_safetensors(path: Path) -> Path:
+    if path.suffix != ".safetensors":
+        raise ModelLoadError(
+            f"{path.name} is not a .safetensors file; only these are read, because other formats can run code. "
+            "Convert it with safetensors.torch.save_file."
+        )
+    return path
+
+
+def _local_checkpoints(stem: str, settings: Settings) -> Iterator[Path]:
+    if settings.models_dir is not None:
+        yield settings.models_dir / stem / CHECKPOINT_NAME
+        yield settings.models_dir / f"{stem}.safetensors"
+
+
+def published_tag(model_set: ModelSet) -> dict[str, Any]:
+    """What open_clip knows about the set's weights (repository, activation, preprocessing); {} for other weights."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    base = model_set.clip.removesuffix("-quickgelu")  # tags are mostly listed under the plain name
+    found = get_pretrained_cfg(model_set.clip, model_set.weights) or get_pretrained_cfg(base, model_set.weights)
+    return dict(found)
+
+
+def _hub_repository(model_set: ModelSet) -> str:
+    from open_clip.pretrained import list_pretrained_tags_by_model
+
+    known = published_tag(model_set)
+    if not known:
+        tags = ", ".join(list_pretrained_tags_by_model(model_set.clip)) or "none; the model name is unknown"
+        raise ModelLoadError(
+            f"open_clip knows no weights {model_set.weights!r} for {model_set.clip!r}. Its tags: {tags}."
+        )
+    repository = str(known.get("hf_hub", "")).rstrip("/")
+    if repository.count("/") != 1:
+        raise ModelLoadError(
+            f"{model_set.clip} {model_set.weights} is published without a safetensors file; "
+            "download it, convert it, and give the path instead of the tag."
+        )
+    return repository
+
+
+def _from_hub(repository: str, file: str, settings: Settings, places: list[Path]) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, file, local_files_only=True))
+    except LocalEntryNotFoundError:
+        _require_network(f"{file} of {repository}", settings, places)
+    try:
+        return Path(hf_hub_download(repository, file))
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelLoadError(f"Downloading {file} of {repository} failed: {_first_line(error)}") from error
+
+
+def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    places = []
+    if settings.models_dir is not None:
+        places = [settings.models_dir / repository, settings.models_dir / repository.partition("/")[2]]
+    for place in places:
+        if place.is_dir():
+            return place
+    try:
+        folder = Path(snapshot_download(repository, allow_patterns=DIFFUSION_FILES, local_files_only=True))
+        if all((folder / part).is_dir() for part in DIFFUSION_PARTS):  # a cache may hold half a download
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    _require_network(repository, settings, places)
+    wanted = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
+        "model_index.json"
+    ]
+    avoided = ["*.fp16.safetensors", "*non_ema*"]
+    try:
+        return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=avoided))
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
+
+
+def _require_network(what: str, settings: Settings, places: list[Path]) -> None:
+    """Raise `ModelLoadError` at once where the network may not or cannot be used."""
+    from huggingface_hub import constants
+
+    looked = ", ".join([*(str(place) for place in places), f"the download cache {constants.HF_HUB_CACHE}"])
+    advice = (
+        f"Looked in {looked}. Run once with a network, or copy it there from a machine that has it "
+        "(UNLEARN_MODELS_DIR names the models folder)."
+    )
+    if settings.offline or constants.HF_HUB_OFFLINE:
+        raise ModelLoadError(f"{what} is not on this machine, and the program runs offline. {advice}")
+    if not _is_reachable(constants.ENDPOINT):
+        raise ModelLoadError(f"{what} is not on this machine, and its host cannot be reached. {advice}")
+
+
+def _is_reachable(endpoint: str) -> bool:
+    import httpx
+
+    try:
+        httpx.head(endpoint, timeout=PROBE_TIMEOUT_S)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def is_at_hand(model_set: ModelSet, settings: Settings) -> bool:
+    """Whether everything of the set is on this machine; asks no network."""
+    local = replace(settings, offline=True)
+    try:
+        find_checkpoint(model_set, local)
+        if model_set.diffusion is not None:
+            find_diffusion(model_set, local)
+    except ModelLoadError:
+        return False
+    return True
