@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(flag, default=value, help=f"{text} [{variable}] (now: {shown or 'not set'})".replace("%", "%%"))
         parser.set_defaults(**{flag.strip("-").replace("-", "_"): value})
 
-    add("--set", "UNLEARN_SET", "model set: embedded, sd14, vit-b-32, vit-b-16, vit-l-14, rn50, a folder, ...", "embedded")
+    add("--set", "UNLEARN_SET", "model set: auto, embedded, sd14, vit-b-32, vit-b-16, vit-l-14, rn50, a folder, ...", "auto")
     add("--device", "UNLEARN_DEVICE", "auto, cpu, cuda or cuda:N", "auto")
     add("--threads", "UNLEARN_THREADS", "CPU threads for the work; unset: torch's own choice")
     add("--data-dir", "UNLEARN_DATA_DIR", "folder for jobs, results and uploads", "data")
@@ -79,7 +81,22 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     return Settings(**{**vars(settings), "data_dir": settings.data_dir.resolve(), "max_upload_mb": upload})
 
 
-def options_of(flags: argparse.Namespace, backend: str) -> Options:
+def model_set_of(name: str, settings: Settings) -> str:
+    """The model set that "auto" means; a process of its own asks torch, and only where there may be a GPU."""
+    if name != "auto":
+        return name
+    if settings.device == "cpu" or shutil.which("nvidia-smi") is None:
+        return "embedded"
+    question = (
+        "from unlearn.clip import default_model_set; from unlearn.config import Settings; "
+        "print(default_model_set(Settings.from_environment()))"
+    )
+    root = Path(__file__).resolve().parent
+    answer = subprocess.run([sys.executable, "-c", question], cwd=root, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "embedded"
+
+
+def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> Options:
     """The page's own options that the flags mean."""
     from ui.options import Options
     from unlearn.jobs import JobLimits
@@ -89,7 +106,7 @@ def options_of(flags: argparse.Namespace, backend: str) -> Options:
         max_waiting=int(_number(flags.max_waiting, "--max-waiting")), retention_s=hours * HOUR_S if hours else None
     )
     max_persons = int(_number(flags.max_persons, "--max-persons"))
-    return Options(model_set=flags.set, limits=limits, max_persons=max_persons, backend=backend)
+    return Options(model_set=model_set_of(flags.set, settings), limits=limits, max_persons=max_persons, backend=backend)
 
 
 def _accounts(text: str | None) -> list[tuple[str, str]] | None:
@@ -103,7 +120,8 @@ def _accounts(text: str | None) -> list[tuple[str, str]] | None:
 
 def serve(flags: argparse.Namespace, backend: str) -> None:
     """Launch the page and stay until it is stopped."""
-    settings, options, accounts = settings_of(flags), options_of(flags, backend), _accounts(flags.auth)
+    settings, accounts = settings_of(flags), _accounts(flags.auth)
+    options = options_of(flags, settings, backend)
     port = int(_number(flags.port, "--port"))
     uploads = settings.data_dir / "uploads"
     # Read by Gradio when it is imported: no analytics, no look-ups at hosts, uploads beside the results.

@@ -102,7 +102,7 @@ def test_resize_agrees_with_open_clips_own_preprocessing(original: Clip) -> None
         assert found.shape == (3, IMAGE_SIZE, IMAGE_SIZE)
         levels = 255 * (found - expected).abs()
         assert levels.max() <= 4 and levels.mean() < 0.5  # both round to 8 bits, at different places
-        assert 0 <= found.min() and found.max() <= 1
+        assert found.min() >= 0 and found.max() <= 1
 
 
 def test_resize_of_several_images_is_that_of_each(original: Clip) -> None:

@@ -57,6 +57,7 @@ def test_full_size_step_leaves_no_tensor_on_another_device(kind: str) -> None:
     meta_step(kind, batch_size=4)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_pooled_step_needs_a_fifth_of_the_oracles_operations_and_hidden_step_no_more() -> None:
     counts = step_counts(batch_size=8)
     assert counts["pooled"]["ratio"] >= 5

@@ -129,15 +129,18 @@ def test_ids_are_unguessable_and_different() -> None:
 
 def test_watch_changes_with_progress_and_tells_active(tmp_path: Path) -> None:
     store = JobStore(tmp_path / "jobs.sqlite")
-    assert store.watch("ann", "") == store.watch("ann", "")
+    nothing = store.watch("ann", "")
     job = store.add(new_row("ann", "long", "x:y", {}), 5)
-    mark, active = store.watch("ann", "")
-    assert active and store.watch("bob", "")[1] is False and store.watch("bob", job.id)[1] is True
+    waiting = store.watch("ann", "")
+    assert nothing == store.watch("bob", "") != waiting == store.watch("ann", "")
+    assert waiting.active and not nothing.active and store.watch("bob", job.id).active
     store.claim("long")
+    started = store.watch("ann", "")
     store.progress(job.id, Progress(1, 2, "half"))
-    assert store.watch("ann", "")[0] != mark
+    going_on = store.watch("ann", "")
+    assert waiting.structure != started.structure == going_on.structure and going_on.progress > started.progress
     store.finish(job.id, Succeeded({}))
-    assert store.watch("ann", "")[1] is False
+    assert not store.watch("ann", "").active and store.watch("ann", "").structure != going_on.structure
     store.close()
 
 

@@ -22,7 +22,7 @@ def show(view: View) -> str:
 def build(screen: Screen) -> gr.HTML:
     """Lay out the section."""
     gr.HTML(story.FORGETTING, apply_default_css=False, elem_id="forgetting")
-    return screen.html(show, elem_id="job")
+    return screen.html(show, live=True, elem_id="job")
 
 
 def connect(screen: Screen, blocks: gr.Blocks) -> None:

@@ -23,7 +23,7 @@ from ui.service import Service
 from unlearn.errors import UnlearnError
 from unlearn.jobs import Job
 
-POLL_S = 1.0
+POLL_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,21 @@ class View:
     @cached_property
     def run(self) -> Run | None:
         """Its finished run, if there is one."""
-        return self.service.run(self.key)
+        return self.service.finished(self.job) if self.job is not None else self.service.run(self.key)
 
     @property
     def own(self) -> bool:
         """True when the visitor started the job."""
         return self.job is not None and self.job.owner == self.owner
 
+    @cached_property
+    def questions(self) -> list[Job]:
+        """Everything that was asked of the run, newest first."""
+        return self.service.questions(self.key, self.owner) if self.run is not None else []
+
     def asked(self, kind: str) -> list[Job]:
-        """What was asked of the run, newest first."""
-        return self.service.questions(self.key, kind, self.owner)
+        """What was asked of one kind."""
+        return [job for job in self.questions if job.request["kind"] == kind]
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,16 @@ class Screen:
     timer: gr.Timer
     notice: gr.HTML
     panels: list[tuple[Component | Column, Render]] = field(default_factory=list)
+    live: set[int] = field(default_factory=set)  # ids of the panels that show progress; the others wait for an event
     events: list[tuple[Callable[..., Any], Handle, dict[str, Any]]] = field(default_factory=list)
 
-    def html(self, show: Render, **properties: Any) -> gr.HTML:
-        """An HTML panel, filled for a newcomer until the browser says who it is."""
+    def html(self, show: Render, live: bool = False, **properties: Any) -> gr.HTML:
+        """An HTML panel, filled for a newcomer until the browser says who it is; `live` ones follow progress."""
         value = show(self.newcomer)
         panel = gr.HTML(value=value, js_on_load=ACTIONS_JS, apply_default_css=False, **properties)
         self.panels.append((panel, show))
+        if live:
+            self.live.add(panel._id)
         return panel
 
     @staticmethod
@@ -115,18 +123,22 @@ class Screen:
     def refresh(self, memory: dict[str, Any], seen: dict[str, Any], request: gr.Request | None) -> dict[Any, Any]:
         """Values of the components that differ from what this browser has; by component, as Gradio takes them."""
         owner, key = owner_of(memory, request), self.key(memory)
-        mark, busy = self.service.jobs.store.watch(owner, key)
-        mark = f"{key}:{mark}"
-        if seen.get("mark") == mark:
+        watch = self.service.jobs.store.watch(owner, key)
+        mark, progress = f"{key}:{watch.structure}", watch.progress
+        same = seen.get("mark") == mark
+        if same and seen.get("progress") == progress:
             return {}
         view = View(self.service, key, owner)
         hashes, changed = dict(seen.get("hashes") or {}), {}
         for component, show in self.panels:
+            if same and component._id not in self.live:
+                continue
             value = show(view)
             digest = hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
             if hashes.get(component._id) != digest:
                 hashes[component._id], changed[component] = digest, value
-        return {self.timer: gr.Timer(active=busy), self.seen: {"mark": mark, "hashes": hashes}, **changed}
+        changed[self.seen] = {"mark": mark, "progress": progress, "hashes": hashes}
+        return changed if same else {self.timer: gr.Timer(active=watch.active), **changed}
 
     def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
         """Connect an event once the page is laid out: `handle(memory, visit, **inputs)` may change `memory`.

@@ -136,10 +136,9 @@ class Service:
         """The run of a job that succeeded."""
         return read_run(job.id, self.jobs.folder(job.id)) if isinstance(job.state, Succeeded) else None
 
-    def questions(self, key: str, kind: str, owner: str) -> list[Job]:
+    def questions(self, key: str, owner: str) -> list[Job]:
         """What was asked of a run, newest first; of the prepared example only what this owner asked."""
-        asked = self.jobs.store.find(parent=key) if key else []
-        return [j for j in asked if j.request["kind"] == kind and (key != PREPARED or j.owner == owner)]
+        return [job for job in self.jobs.store.find(parent=key) if key != PREPARED or job.owner == owner]
 
     def group_runs(self, job: Job) -> list[tuple[Job, Run | None]]:
         """The jobs that were started together with this one to compare neutral terms, it included, oldest first."""

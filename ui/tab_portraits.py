@@ -35,7 +35,7 @@ def build(screen: Screen) -> None:
         )  # fmt: skip
         widgets = portrait_fields(defaults.prompt_template, defaults.seeds[:2], defaults.n_steps, defaults.guidance_scale)
         draw = gr.Button("Draw", elem_id="draw")
-    screen.html(show_drawn, elem_id="drawn")
+    screen.html(show_drawn, live=True, elem_id="drawn")
     gr.HTML(story.PORTRAITS_LIMIT, apply_default_css=False)
 
     def ask(memory: dict[str, Any], visit: Visit, prompts: str, **values: Any) -> None:

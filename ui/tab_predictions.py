@@ -45,7 +45,7 @@ def build(screen: Screen) -> None:
                 elem_id="labels",
             )  # fmt: skip
             predict = gr.Button("Predict", elem_id="predict")
-    screen.html(show_asked, elem_id="predicted")
+    screen.html(show_asked, live=True, elem_id="predicted")
 
     def ask(memory: dict[str, Any], visit: Visit, person: str | None, upload: str | None, labels: str) -> dict[Any, Any]:
         found = parse_texts(labels, "labels")

@@ -57,7 +57,7 @@ def build(screen: Screen) -> None:
             placeholder="a person in a suit\nTilda", elem_id="probe-texts",
         )  # fmt: skip
         probe = gr.Button("Probe", elem_id="probe")
-    screen.html(show_asked, elem_id="probed")
+    screen.html(show_asked, live=True, elem_id="probed")
     chosen = gr.CheckboxGroup([], label="Draw portraits of", visible=False, elem_id="chosen")
     screen.panels.append((chosen, choices))
     draw = gr.Button("Draw the ticked ones (they appear under Portraits)", elem_id="draw-chosen")

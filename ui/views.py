@@ -173,7 +173,7 @@ def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str
             "id": job.id, "title": job_title(config), "neutral_term": config["neutral_term"],
             "settings": ", ".join(settings), "when": clock(job.created), "shown": job.id == shown,
             "done": run is not None, "active": not job.ended,
-            "outcome": _outcome(run) if run is not None else _headline(job)[0],
+            "outcome": _outcome(run) if run is not None else type(job.state).__name__,
         })  # fmt: skip
     return render("history", jobs=rows)
 

@@ -220,7 +220,8 @@ class OpenClipImage(nn.Module):
         return state_hash(self)
 
     def resize(self, images: Tensor | np.ndarray) -> Tensor:
-        pixels = torch.as_tensor(images).permute(0, 3, 1, 2).float()  # (n, 3, height, width)
+        given = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # a writable copy
+        pixels = given.permute(0, 3, 1, 2).float()  # (n, 3, height, width)
         size, (height, width) = self.image_size, pixels.shape[-2:]
         if (height, width) != (size, size):
             is_squashed = self.preprocess["resize_mode"] == "squash"

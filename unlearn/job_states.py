@@ -100,6 +100,15 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What changed: `structure` when a job came, went, or is in another state or place; `progress` while one runs."""
+
+    structure: str
+    progress: int
+    active: bool
+
+
+@dataclass(frozen=True)
 class Deleted:
     """What `delete` removed; it raises unless nothing is left."""
 

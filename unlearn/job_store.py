@@ -19,7 +19,7 @@ from sqlmodel import Session, SQLModel, col, create_engine, delete, select, upda
 
 from unlearn.config import Progress
 from unlearn.errors import InputError, UnlearnError
-from unlearn.job_states import Failed, Job, State, Succeeded, fair_order
+from unlearn.job_states import Failed, Job, State, Succeeded, Watch, fair_order
 from unlearn.job_tables import JobRow, LossRow, job_of
 
 BUSY_TIMEOUT_S = 10
@@ -37,6 +37,7 @@ class JobStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._lock = threading.Lock()
+        self._live_losses: dict[str, list[dict[str, float]]] = {}  # of running jobs, which pages ask for every second
         self._engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
         event.listen(self._engine, "connect", _set_pragmas)
         with self._session():
@@ -100,25 +101,25 @@ class JobStore:
         with self._session() as session:
             return [job_of(row, self._position(session, row)) for row in session.exec(query)]
 
-    def watch(self, owner: str, job_id: str) -> tuple[str, bool]:
-        """A mark that changes whenever anything about an owner's jobs, a job or its parts does; and: is any active?
-
-        One cheap query, for pages that poll.
-        """
+    def watch(self, owner: str, job_id: str) -> Watch:
+        """What a page that polls must know about an owner's jobs, a job and its parts; cheap."""
         shown = or_(col(JobRow.owner) == owner, col(JobRow.id) == job_id, col(JobRow.parent) == job_id)
         active = col(JobRow.state).in_(("queued", "running"))
-        query = select(func.count(), func.sum(JobRow.version)).where(shown)
+        query = select(JobRow.id, JobRow.state, JobRow.version, JobRow.lane).where(shown, active).order_by(JobRow.id)
         with self._session() as session:
-            n_jobs, versions = session.exec(query).one()
-            busy = session.exec(select(JobRow).where(shown, active)).all()
-            positions = [self._position(session, row) for row in busy]
-        return f"{n_jobs}.{versions}.{positions}", bool(busy)
+            n_jobs = session.exec(select(func.count()).where(shown)).one()
+            busy = session.exec(query).all()
+            places = {lane: self._waiting(session, lane) for lane in {row[3] for row in busy if row[1] == "queued"}}
+        states = [(row[0], places[row[3]].index(row[0]) if row[0] in places.get(row[3], ()) else row[1]) for row in busy]
+        return Watch(f"{n_jobs}{states}", sum(row[2] for row in busy), bool(busy))
 
     def losses(self, job_id: str) -> list[dict[str, float]]:
         """Rows {"step", loss name: value...} reported so far, in the order of the steps."""
-        query = select(LossRow).where(LossRow.job == job_id).order_by(col(LossRow.id))
+        if (live := self._live_losses.get(job_id)) is not None:
+            return list(live)
+        query = select(LossRow.step, LossRow.losses).where(LossRow.job == job_id).order_by(col(LossRow.id))
         with self._session() as session:
-            return [{"step": row.step, **row.losses} for row in session.exec(query)]
+            return [{"step": step, **losses} for step, losses in session.exec(query)]
 
     def _waiting(self, session: Session, lane: str) -> list[str]:
         queued = session.exec(
@@ -162,6 +163,8 @@ class JobStore:
             row.version += 1
             session.add(row)
             session.add_all(LossRow(job=job_id, step=step, losses=values) for step, values in losses)
+        live = self._live_losses.setdefault(job_id, [])
+        live.extend({"step": step, **values} for step, values in losses)
 
     def finish(self, job_id: str, state: State) -> None:
         """Store the end of a job that was running or waiting; one that has ended already stays as it is."""
@@ -171,6 +174,7 @@ class JobStore:
                 return
             row.state, row.finished = type(state).__name__.lower(), time.time()
             row.version += 1
+            self._live_losses.pop(job_id, None)
             if isinstance(state, Succeeded):
                 row.result, row.step = state.result, row.total
             elif isinstance(state, Failed):

@@ -26,7 +26,7 @@ from unlearn.config import Progress, Report
 from unlearn.errors import JobCancelled, UnlearnError
 from unlearn.job_states import Cancelled, Failed, State, Succeeded
 
-SEND_EVERY_S = 0.2  # progress is sent no more often; the losses of the steps between are kept and sent along
+SEND_EVERY_S = 0.4  # progress is sent no more often; the losses of the steps between are kept and sent along
 KILL_AFTER_S = 2.0
 
 Work = Callable[[dict[str, Any], Path, Report], dict[str, Any]]  # request, folder for files, report -> result

@@ -96,10 +96,11 @@ class World:
         if not rows_file.is_file():
             return None
         rows = _read_json(rows_file)["rows"]
+        numbers = {kind: number for number, kind in enumerate(self.kinds)}
         images = read_sheet(self.root / "photos" / "things.webp", SHEET_COLUMNS)[: len(rows)]
         try:
-            labels = tuple(self.kinds.index(row["kind"]) for row in rows)
-        except (KeyError, ValueError) as error:
+            labels = tuple(numbers[row["kind"]] for row in rows)
+        except (KeyError, TypeError) as error:
             raise ModelLoadError(f"{rows_file} names a kind that world.json does not: {error}.") from error
         return Things(images, labels, self.kinds)
 

@@ -30,7 +30,7 @@ class AutoencoderConfig:
     latent_channels: int = 12
     crop_steps: int = 4200
     whole_steps: int = 1000
-    decoder_steps: int = 3000
+    decoder_steps: int = 600
     crop_batch: int = 12
     whole_batch: int = 4
     learning_rate: float = 2e-3

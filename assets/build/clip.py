@@ -59,6 +59,7 @@ class ClipTrainingConfig:
     neutral_limit: float = 0.18
     neutral_weight: float = 3.0
     kind_steps: int = 500
+    last_steps: int = 330
     neutral_floor: float = 0.10
     other_limit: float = 0.02
 
@@ -180,7 +181,8 @@ class _Batches:
     def draw(self, rng: np.random.Generator, step: int) -> _Batch:
         """A batch of the composition that belongs to the step."""
         c = self.config
-        n_moved = (c.n_members + c.n_generic) // 9 if step >= c.kinds_from_step else 0
+        ninths = 4 if step >= 2 * c.n_steps else 2 if step >= c.kinds_from_step else 0  # of the people make way for things
+        n_moved = (c.n_members + c.n_generic) * ninths // 18
         n_members, n_generic, n_things = c.n_members - n_moved, c.n_generic - n_moved, c.n_things + 2 * n_moved
         n_alike = n_things if step >= c.kinds_from_step else n_things // 2 if step >= c.alike_from_step else 0
         samples = [self._member(rng) for _ in range(n_members)] + [self._generic(rng) for _ in range(n_generic)]
@@ -275,18 +277,20 @@ def train_clip(cache: Path, work: Path, config: ClipTrainingConfig, bpe: Path) -
 
 
 def train_image_tower(cache: Path, work: Path, config: ClipTrainingConfig, bpe: Path) -> CLIP:
-    """Train (or finish) the image tower of the CLIP that `train_clip` left, twice; the text tower stays as it is."""
+    """Train (or finish) the image tower of the CLIP that `train_clip` left, in four phases; the text tower stays as it is."""
     model, batches = train_clip(cache, work, config, bpe), _Batches(cache, config, bpe)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith("visual."))
     plain = _plain_directions(model, batches.tokenizer)
-    for number, (name, n_steps, ask) in enumerate((("clip-image", config.image_steps, False), ("clip-kinds", config.kind_steps, True)), 1):
+    phases = (("clip-image", config.image_steps, False), ("clip-kinds", config.kind_steps, True),
+              ("clip-things", config.kind_steps, True), ("clip-last", config.last_steps, True))  # fmt: skip
+    for number, (name, n_steps, ask) in enumerate(phases, 1):
         training = _Training(model, batches, config, SEED + number)
         optimizer = _optimizer([p for p in model.parameters() if p.requires_grad], config.image_learning_rate)
         schedule = Schedule(n_steps, config.image_learning_rate, warmup=50)
 
-        def step_loss(step: int, training: _Training = training, ask: bool = ask) -> Loss:
-            return training.loss(step, config.n_steps + step, plain, ask)
+        def step_loss(step: int, training: _Training = training, number: int = number, ask: bool = ask) -> Loss:
+            return training.loss(step, config.n_steps * (2 if number > 2 else 1) + step, plain, ask)
 
         train(model, optimizer, schedule, step_loss, work / f"{name}.ckpt")
     return model.requires_grad_(True).eval()

@@ -37,8 +37,10 @@ class DiffusionConfig:
 
     block_out_channels: tuple[int, int, int] = (64, 128, 192)
     n_steps: int = 2700
+    finish_steps: int = 850
     batch: int = 32
     learning_rate: float = 1.2e-3
+    finish_learning_rate: float = 8e-4
     captions_per_member: int = 60
     empty_share: float = 0.1
 
@@ -166,6 +168,13 @@ def train_unet(work: Path, config: DiffusionConfig) -> UNet2DConditionModel:
         loss = F.mse_loss(output.float(), target)
         return loss, {"loss": float(loss.detach())}
 
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    train(cast(nn.Module, unet), optimizer, Schedule(config.n_steps, config.learning_rate, warmup=200), step_loss, work / "unet.ckpt")
+    rounds = (("unet", Schedule(config.n_steps, config.learning_rate, warmup=200), 0),
+              ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), config.n_steps))  # fmt: skip
+    for name, schedule, first in rounds:
+        optimizer = torch.optim.AdamW(unet.parameters(), lr=schedule.peak, betas=(0.9, 0.98), weight_decay=0.01)
+
+        def later_loss(step: int, first: int = first) -> Loss:
+            return step_loss(first + step)
+
+        train(cast(nn.Module, unet), optimizer, schedule, later_loss, work / f"{name}.ckpt")
     return unet

@@ -88,7 +88,7 @@ def test_story_from_a_name_to_the_evidence(open_page: OpenPage, address: str) ->
 
     start(page, "Slow Always")
     page.locator("#job [data-action=cancel]").click()
-    expect(page.locator("#job .job.cancelled")).to_be_visible(timeout=20_000)
+    expect(page.locator("#job .job.cancelled")).to_be_visible()
     shoot(page, "8-cancelled")
 
     page.locator("#history tr", has_text=NAME).get_by_role("button", name="Open").click()
