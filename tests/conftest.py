@@ -1,12 +1,14 @@
-"""What several test files share: a miniature model set, built once a session, and settings that never use a network."""
+"""What several test files share: a miniature model set and a short run with it, made once a session."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.miniature import build_miniature
+from tests.miniature import MEMBERS, build_miniature
+from tests.short_runs import short_config
+from unlearn import experiment
 from unlearn.clip import Clip, load_clip
-from unlearn.config import Settings
+from unlearn.config import Person, Settings
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +26,18 @@ def original(miniature: Path) -> Clip:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", device="cpu", offline=True)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose caches several tests share."""
+    return Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu", offline=True)
+
+
+@pytest.fixture(scope="session")
+def run(miniature: Path, shared: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished short run of two members, the first with her alias; not to be changed."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    persons = (Person(MEMBERS[0], ("Captain Storm",)), Person(MEMBERS[1]))
+    experiment.forget(short_config(miniature, *persons), shared, out)
+    return out

@@ -34,6 +34,8 @@ def build_miniature(root: Path, seed: int = 0, with_diffusion: bool = True) -> P
     if with_diffusion:
         write_stable_diffusion(root)
     _write_world(root)
+    defaults = {"text": {"n_steps": 4, "batch_size": 8, "n_captions": 500}, "portraits": {"n_steps": 4}}
+    (root / "defaults.json").write_text(json.dumps(defaults), "utf-8")
     return root
 
 

@@ -5,7 +5,7 @@ import torch
 from open_clip.transformer import QuickGELU, TextTransformer
 from torch import Tensor, nn
 
-from unlearn.causal_transformer import n_shared_tokens, n_worth_sharing, prefix_groups, run_blocks, supports
+from unlearn.causal_transformer import n_shared_tokens, n_worth_sharing, run_blocks, supports
 
 LENGTH, WIDTH = 12, 32
 
@@ -76,19 +76,3 @@ def test_a_small_shared_part_is_not_worth_sharing() -> None:
     assert n_shared_tokens(tokens) == 1
     assert n_worth_sharing(tokens) == 0
     assert n_worth_sharing(tokens[:, :8]) == 1
-
-
-def test_prefix_groups_hold_every_row_once_and_share_long_beginnings() -> None:
-    beginnings = [[9, 1, 2, 3], [9, 1, 2, 4], [9, 5, 6, 7]]
-    rows = [[*start, 20 + i % 7, 30 + i] for i in range(80) for start in beginnings]
-    rows += [[9, 40 + i, 1, 1, 1, 1] for i in range(9)]
-    tokens = torch.tensor(rows)
-    groups = prefix_groups(tokens)
-    assert sorted(torch.cat(groups).tolist()) == list(range(len(rows)))
-    shared = {len(group): n_shared_tokens(tokens[group]) for group in groups}
-    assert shared == {80: 4, 9: 1}
-    assert len(groups) == 4
-
-
-def test_prefix_groups_of_equal_texts_are_one_group() -> None:
-    assert [len(group) for group in prefix_groups(torch.ones(70, 5, dtype=torch.int64))] == [70]

@@ -1,5 +1,6 @@
 """Encoders of full size: the paper's parameter counts, and the way from published layouts to a forgotten name."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,8 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
 
     _save_clip(tmp_path / "clip.safetensors")
     _save_stable_diffusion(tmp_path / "sd")
+    described = tmp_path / "sd" / "unet" / "config.json"  # drawn at 128 px: the same layers, a 16th of the work
+    described.write_text(json.dumps({**json.loads(described.read_text()), "sample_size": 16}))
     name = f"ViT-B-32-quickgelu:{tmp_path / 'clip.safetensors'}+{tmp_path / 'sd'}"
     config = ForgetConfig(
         (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100),

@@ -128,30 +128,3 @@ def _feed_forward(block: Any, states: Tensor) -> Tensor:
     hidden = F.silu(torch.addmm(first.bias * QUICK_GELU, rows, first.weight.t(), alpha=QUICK_GELU))
     out = torch.addmm(second.bias, hidden, second.weight.t(), alpha=1 / QUICK_GELU)
     return states + out.view_as(states)
-
-
-def prefix_groups(tokens: Tensor, min_rows: int = 64) -> list[Tensor]:
-    """Rows of tokens (n, t) put together so that each group shares a long beginning; see `run_blocks`.
-
-    A group is split by its next token as long as parts of at least `min_rows` rows come out; the small parts of a
-    split stay together.
-
-    Returns:
-        Row numbers (m,) of each group; every row is in one.
-    """
-    groups: list[Tensor] = []
-    waiting = [(torch.arange(len(tokens)), 0)]
-    while waiting:
-        rows, start = waiting.pop()
-        start += n_shared_tokens(tokens[rows, start:])
-        following = tokens[rows, start]
-        values, counts = following.unique(return_counts=True)
-        large = values[counts >= min_rows]
-        if len(large) == 0 or start + 1 >= tokens.shape[1]:
-            groups.append(rows)
-            continue
-        waiting += [(rows[following == value], start + 1) for value in large]
-        small = rows[~torch.isin(following, large)]
-        if len(small):
-            groups.append(small)
-    return groups

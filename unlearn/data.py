@@ -21,6 +21,7 @@ from unlearn.errors import ConfigError, InputError, UnlearnError
 Item = TypeVar("Item")
 
 VOCABULARY_FILE = Path(__file__).resolve().parent.parent / "assets" / "captions" / "vocabulary.txt"
+PROJECT = Path(__file__).resolve().parent.parent
 HUB_PREFIX = "hub:"
 MAX_CAPTION_WORDS = 40  # longer lines would be cut by every CLIP tokenizer
 
@@ -137,7 +138,10 @@ def read_captions(source: str, n_captions: int) -> list[str]:
 
 def _file_rows(source: str) -> Iterable[str]:
     try:
-        with Path(source).open(encoding="utf-8") as file:
+        path = Path(source)
+        if not path.is_absolute() and not path.is_file():
+            path = PROJECT / path  # shipped captions are named so in configs that travel
+        with path.open(encoding="utf-8") as file:
             yield from file
     except OSError as error:
         raise InputError(f"The caption file {source} cannot be read ({error.strerror}).") from error

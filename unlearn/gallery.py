@@ -56,7 +56,8 @@ class Gallery:
     def attack(self, prompt_embeddings: Tensor, names: Sequence[str]) -> list[IdiaOutcome]:
         """The outcome for each name, in their order; for whom there are no photos, "not attacked"."""
         known = {name: self.photos[name] for name in names if name in self.photos}
-        found = {outcome.name: outcome for outcome in idia_attack(known, prompt_embeddings, self.candidates, self.config)}
+        attacked = idia_attack(known, prompt_embeddings, self.candidates, self.config) if known else []
+        found = {outcome.name: outcome for outcome in attacked}
         return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
 
 
@@ -134,7 +135,12 @@ def prompt_embeddings(
         cache: for the original, whose embeddings of the unchanged names are kept; None for a defended encoder,
             whose embeddings nobody will need again.
         report: progress.
+
+    Returns:
+        No rows where nobody has photos: then there is nothing to attack.
     """
+    if not gallery.photos:
+        return torch.empty(0, 0)
     if cache is None:
         return encode(encoder, idia_prompts(gallery.candidates), report=report)
     found = cache.embed(encoder, idia_prompts(gallery.base_names), report=report)

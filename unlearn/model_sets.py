@@ -119,6 +119,9 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
             stop = given.get("text", {}).get("early_stop")
             if isinstance(stop, dict):
                 given["text"]["early_stop"] = EarlyStop(**stop)
+            captions = given.get("text", {}).get("captions")
+            if isinstance(captions, str) and not captions.startswith("hub:"):
+                given["text"]["captions"] = _portable(path.parent / captions)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
     portraits: dict[str, Any] = {
@@ -135,6 +138,12 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
         }
     except TypeError as error:
         raise ConfigError(f"{path} names an unknown setting: {error}.") from error
+
+
+def _portable(path: Path) -> str:
+    """The path as a config may carry it to another machine: relative to the project where it lies inside."""
+    inside = path.is_relative_to(EMBEDDED_ROOT.parent.parent)
+    return str(path.relative_to(EMBEDDED_ROOT.parent.parent) if inside else path)
 
 
 def find_model_set(name: str) -> ModelSet:

@@ -30,7 +30,7 @@ class AutoencoderConfig:
     latent_channels: int = 12
     crop_steps: int = 4200
     whole_steps: int = 1000
-    decoder_steps: int = 600
+    decoder_steps: int = 150
     crop_batch: int = 12
     whole_batch: int = 4
     learning_rate: float = 2e-3
@@ -129,7 +129,7 @@ def _tune_decoder(model: AutoencoderKL, sampler: _Sampler, work: Path, config: A
         return reconstruction_loss(output, pictures), {"psnr": psnr(output.detach(), pictures)}
 
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-    schedule = Schedule(config.decoder_steps, config.learning_rate * 0.4)
+    schedule = Schedule(config.decoder_steps, config.learning_rate * 0.4, warmup=10)
     train(decoder, optimizer, schedule, step_loss, work / "decoder.ckpt")
     return model
 

@@ -18,10 +18,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from . import world
+from unlearn.data import generate_captions
+
+from . import captions, world
 from .canvas import SIZE_PX
 from .clip import MEAN, STD, ClipTrainingConfig, model_config
 from .diffusion import NOISE
+from .people import draw_look
 from .things import COLOURS, KINDS, SETTINGS
 from .tokenizer import CONTEXT_LENGTH, write_bpe, write_transformers_tokenizer
 
@@ -79,6 +82,16 @@ def write_world(root: Path) -> None:
         "kinds": list(KINDS), "colours": list(COLOURS), "settings": list(SETTINGS), "neutral_terms": list(world.NEUTRAL_TERMS),
     }  # fmt: skip
     (root / "world.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def write_captions(root: Path, n_generic: int = 4000, n_things: int = 3000, n_people: int = 1000) -> None:
+    """Captions without names for the clean samples of a defence: generic ones, and ones in the words of the drawn world."""
+    rng = world.photo_rng("captions")
+    texts = list(generate_captions(n_generic, seed=world.WORLD_SEED))
+    texts += [captions.thing_caption(*world.thing_labels(i), rng, detail=0.7).text for i in range(n_things)]
+    looks = [draw_look(rng) for _ in range(n_people)]
+    texts += [(captions.looks_caption if i % 2 else captions.neutral_caption)(look, rng).text for i, look in enumerate(looks)]
+    (root / "captions.txt").write_text("\n".join(dict.fromkeys(texts)) + "\n", "utf-8")
 
 
 def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:
