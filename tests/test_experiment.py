@@ -15,6 +15,7 @@ from tests.short_runs import IDIA, SHORT, short_config
 from unlearn import experiment
 from unlearn.config import Person, Progress, Settings
 from unlearn.errors import ConfigError, InputError, JobCancelled
+from unlearn.run_folder import read_config
 
 
 def _read(run: Path, name: str) -> Any:
@@ -78,7 +79,7 @@ def test_details_hold_templates_bystanders_losses_probes_and_predictions(run: Pa
 
 
 def test_config_of_a_run_starts_an_equal_run(run: Path, miniature: Path, shared: Settings, tmp_path: Path) -> None:
-    again = experiment.forget(readshort_config(run), shared, tmp_path / "again")
+    again = experiment.forget(read_config(run), shared, tmp_path / "again")
     before = _read(run, "metrics")
     assert again["weights"] == before["weights"]  # bit-equal defended weights
     assert again["persons"] == before["persons"]
@@ -87,7 +88,7 @@ def test_config_of_a_run_starts_an_equal_run(run: Path, miniature: Path, shared:
 
 
 def test_other_seed_gives_other_weights(run: Path, shared: Settings, tmp_path: Path) -> None:
-    other = experiment.forget(replace(readshort_config(run), seed=1), shared, tmp_path / "other")
+    other = experiment.forget(replace(read_config(run), seed=1), shared, tmp_path / "other")
     before = _read(run, "metrics")
     assert other["weights"]["original"] == before["weights"]["original"]
     assert other["weights"]["defended"] != before["weights"]["defended"]
