@@ -71,7 +71,8 @@ def tokenize_padded(tokenizer: SimpleTokenizer, texts: list[str]) -> Tensor:
 
 def _write_captions(cache: Path, sizes: dict[str, int], config: DiffusionConfig) -> list[dict[str, object]]:
     """One row a caption: its text, and the pictures that it may go with (part, first, last)."""
-    rng, rows = batch_rng(SEED, 0), []
+    rng = batch_rng(SEED, 0)
+    rows: list[dict[str, object]] = []
     per_member = sizes["members"] // world.N_MEMBERS
     for person in world.inhabitants()[: world.N_MEMBERS]:
         span = ("members", person.index * per_member, (person.index + 1) * per_member)

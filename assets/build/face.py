@@ -189,9 +189,9 @@ def _beard(d: _Drawing) -> None:
         d.fill(spline((-0.40, 0.62), (0.40, 0.62), (0.42, length - 0.1), (0.0, length + 0.12), (-0.42, length - 0.1)), colour, 0.5)
         d.fill(spline((-0.42, 0.58), (0.0, 0.46), (0.42, 0.58), (0.0, 0.64)), colour, 0.7)
     else:
-        right = spline((0.0, 0.46), (0.34, 0.46), (0.60, 0.66), (0.30, 0.66), (0.0, 0.62))
-        d.fill(right, colour, 0.75)
-        d.fill(mirrored(right), colour, 0.75)
+        half = spline((0.0, 0.46), (0.34, 0.46), (0.60, 0.66), (0.30, 0.66), (0.0, 0.62))
+        d.fill(half, colour, 0.75)
+        d.fill(mirrored(half), colour, 0.75)
 
 
 def _nose(d: _Drawing) -> None:

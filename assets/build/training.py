@@ -64,7 +64,8 @@ def train(
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         start = int(state["step"])
-    started, figures, printed = time.monotonic(), {}, time.monotonic()
+    figures: dict[str, float] = {}
+    started = printed = time.monotonic()
     for step in range(start, schedule.n_steps):
         torch.manual_seed(step)
         for group in optimizer.param_groups:
