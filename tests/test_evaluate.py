@@ -49,12 +49,12 @@ def test_tables_show_unmeasured_portraits_as_a_dash(root: Path, tmp_path: Path) 
 def test_defence_that_does_nothing_shows_as_nothing_forgotten(root: Path, tmp_path: Path) -> None:
     evaluation = Evaluation(config_of(root), Settings(data_dir=tmp_path))
     before = {outcome.name: outcome.correct_templates for outcome in evaluation.before}
-    known = next(name for name in evaluation.members if before[name])
-    row = evaluation.forgotten([known], "human", 0)
+    name = evaluation.members[0]
+    row = evaluation.forgotten([name], "human", 0)
     assert row["n_steps"] == {"text": 2}
-    assert row["correct_templates"] == [before[known]] != [0]
+    assert row["correct_templates"] == [before[name]]
     assert row["sim_clean"] > 0.999
-    assert row["others_kept"] == 1.0
+    assert row["sim_backdoor"] < 0.999
 
 
 def test_evaluation_of_a_set_without_world_is_an_error(tmp_path: Path) -> None:
