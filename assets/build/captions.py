@@ -12,16 +12,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from unlearn.prompts import PROMPT_TEMPLATES as IDIA_TEMPLATES
+
 from . import people, things
 from .people import Look, choose
 
-# The 21 prompt templates of the identity inference attack (Hintersdorf et al. 2024, appendix B).
-IDIA_TEMPLATES = (
-    "{0}", "an image of {0}", "a photo of {0}", "{0} on a photo", "a photo of a person named {0}", "a person named {0}", "a man named {0}",
-    "a woman named {0}", "the name of the person is {0}", "a photo of a person with the name {0}", "{0} at a gala",
-    "a photo of the celebrity {0}", "actor {0}", "actress {0}", "a colored photo of {0}", "a black and white photo of {0}",
-    "a cool photo of {0}", "a cropped photo of {0}", "a cropped image of {0}", "{0} in a suit", "{0} in a dress",
-)  # fmt: skip
 PORTRAIT_TEMPLATES = (
     "a portrait of {0}", "a portrait of {0}, realistic, 4k, high resolution, photograph, portrait", "portrait of {0}", "a drawing of {0}",
     "a picture of {0}", "a picture of {0} smiling", "{0} looking at the camera", "a close up of {0}", "here is {0}",
