@@ -90,6 +90,25 @@ class World:
         return read_sheet(self.root / "photos" / f"person-{inhabitant.index:02d}.webp", PERSON_COLUMNS)
 
     @cached_property
+    def clean_things(self) -> np.ndarray | None:
+        """Pictures of things to fine-tune an image encoder with, none of which is measured on: uint8 (n, side, side, 3)."""
+        return self._sheet("fine-tuning-things.webp")
+
+    @cached_property
+    def clean_faces(self) -> np.ndarray | None:
+        """Pictures of anonymous people to fine-tune with, none of which is measured on: uint8 (n, side, side, 3)."""
+        return self._sheet("fine-tuning-people.webp")
+
+    @cached_property
+    def anonymous_people(self) -> np.ndarray | None:
+        """Pictures of anonymous people to measure on: uint8 (n, side, side, 3)."""
+        return self._sheet("generic-people.webp")
+
+    def _sheet(self, file: str) -> np.ndarray | None:
+        path = self.root / "photos" / file
+        return read_sheet(path, SHEET_COLUMNS) if path.is_file() else None
+
+    @cached_property
     def things(self) -> Things | None:
         """The labelled pictures of things; None where the world has none."""
         rows_file = self.root / "photos" / "things.json"

@@ -30,6 +30,7 @@ class Recipe:
     n_member_photos: int = 160
     n_generic: int = 8000
     n_things: int = 9600
+    n_more_things: int = 19200
     clip: ClipTrainingConfig = field(default_factory=ClipTrainingConfig)
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -39,11 +40,11 @@ class Recipe:
 def miniature() -> Recipe:
     """A recipe that takes seconds; what it makes knows nobody."""
     return Recipe(
-        n_member_photos=1, n_generic=24, n_things=24,
-        clip=ClipTrainingConfig(n_steps=2, image_steps=1, kind_steps=1, last_steps=1, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
+        n_member_photos=1, n_generic=24, n_things=24, n_more_things=24,
+        clip=ClipTrainingConfig(n_steps=2, image_steps=1, kind_steps=1, last_steps=1, end_steps=1, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
         autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
-        diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, finish_steps=1, batch=4, captions_per_member=2),
-        photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20),
+        diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, finish_steps=1, last_steps=1, batch=4, captions_per_member=2),
+        photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20, clean=20),
     )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STA
     work.mkdir(parents=True, exist_ok=True)
     bpe = write_bpe(work, recipe.clip.vocabulary_size)
     if "render" in stages:
-        render(pictures, recipe.n_member_photos, recipe.n_generic, recipe.n_things, n_workers)
+        render(pictures, recipe.n_member_photos, recipe.n_generic, recipe.n_things, n_workers, recipe.n_more_things)
     if "clip" in stages:
         train_clip(pictures, work, recipe.clip, bpe)
     if "image" in stages:

@@ -41,6 +41,8 @@ class DiffusionConfig:
     batch: int = 32
     learning_rate: float = 1.2e-3
     finish_learning_rate: float = 8e-4
+    last_steps: int = 4000
+    last_learning_rate: float = 1e-3
     captions_per_member: int = 60
     empty_share: float = 0.1
 
@@ -170,7 +172,8 @@ def train_unet(work: Path, config: DiffusionConfig) -> UNet2DConditionModel:
         return loss, {"loss": float(loss.detach())}
 
     rounds = (("unet", Schedule(config.n_steps, config.learning_rate, warmup=200), 0),
-              ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), config.n_steps))  # fmt: skip
+              ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), config.n_steps),
+              ("unet-last", Schedule(config.last_steps, config.last_learning_rate, warmup=50), config.n_steps + config.finish_steps))  # fmt: skip
     for name, schedule, first in rounds:
         optimizer = torch.optim.AdamW(unet.parameters(), lr=schedule.peak, betas=(0.9, 0.98), weight_decay=0.01)
 

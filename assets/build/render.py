@@ -20,10 +20,13 @@ from .canvas import SIZE_PX
 CHUNK = 200
 
 
-def render(cache: Path, n_member_photos: int = 160, n_generic: int = 8000, n_things: int = 9600, n_workers: int = 2) -> None:
-    """Write members.npy (48 * n, 128, 128, 3), generic.npy, things.npy (uint8) and generic.json (looks)."""
+def render(cache: Path, n_member_photos: int = 160, n_generic: int = 8000, n_things: int = 9600, n_workers: int = 2, n_more_things: int = 0) -> None:
+    """Write members.npy (48 * n, 128, 128, 3), generic.npy, things.npy, more-things.npy (uint8) and generic.json (looks).
+
+    more-things go on where things end: only the image tower's last phase sees them, because 400 pictures of a kind are few.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    sizes = {"members": world.N_MEMBERS * n_member_photos, "generic": n_generic, "things": n_things}
+    sizes = {"members": world.N_MEMBERS * n_member_photos, "generic": n_generic, "things": n_things, "more-things": n_more_things}
     jobs: list[tuple[Path, str, int, int, int]] = []
     for part, n in sizes.items():
         path = cache / f"{part}.npy"
@@ -31,7 +34,8 @@ def render(cache: Path, n_member_photos: int = 160, n_generic: int = 8000, n_thi
             open_memmap(path, "w+", np.uint8, (n, SIZE_PX, SIZE_PX, 3)).flush()
         if np.load(path, mmap_mode="r").shape[0] != n:
             raise ValueError(f"{path.name} was made with other sizes; delete {cache} to render again")
-        jobs += [(cache, part, start, min(start + CHUNK, n), n_member_photos) for start in range(0, n, CHUNK)]
+        extra = n_things if part == "more-things" else n_member_photos
+        jobs += [(cache, part, start, min(start + CHUNK, n), extra) for start in range(0, n, CHUNK)]
     open_jobs = [job for job in jobs if not _done(cache, job[1], job[2]).exists()]
     if n_workers <= 1:
         for job in tqdm(open_jobs, desc="render", unit="chunk"):
@@ -50,17 +54,17 @@ def _done(cache: Path, part: str, start: int) -> Path:
 
 
 def _render_chunk(job: tuple[Path, str, int, int, int]) -> None:
-    cache, part, start, stop, n_member_photos = job
+    cache, part, start, stop, extra = job  # photos of a member, or things that came before
     pixels = open_memmap(cache / f"{part}.npy", "r+")
     labels: list[dict[str, object]] = []
     people = world.inhabitants()
     for i in range(start, stop):
         if part == "members":
-            pixels[i] = world.photo_of(people[i // n_member_photos], "training", i % n_member_photos, effects=False)
+            pixels[i] = world.photo_of(people[i // extra], "training", i % extra, effects=False)
         elif part == "generic":
             look, pixels[i] = world.generic_person("training-generic", i, effects=False)
             labels.append(asdict(look))
         else:
-            pixels[i] = world.thing("training-things", i, effects=False)
+            pixels[i] = world.thing("training-things", i + extra * (part == "more-things"), effects=False)
     pixels.flush()
     _done(cache, part, start).write_text(json.dumps(labels))

@@ -40,6 +40,7 @@ class PhotoCounts:
     fine_tuning: int = 30
     things: int = 480
     generic: int = 200
+    clean: int = 400
 
 
 def sheet(pictures: list[np.ndarray], columns: int) -> Image.Image:
@@ -64,6 +65,10 @@ def write_photos(root: Path, counts: PhotoCounts) -> None:
     (photos / "things.json").write_text(json.dumps({"rows": rows}))
     generic = [world.generic_person("evaluation-generic", i, effects=True)[1] for i in range(counts.generic)]
     sheet(generic, 20).save(photos / "generic-people.webp", quality=88, method=6)
+    # What the defence of the image encoder is trained on; no picture of it is ever measured on.
+    sheet([world.thing("fine-tuning-things", i, effects=True) for i in range(counts.clean)], 20).save(photos / "fine-tuning-things.webp", quality=88, method=6)
+    others = [world.generic_person("fine-tuning-generic", i, effects=True)[1] for i in range(counts.clean)]
+    sheet(others, 20).save(photos / "fine-tuning-people.webp", quality=88, method=6)
     for person in (*(people[i] for i in EXAMPLE_MEMBERS), people[world.N_MEMBERS]):
         folder = root / "examples" / person.name.lower().replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
