@@ -10,10 +10,10 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("errors", "memory"),
     ("finetune_config",),
     ("config",),
-    ("job_states",),
-    ("job_tables", "job_worker"),
-    ("job_store",),
-    ("job_lane",),
+    ("job_states", "photo_files"),
+    ("job_tables", "job_worker", "photo_uploads"),
+    ("job_store", "face_sets"),
+    ("job_lane", "face_finders"),
     ("prompts", "names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
     ("data", "weights", "encoders"),
     ("diffusion_text", "faces"),
@@ -33,7 +33,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 # bench hands its points that need processes of their own to the modules that build on it, when they are asked for
 LATE = {("bench", "bench_processes"), ("bench", "bench_counts")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
-FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder"}
+FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder", "faces", "photo_files"}
 
 
 def _imported(path: Path, package: str) -> set[str]:
