@@ -8,17 +8,16 @@ import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from ui import forms
 from ui.photos import read_photo
 from ui.service import Service
+from ui.uploads import path_of, taken
 from unlearn.config import clean_name
-from unlearn.errors import InputError, UnlearnError
+from unlearn.errors import UnlearnError
 from unlearn.jobs import Job, Succeeded
 
 ANSWER_WITHIN_S = 600.0
@@ -88,11 +87,8 @@ class Endpoints:
 
     def predict(self, job: str, photo: dict[str, Any], labels: list[str], request: gr.Request) -> dict[str, Any]:
         """Shares of the labels for a photo (`gradio_client.handle_file`), by the original and the defended model."""
-        path = Path(str(photo.get("path") or "")).resolve()
-        if not path.is_file() or not path.is_relative_to(Path(get_upload_folder()).resolve()):
-            raise InputError("Send the photo with the call, by gradio_client.handle_file.")
-        encoded = read_photo(path, self._service.settings.max_upload_mb)
-        path.unlink(missing_ok=True)
+        with taken([path_of(photo)]) as paths:
+            encoded = read_photo(paths[0], self._service.settings.max_upload_mb)
         asked = {"labels": forms.parse_texts("\n".join(labels), "labels"), "photo": encoded}
         return self._answer("predict", job, asked, request)
 

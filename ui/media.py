@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from functools import lru_cache
+from collections.abc import Awaitable, Callable
+from functools import lru_cache, wraps
 from pathlib import Path
 
 from starlette.background import BackgroundTask
@@ -51,6 +52,25 @@ class Headers:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def signed_in(request: Request) -> bool:
+    """True when nobody has to log in, or this browser has: what Gradio asks of its own routes."""
+    app = request.app
+    if app.auth is None and app.auth_dependency is None:
+        return True
+    cookies = (request.cookies.get(f"access-token{kind}-{app.cookie_id}") for kind in ("", "-unsecure"))
+    return any(token in app.tokens for token in cookies if token)
+
+
+def _guarded(route: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The route for visitors who are logged in."""
+
+    @wraps(route)
+    async def guarded(request: Request) -> Response:
+        return await route(request) if signed_in(request) else Response("Log in on the page first.", 401)
+
+    return guarded
 
 
 def _inside(folder: Path, name: str) -> Path | None:
@@ -100,9 +120,9 @@ def routes(service: Service) -> list[Route]:
         return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
 
     return [
-        Route("/media/{key}/{name:path}", media),
-        Route("/take-home/{key}.zip", take_home),
-        Route("/people/{index:int}-{shot:int}.webp", person),
+        Route("/media/{key}/{name:path}", _guarded(media)),
+        Route("/take-home/{key}.zip", _guarded(take_home)),
+        Route("/people/{index:int}-{shot:int}.webp", _guarded(person)),
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ from ui.forms import parse_texts
 from ui.photos import data_uri, encode_photo, read_photo
 from ui.render import render
 from ui.screen import Screen, View, Visit
+from ui.uploads import photo_box, taken
 from unlearn.errors import InputError
 
 
@@ -35,10 +35,7 @@ def build(screen: Screen) -> None:
     with gr.Accordion("Try another photo", open=False), gr.Row():
         with gr.Column(min_width=280):
             person = gr.Dropdown(people, value=None, label="A photo of", visible=bool(people), info="Somebody of the model set")
-            upload = gr.Image(
-                type="filepath", label="Or a photo of your own", sources=["upload"], height=220, buttons=[],
-                elem_id="upload",
-            )  # fmt: skip
+            upload = photo_box(label="Or a photo of your own", height=220, elem_id="upload")
         with gr.Column(min_width=280):
             labels = gr.Textbox(
                 "\n".join(service.labels), label="Labels", lines=9, info="One a line: people, things, anything",
@@ -65,11 +62,8 @@ def build(screen: Screen) -> None:
 def _photo(screen: Screen, person: str | None, upload: str | None) -> str:
     """The chosen photo as base64; an uploaded file is removed as soon as it is read."""
     if upload:
-        path = Path(upload)
-        try:
-            return read_photo(path, screen.service.settings.max_upload_mb)
-        finally:
-            path.unlink(missing_ok=True)
+        with taken([upload]) as paths:
+            return read_photo(paths[0], screen.service.settings.max_upload_mb)
     names = [p["name"] for p in screen.service.people]
     image = screen.service.photo(names.index(person), 1) if person in names else None
     if image is None:

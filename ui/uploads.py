@@ -1,0 +1,72 @@
+"""Uploaded files: handed on as they are, and removed from Gradio's folder as soon as they were read.
+
+Gradio keeps what is uploaded under the name that the file has at the visitor's; here it is neither opened, converted nor
+copied a second time, as its own components would do. Knows Gradio, no model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from unlearn.errors import InputError
+
+GONE = "An uploaded file is not here any more; choose it again."
+
+
+def photo_box(**properties: Any) -> gr.Image:
+    """A component for one photo; its value is a path, whatever the file holds."""
+    box = gr.Image(type="filepath", sources=["upload"], buttons=[], **properties)
+    box.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    return box
+
+
+def photo_files(**properties: Any) -> gr.File:
+    """A component for any number of files; its value is a list of paths."""
+    box = gr.File(type="filepath", file_count="multiple", **properties)
+    box.preprocess = _paths  # type: ignore[method-assign]
+    return box
+
+
+def _paths(payload: Any) -> list[str]:
+    files = getattr(payload, "root", payload) or []
+    return [file.path for file in (files if isinstance(files, list) else [files])]
+
+
+def checked(paths: Sequence[str | None]) -> list[Path]:
+    """The paths, each a file in the folder of uploads.
+
+    Raises:
+        InputError: one is not (any more).
+    """
+    folder = Path(get_upload_folder()).resolve()
+    found = [Path(path or "").resolve() for path in paths]
+    if not all(path.is_file() and path.is_relative_to(folder) for path in found):
+        raise InputError(GONE)
+    return found
+
+
+@contextlib.contextmanager
+def taken(paths: Sequence[str | None]) -> Iterator[list[Path]]:
+    """The uploads while they are read; afterwards nothing of them is left in Gradio's folder, come what may."""
+    found = checked(paths)
+    try:
+        yield found
+    finally:
+        for path in found:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody else's upload may be in it by now
+                path.parent.rmdir()
+
+
+def path_of(sent: Any) -> str:
+    """Path of a file that came through an endpoint (`gradio_client.handle_file`)."""
+    path = sent.get("path") if isinstance(sent, dict) else None
+    if not path:
+        raise InputError("Send photos with the call, by gradio_client.handle_file.")
+    return str(path)
