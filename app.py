@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-waiting", "UNLEARN_MAX_WAITING", "jobs that one visitor may have waiting", "8")
     add("--max-persons", "UNLEARN_MAX_PERSONS", "persons that one job may forget", "64")
     add("--max-upload-mb", "UNLEARN_MAX_UPLOAD_MB", "largest photo accepted, in MB", "20")
+    add("--gpu-seconds", "UNLEARN_GPU_SECONDS", "on ZeroGPU hardware: longest time that one job may hold the GPU", "120")
     add("--retention-hours", "UNLEARN_RETENTION_HOURS", "results are deleted after so many hours; 0 keeps them", "168")
     return parser
 
@@ -99,14 +100,18 @@ def model_set_of(name: str, settings: Settings) -> str:
 def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> Options:
     """The page's own options that the flags mean."""
     from ui.options import Options
-    from unlearn.jobs import JobLimits
+    from unlearn.jobs import JobLimits, ZeroGpu, spaces_package
 
     hours = _number(flags.retention_hours, "--retention-hours", float)
     limits = JobLimits(
         max_waiting=int(_number(flags.max_waiting, "--max-waiting")), retention_s=hours * HOUR_S if hours else None
     )
     max_persons = int(_number(flags.max_persons, "--max-persons"))
-    return Options(model_set=model_set_of(flags.set, settings), limits=limits, max_persons=max_persons, backend=backend)
+    spaces = spaces_package()
+    return Options(
+        model_set=model_set_of(flags.set, settings), limits=limits, max_persons=max_persons, backend=backend,
+        zero=ZeroGpu(spaces, int(_number(flags.gpu_seconds, "--gpu-seconds"))) if spaces is not None else None,
+    )  # fmt: skip
 
 
 def _accounts(text: str | None) -> list[tuple[str, str]] | None:
@@ -132,6 +137,7 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
     from ui.theme import launch_options
 
     service = Service(settings, options)
+    shutil.rmtree(uploads, ignore_errors=True)  # what a server that was killed left behind
     service.start()
     try:
         blocks = build_app(service)
@@ -144,6 +150,7 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
         )  # fmt: skip
     finally:
         service.stop()
+        shutil.rmtree(uploads, ignore_errors=True)
 
 
 def main(arguments: Sequence[str] | None = None, backend: str = "ui.tasks") -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unlearn.errors import ConfigError
-from unlearn.jobs import JobLimits
+from unlearn.jobs import JobLimits, ZeroGpu
 
 PREPARED_DIR = Path(__file__).resolve().parent.parent / "assets" / "prepared"
 
@@ -21,6 +21,7 @@ class Options:
         max_persons: names that one job may forget.
         prepared_dir: folder of run folders that are shown as prepared examples.
         backend: module with the functions of `ui.tasks`; tests give another.
+        zero: on a Space with ZeroGPU hardware, what lends jobs its GPU.
     """
 
     model_set: str = "embedded"
@@ -28,6 +29,7 @@ class Options:
     max_persons: int = 64
     prepared_dir: Path = PREPARED_DIR
     backend: str = "ui.tasks"
+    zero: ZeroGpu | None = None
 
     def __post_init__(self) -> None:
         if self.max_persons < 1:

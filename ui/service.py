@@ -39,7 +39,7 @@ class Service:
     def __init__(self, settings: Settings, options: Options) -> None:
         self.settings, self.options = settings, options
         self.jobs = Jobs(
-            settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, warm_up=f"{options.backend}:warm_up"
+            settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, f"{options.backend}:warm_up", options.zero
         )
 
     def start(self) -> None:

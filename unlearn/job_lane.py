@@ -9,6 +9,7 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from unlearn.errors import UnlearnError
 from unlearn.job_states import Cancelled, Failed, Job, State, Succeeded
 from unlearn.job_store import JobStore
 from unlearn.job_worker import Task, Worker
+from unlearn.job_zero import ZeroWorker
 
 GRACE_S = 1.0  # after asking work to stop, before its process is killed; a cancel must take effect within 2 s
 POLL_S = 0.1
@@ -24,18 +26,20 @@ CRASHED = (
     "Run it again, if need be with fewer portraits or a smaller batch."
 )
 
+AnyWorker = Worker | ZeroWorker
+
 log = logging.getLogger(__name__)
 
 
 class Lane(threading.Thread):
     """Takes one lane's jobs in turn and drives its worker process."""
 
-    def __init__(self, name: str, store: JobStore, runs_dir: Path, niceness: int, warm_up: str | None) -> None:
+    def __init__(self, name: str, store: JobStore, runs_dir: Path, make_worker: Callable[[str], AnyWorker]) -> None:
         super().__init__(name=f"jobs-{name}", daemon=True)
         self.lane, self._store, self._runs_dir = name, store, runs_dir
-        self._niceness, self._warm_up = niceness, warm_up
+        self._make_worker = make_worker
         self._news, self._stopping, self._wanted = threading.Event(), threading.Event(), threading.Event()
-        self._worker: Worker | None = None
+        self._worker: AnyWorker | None = None
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -70,10 +74,10 @@ class Lane(threading.Thread):
                 log.error("lane %s: %s", self.lane, error)
                 self._stopping.wait(1.0)
 
-    def _ready_worker(self) -> Worker:
+    def _ready_worker(self) -> AnyWorker:
         if self._worker is None or not self._worker.alive:
             self._end_worker()
-            self._worker = Worker(f"unlearn-{self.lane}", self._niceness, self._warm_up)
+            self._worker = self._make_worker(f"unlearn-{self.lane}")
         return self._worker
 
     def _end_worker(self) -> None:
@@ -98,7 +102,7 @@ class Lane(threading.Thread):
             shutil.rmtree(folder, ignore_errors=True)
         self._store.finish(job.id, end)
 
-    def _follow(self, job: Job, worker: Worker) -> State | None:
+    def _follow(self, job: Job, worker: AnyWorker) -> State | None:
         """Store what the worker sends until the job ends; None when the server stops."""
         step, kill_at, store = 0, float("inf"), self._store
         while not self._stopping.is_set():

@@ -59,17 +59,17 @@ def resolve(dotted: str) -> Callable[..., Any]:
     return function
 
 
-class _Reporter:
+class Reporter:
     """The `Report` given to the work: raises `JobCancelled` once asked to, and sends not too often."""
 
-    def __init__(self, connection: Connection, cancel: Event) -> None:
-        self._connection, self._cancel = connection, cancel
+    def __init__(self, send: Callable[[Message], None], is_cancelled: Callable[[], bool]) -> None:
+        self._send, self._is_cancelled = send, is_cancelled
         self.last = Progress(0, 0)
         self.losses: list[tuple[int, dict[str, float]]] = []
         self._sent_at = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        if self._cancel.is_set():
+        if self._is_cancelled():
             raise JobCancelled
         new_note = progress.note != self.last.note
         self.last = progress
@@ -79,12 +79,12 @@ class _Reporter:
             self.send()
 
     def send(self, end: State | None = None) -> None:
-        self._connection.send(Message(self.last, tuple(self.losses), end))
+        self._send(Message(self.last, tuple(self.losses), end))
         self.losses.clear()
         self._sent_at = time.monotonic()
 
 
-def _run(task: Task, report: _Reporter) -> State:
+def run_task(task: Task, report: Reporter) -> State:
     """The end of a task. The one place where any exception is caught: it becomes `Failed`."""
     try:
         task.folder.mkdir(parents=True, exist_ok=True)
@@ -124,9 +124,8 @@ def worker_main(connection: Connection, cancel: Event, niceness: int, warm_up: s
             task: Task = connection.recv()
         except EOFError:
             return
-        report = _Reporter(connection, cancel)
-        end = _run(task, report)
-        report.send(end)
+        report = Reporter(connection.send, cancel.is_set)
+        report.send(run_task(task, report))
 
 
 class Worker:

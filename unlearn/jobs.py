@@ -18,14 +18,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from unlearn.errors import ConfigError, InputError, UnlearnError
-from unlearn.job_lane import GRACE_S, Lane
+from unlearn.job_lane import GRACE_S, AnyWorker, Lane
 from unlearn.job_states import Cancelled, Deleted, Failed, Interrupted, Job, Queued, Running, State, Succeeded
 from unlearn.job_store import JobStore
 from unlearn.job_tables import new_row
+from unlearn.job_worker import Worker
+from unlearn.job_zero import ZeroGpu, spaces_package
 
 __all__ = [
     "Cancelled", "Deleted", "Failed", "Interrupted", "Job", "JobLimits", "Jobs", "Queued", "Running", "State",
-    "Succeeded",
+    "Succeeded", "ZeroGpu", "spaces_package",
 ]  # fmt: skip
 
 POLL_S = 0.1
@@ -52,7 +54,10 @@ class JobLimits:
 class Jobs:
     """The jobs of one data folder. Make one a server; `start` it, and `stop` it at the end."""
 
-    def __init__(self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, warm_up: str | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, warm_up: str | None = None,
+        zero: ZeroGpu | None = None,
+    ) -> None:  # fmt: skip
         """Open (or make) the folder's list of jobs.
 
         Args:
@@ -61,6 +66,7 @@ class Jobs:
                 lane's is started at once.
             limits: see `JobLimits`.
             warm_up: "module:function" run first in a worker, to import what is slow to import.
+            zero: where the platform lends the GPU; None: workers are processes of our own.
 
         Raises:
             ConfigError: another server uses the folder, or it cannot be written.
@@ -76,7 +82,12 @@ class Jobs:
             raise ConfigError(f"The data folder {data_dir} cannot be written ({error.strerror}).") from error
         self.limits = limits
         self.store = JobStore(data_dir / "jobs.sqlite")
-        self._lanes = {name: Lane(name, self.store, self.runs_dir, limits.niceness, warm_up) for name in lanes}
+        self._zero = zero
+
+        def make_worker(name: str) -> AnyWorker:
+            return Worker(name, limits.niceness, warm_up) if zero is None else zero.worker()
+
+        self._lanes = {name: Lane(name, self.store, self.runs_dir, make_worker) for name in lanes}
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -117,6 +128,8 @@ class Jobs:
         """
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
+        if self._zero is not None:
+            self._zero.remember(row.id)
         job = self.store.add(row, self.limits.max_waiting)
         self._lanes[lane].wake()
         return job
