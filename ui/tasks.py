@@ -108,8 +108,11 @@ def _prepared(folder: Path) -> Path | None:
     if shipped is None:
         return None
     copy = folder.parent.parent / "prepared" / shipped.name
-    if not (copy / "manifest.json").is_file():
-        shutil.copytree(shipped, copy, dirs_exist_ok=True)
+    manifest = copy / "manifest.json"
+    if not manifest.is_file() or manifest.read_bytes() != (shipped / "manifest.json").read_bytes():
+        shutil.rmtree(copy, ignore_errors=True)  # of an earlier version of the program
+        shutil.copytree(shipped, copy, ignore=shutil.ignore_patterns("manifest.json"))
+        shutil.copy2(shipped / "manifest.json", manifest)  # last: without it the copy does not exist
     return copy
 
 

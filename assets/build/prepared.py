@@ -1,0 +1,121 @@
+"""The prepared example that the page shows at first: `python -m assets.build.prepared`, a minute or two on two cores.
+
+A run of `forget` like any other, from a fixed seed. Its defended weights are rounded to half precision, so that they can be shipped
+and the example be asked new things; the attack is repeated and the portraits are drawn again with the rounded weights, so that what
+is shown is what they do. Has to be made again whenever the embedded set changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from unlearn import experiment
+from unlearn.clip import Clip, load_clip
+from unlearn.config import ForgetConfig, Person, PortraitConfig, Progress, Settings
+from unlearn.pictures import write_png
+from unlearn.prompts import fill
+from unlearn.report import write_report
+from unlearn.run_folder import MANIFEST, read_config
+from unlearn.store import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEXT_FILE, file_hash, load_defended, read_json_file, write_json
+
+FOLDER = Path(__file__).resolve().parent.parent / "prepared"
+PERSON = Person("Marcus Bellwyn", ("Captain Nimbus",))
+MAX_FILE_BYTES = 10_000_000
+
+
+def round_weights(run: Path, original: Clip) -> Clip:
+    """Round the defended weights of a run to half precision, in place, and hand back the CLIP that they give."""
+    folder = run / "defended"
+    content = read_json_file(folder / CONFIG_NAME)
+    if original.is_shared and DIFFUSION_FILE in content["files"]:  # the same weights once more, for other programs
+        shutil.rmtree(folder / "text_encoder")
+        del content["files"][DIFFUSION_FILE]
+    for file, row in content["files"].items():
+        save_file({name: tensor.half() for name, tensor in load_file(folder / file).items()}, folder / file)
+        row["sha256"] = file_hash(folder / file)
+    write_json(folder / CONFIG_NAME, content)
+    clip = load_defended(folder, original)
+    for file, encoder in ((TEXT_FILE, clip.text), (IMAGE_FILE, clip.image)):
+        if file in content["files"]:
+            content["files"][file]["weights_hash"] = encoder.weights_hash
+    write_json(folder / CONFIG_NAME, content)
+    return clip
+
+
+def repeat_attack(run: Path, settings: Settings) -> None:
+    """Stop unless the rounded weights hide the persons exactly as the run says."""
+    config = read_config(run)
+    for person, told in zip(config.persons, read_json_file(run / "metrics.json")["persons"], strict=True):
+        found = experiment.attack(settings, config.model_set, person, weights=run, idia=config.idia)
+        if found.correct_templates != told["idia"]["defended"]["correct_templates"]:
+            raise SystemExit("The rounded weights change the outcome of the attack; take another seed.")
+
+
+def redraw(run: Path, settings: Settings) -> None:
+    """Draw the run's portraits again with the weights that lie in it."""
+    config, rows = read_config(run), read_json_file(run / "portraits" / "index.json")
+    chosen = config.portraits or PortraitConfig()
+    texts = {"neutral": config.neutral_term}
+    prompts = [fill(chosen.prompt_template, text) for text in (*(p.name for p in config.persons), config.neutral_term)]
+    drawn = {(p.prompt, p.seed, p.model): p for p in experiment.portraits(settings, run, experiment.PortraitRequest(tuple(prompts)))}
+    for row in rows:
+        text = texts.get(row["prompt"], config.persons[row["person_index"]].name)
+        portrait = drawn[fill(chosen.prompt_template, text), row["seed"], row["model"]]
+        write_png(run / "portraits" / row["file"], portrait.image)
+        row["weights_hash"] = portrait.weights_hash
+    write_json(run / "portraits" / "index.json", rows)
+
+
+def finish(run: Path, settings: Settings) -> None:
+    """Make a finished run ready to be shipped: half precision, no cache, small files, its manifest last."""
+    config, manifest = read_config(run), read_json_file(run / MANIFEST)
+    clip = round_weights(run, load_clip(config.model_set, settings))
+    metrics = read_json_file(run / "metrics.json")
+    metrics["weights"]["defended"] = manifest["weights"]["defended"] = clip.text.weights_hash
+    write_json(run / "metrics.json", metrics)
+    write_json(run / MANIFEST, manifest)  # its time tells readers that the run is another now
+    repeat_attack(run, settings)
+    if (run / "portraits" / "index.json").is_file():
+        redraw(run, settings)
+    write_report(run)
+    shutil.rmtree(run / "cache", ignore_errors=True)
+    files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != MANIFEST)
+    if large := [path.name for path in files if path.stat().st_size >= MAX_FILE_BYTES]:
+        raise SystemExit(f"Too large to be shipped: {', '.join(large)}.")
+    manifest["files"] = [path.relative_to(run).as_posix() for path in files]
+    write_json(run / MANIFEST, manifest)
+
+
+def main() -> None:
+    """Run, finish, and put in the place of the earlier example."""
+    parser = argparse.ArgumentParser(prog="python -m assets.build.prepared", description="Make the prepared example again.")
+    parser.add_argument("--set", default="embedded", help="model set")
+    parser.add_argument("--name", default="|".join(PERSON.triggers), help='who is forgotten: "First Last|Alias"')
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=FOLDER / "marcus-bellwyn")
+    options = parser.parse_args()
+    config = ForgetConfig((Person.parse(options.name),), options.set, seed=options.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        settings, run = Settings(data_dir=Path(scratch) / "data", device="cpu", offline=True), Path(scratch) / "run"
+        experiment.forget(config, settings, run, _say)
+        finish(run, settings)
+        shutil.rmtree(options.out, ignore_errors=True)
+        shutil.copytree(run, options.out)
+    print(json.dumps(read_json_file(options.out / "metrics.json")["persons"], ensure_ascii=False))
+
+
+def _say(progress: Progress, said: list[str] = []) -> None:  # noqa: B006  # remembers the stage that was told last
+    stage = progress.note.partition(",")[0]
+    if stage not in said:
+        said.append(stage)
+        print(stage, flush=True)
+
+
+if __name__ == "__main__":
+    main()
