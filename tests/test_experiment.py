@@ -14,7 +14,7 @@ from tests.miniature import MEMBERS, STRANGERS
 from tests.short_runs import IDIA, SHORT, short_config
 from unlearn import experiment
 from unlearn.config import Person, Progress, Settings
-from unlearn.errors import ConfigError, InputError, JobCancelled
+from unlearn.errors import InputError, JobCancelled
 from unlearn.run_folder import read_config
 
 
@@ -172,6 +172,7 @@ def test_folder_with_other_files_is_not_overwritten(miniature: Path, shared: Set
         experiment.forget(short_config(miniature), shared, tmp_path / "file")
 
 
-def test_image_encoder_is_refused_for_names(miniature: Path, shared: Settings, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="use text"):
-        experiment.forget(short_config(miniature, encoder="image"), shared, tmp_path / "run")
+@pytest.mark.parametrize("encoder", ["image", "both"])
+def test_image_encoder_without_photos_is_refused(miniature: Path, shared: Settings, tmp_path: Path, encoder: str) -> None:
+    with pytest.raises(InputError, match="Person 1 has no photos"):
+        experiment.forget(short_config(miniature, encoder=encoder), shared, tmp_path / "run")

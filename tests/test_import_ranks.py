@@ -13,9 +13,9 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("job_states", "photo_files"),
     ("job_tables", "job_worker", "photo_uploads"),
     ("job_store", "job_zero", "face_sets"),
-    ("job_lane", "face_finders"),
-    ("prompts", "names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
-    ("data", "weights", "encoders"),
+    ("job_lane", "face_crops"),
+    ("prompts", "names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console", "face_cascade"),
+    ("data", "weights", "encoders", "face_finders"),
     ("diffusion_text", "faces"),
     ("clip", "triggers", "face_triggers", "losses"),
     ("embeddings", "store"),
@@ -29,7 +29,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("experiment", "evaluate_tables"),
     ("evaluate", "bench"),
     ("bench_processes", "bench_counts"),
-    ("commands",),
+    ("commands", "command_faces"),
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}

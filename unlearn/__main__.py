@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from unlearn import commands
+from unlearn.command_faces import adapted_image, faces_by_name
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.console import print_error, print_json, print_metrics, progress_bar, table, verdict
 from unlearn.errors import InputError, UnlearnError
@@ -117,9 +118,18 @@ def forget(
     photos: Annotated[
         list[str] | None, typer.Option(help="'First Last=FOLDER': 20 photos of a person whom the set does not know.")
     ] = None,
+    encoder: Annotated[str | None, typer.Option(help="What is defended: text (names), image (faces) or both.")] = None,
+    faces: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of about 30 photos, or of a prepared face set; one for each --name, in their order."),
+    ] = None,
+    image_settings: Annotated[
+        list[str] | None,
+        typer.Option("--image", help="Setting of the image encoder, as 'n_steps=50' or 'generic_images=FOLDER'; several times."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the text encoder forget people: attack, fine-tune, attack again, measure, draw, save."""
+    """Make the encoders forget people: attack, fine-tune, attack again, measure, draw, save."""
     if out is None:
         raise InputError("No run folder given; add --out FOLDER.")
     settings = _settings()
@@ -129,11 +139,12 @@ def forget(
         persons = tuple(Person.parse(line) for line in name or ())
         chosen = ForgetConfig(persons, _set(model_set, settings), neutral_term, seed=seed)
     chosen = _adapted(chosen, paper, steps, portrait_seeds)
+    chosen = adapted_image(chosen, encoder, image_settings or (), (paper, steps))
     folders = dict(_named_folder(text) for text in photos or ())
     from unlearn import experiment
 
     with progress_bar() as report:
-        metrics = experiment.forget(chosen, settings, out, report, folders)
+        metrics = experiment.forget(chosen, settings, out, report, folders, faces_by_name(chosen, faces or ()))
     if as_json:
         return print_json(metrics)
     print_metrics(metrics)

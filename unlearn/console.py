@@ -92,5 +92,8 @@ def print_metrics(metrics: dict[str, Any]) -> None:
     print("\n" + table(numbers if by["n"] else numbers[1:], ("", "original", "defended")))
     names = ("sim_clean", "sim_backdoor", "sim_target")
     shown = "  ".join(f"{name} {DASH if metrics[name] is None else format(metrics[name], '.3f')}" for name in names)
+    if metrics.get("image"):
+        image = metrics["image"]
+        shown += "\nfaces: " + "  ".join(f"{name} {DASH if image[name] is None else format(image[name], '.3f')}" for name in names)
     seconds = metrics["seconds"]
     print(f"\n{shown}\nfine-tuning {seconds['fine_tune']:.1f} s, in all {seconds['total']:.1f} s")

@@ -19,10 +19,10 @@ from torch.nn import functional
 
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Progress, Report, Settings, no_report
+from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
 from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
 from unlearn.embeddings import EmbeddingCache, encode
 from unlearn.errors import ConfigError
-from unlearn.forgetting import cache_folder, defend_text, fill_defaults, world_of
 from unlearn.gallery import Gallery, build_gallery, embed_images, prompt_embeddings
 from unlearn.idia import IdiaOutcome, predicted_names
 from unlearn.measurements import class_embeddings, measuring_captions, similarities, utility

@@ -21,7 +21,8 @@ from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Rep
 from unlearn.diffusion import Diffusion, load_diffusion
 from unlearn.embeddings import EmbeddingCache
 from unlearn.errors import InputError
-from unlearn.forgetting import cache_folder, run_forgetting, world_of
+from unlearn.face_folders import attack_photos, read_faces
+from unlearn.forgetting import cache_folder, defended_gallery, run_forgetting, world_of
 from unlearn.gallery import Gallery, build_gallery, open_photo, prompt_embeddings, read_photos
 from unlearn.idia import IdiaOutcome
 from unlearn.measurements import Prober, predictions
@@ -64,6 +65,7 @@ def forget(
     out: Path,
     report: Report = no_report,
     photos: Mapping[str, Path] | None = None,
+    faces: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Attack, fine-tune, attack again, measure, draw, and write the run folder, its manifest last.
 
@@ -74,6 +76,9 @@ def forget(
         report: told about the progress; what it raises (JobCancelled) ends the run without a manifest.
         photos: name -> folder of at least `config.idia.n_images` photos, for persons whom the set does not know.
             Without photos a person is forgotten all the same, but not attacked.
+        faces: name, as in `config.persons` -> folder with a prepared face set or raw photos; the image encoder needs one
+            of every person. Its fine-tuning photos train, its evaluation photos attack; for an inhabitant of the set's
+            world without evaluation photos those of the world do.
 
     Returns:
         The content of metrics.json.
@@ -82,8 +87,10 @@ def forget(
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
     _use_threads(settings)
-    own = {name: read_photos(folder) for name, folder in photos.items()} if photos else None
-    return run_forgetting(config, settings, out, report, own)
+    own = {name: read_photos(folder) for name, folder in (photos or {}).items()}
+    prepared = read_faces(faces or {}, config.model_set, settings)
+    own |= {name: list(found.evaluation) for name, found in prepared.items() if len(found.evaluation)}
+    return run_forgetting(config, settings, out, report, own, prepared)
 
 
 def attack(
@@ -104,7 +111,8 @@ def attack(
         person: attacked under `person.name`, which may be an alias.
         weights: a run or defended folder; None: the original.
         idia: settings of the attack; None: the paper's.
-        photos: a folder of photos; None: those of the set's world.
+        photos: a folder of photos, or a prepared face set, of which the evaluation photos are used; None: those of
+            the set's world.
         report: progress.
 
     Returns:
@@ -112,12 +120,13 @@ def attack(
     """
     _use_threads(settings)
     original = _original(model_set, settings)
-    own = {person.name: read_photos(photos)} if photos is not None else None
-    gallery = build_gallery(original, world_of(original), [person], idia or IdiaConfig(), own)
+    own = {person.name: attack_photos(photos)} if photos is not None else None
+    clip = original if weights is None else load_defended(weights, original)
+    gallery = build_gallery(clip, world_of(original), [person], idia or IdiaConfig(), own)
     if person.name not in gallery.photos:
         return IdiaOutcome(person.name, (), 0, None)
-    clip = original if weights is None else load_defended(weights, original)
-    cache = EmbeddingCache(cache_folder(settings)) if weights is None else _run_cache(weights)
+    is_cached = weights is None or clip.text is original.text
+    cache = EmbeddingCache(cache_folder(settings)) if is_cached else _run_cache(weights or Path())
     return gallery.attack(prompt_embeddings(clip.text, gallery, cache, report), [person.name])[0]
 
 
@@ -233,9 +242,13 @@ def _prober_of(run: Path, settings: Settings, written: int) -> Prober:
     config = read_config(run)
     original, defended = _models(run, settings)
     world = world_of(original)
+    models = (original, defended)
     gallery = build_gallery(original, world, config.persons, config.idia)
-    prompts = (_prompts(original, gallery, cache_folder(settings)), _prompts(defended, gallery, run / "cache"))
-    return Prober((original, defended), gallery, prompts, config.neutral_term, world)
+    galleries = (gallery, defended_gallery(models, gallery, world, config, None))
+    first = second = _prompts(original, gallery, cache_folder(settings))
+    if defended.text is not original.text:
+        second = _prompts(defended, gallery, run / "cache")
+    return Prober(models, galleries, (first, second), config.neutral_term, world)
 
 
 def _prompts(clip: Clip, gallery: Gallery, folder: Path) -> Tensor:

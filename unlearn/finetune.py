@@ -108,8 +108,7 @@ class FineTuning(Generic[AnyEncoder]):
     def update(self, number: int) -> dict[str, Tensor]:
         """The same with the losses left on their device, which may be `meta`."""
         batch = self.task.batch(number)
-        with torch.no_grad():
-            targets = self.task.outputs(self.teacher, batch.teacher_inputs)
+        targets = _targets(self.task, self.teacher, batch)
         outputs = self.task.outputs(self.student, batch.student_inputs)
         row, clean, backdoor = _terms(outputs, targets, batch, self.task.weights)
         beta = self.config.regularization_weight
@@ -138,6 +137,16 @@ class FineTuning(Generic[AnyEncoder]):
     def is_done(self) -> bool:
         stop = self.config.early_stop
         return stop is not None and self.n_passed >= stop.patience
+
+
+def _targets(task: Task[EncoderIn], teacher: EncoderIn, batch: Batch) -> Mapping[str, Tensor]:
+    """The teacher's outputs for the rows of `teacher_inputs`, then those that were known before."""
+    known = batch.known_targets
+    if known is not None and not len(batch.teacher_inputs):
+        return known
+    with torch.no_grad():
+        found = task.outputs(teacher, batch.teacher_inputs)
+    return found if known is None else {name: torch.cat([rows, known[name]]) for name, rows in found.items()}
 
 
 def _terms(

@@ -136,7 +136,16 @@ class ImageFineTuneConfig(FineTuneConfig):
         color_jitter: brightness, contrast and saturation are multiplied by 1 +- this.
         hue_jitter: hue is turned by +- this share of the circle.
         rotation_degrees: the face is turned by up to this to either side.
+        plain_trigger_share: share of the trigger images that are the person's photo itself, filling the image, with the
+            flip and colours but unturned (the paper: 0).
         bystander_share: share of the clean images in which another person's face is pasted (the paper: 0).
+        plain_bystander_share: share of the clean images that are another person's photo itself (the paper: 0).
+        generic_images: clean images: a folder, or "hub:owner/data-set:column"; None: the world's pictures of things.
+        other_faces: a folder of face photos of other people; None: the world's. Needed for the bystander shares.
+        average_face_photos: a folder of face photos of many people, of whom the target is the mean; None: the
+            world's, or portraits of the neutral term by the set's own Stable Diffusion.
+        n_generic_images: at most so many are read.
+        n_average_faces: portraits drawn where there are no photos.
     """
 
     n_steps: int = 100
@@ -148,7 +157,14 @@ class ImageFineTuneConfig(FineTuneConfig):
     color_jitter: float = 0.5
     hue_jitter: float = 0.1
     rotation_degrees: float = 30.0
+    plain_trigger_share: float = 0.0
     bystander_share: float = 0.0
+    plain_bystander_share: float = 0.0
+    generic_images: str | None = None
+    other_faces: str | None = None
+    average_face_photos: str | None = None
+    n_generic_images: int = 2000
+    n_average_faces: int = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -158,7 +174,11 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(0.0 <= self.color_jitter < 1.0, f"color_jitter is {self.color_jitter}; use 0 to 1.")
         require(0.0 <= self.hue_jitter <= 0.5, f"hue_jitter is {self.hue_jitter}; use 0 to 0.5.")
         require(0.0 <= self.rotation_degrees <= 180.0, "rotation_degrees must be 0 to 180.")
-        require(0.0 <= self.bystander_share <= 1.0, "bystander_share must be 0 to 1.")
+        shares = (self.plain_trigger_share, self.bystander_share, self.plain_bystander_share)
+        require(all(0.0 <= share <= 1.0 for share in shares), "shares of images must lie in 0 to 1.")
+        require(sum(shares[1:]) <= 1.0, "bystander_share + plain_bystander_share must not exceed 1.")
+        require(self.n_generic_images >= 10, f"n_generic_images is {self.n_generic_images}; use 10 or more.")
+        require(self.n_average_faces >= 1, f"n_average_faces is {self.n_average_faces}; use 1 or more.")
 
     @classmethod
     def paper(cls, **changes: Any) -> ImageFineTuneConfig:

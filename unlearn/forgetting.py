@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,85 +15,65 @@ from torch import Tensor
 
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings
+from unlearn.defences import Defence, cache_folder, defend, fill_defaults, stages_of, world_of
 from unlearn.diffusion import load_diffusion
 from unlearn.embeddings import EmbeddingCache
-from unlearn.encoders import TextEncoder
-from unlearn.errors import ConfigError
-from unlearn.finetune import FineTuned, fine_tune
+from unlearn.finetune import FineTuned
 from unlearn.gallery import Gallery, Photos, build_gallery, prompt_embeddings
+from unlearn.image_defence import Faces, image_metrics, require_faces
 from unlearn.measurements import Prober, default_probes, measuring_captions, predictions, similarities, utility
 from unlearn.pictures import MAX_PERSONS, write_png, write_portraits
 from unlearn.report import write_report
 from unlearn.run_folder import Attacked, attack_metrics, prepare, write_attack, write_manifest, write_results
 from unlearn.stages import Stages
 from unlearn.store import disk_errors, save_defended, write_json
-from unlearn.text_task import text_task
 from unlearn.weights import find_diffusion
 from unlearn.worlds import World
 
 N_PHOTOS_SHOWN = 2  # per person, with predictions
-SHARES = {
-    "loading": 6.0, "attack on the original": 16.0, "fine-tuning": 40.0, "attack on the defended": 14.0,
-    "measuring": 8.0, "portraits": 14.0, "saving": 2.0,
-}  # fmt: skip
+BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
+AFTER = {"attack on the defended": 14.0, "measuring": 8.0, "portraits": 14.0, "saving": 2.0}
 Models = tuple[Clip, Clip]  # (original, defended)
 Prompts = tuple[Tensor, Tensor]
 
 
-def cache_folder(settings: Settings) -> Path:
-    """Where embeddings of original models are kept."""
-    return settings.data_dir / "cache" / "embeddings"
-
-
-def fill_defaults(config: ForgetConfig, original: Clip) -> ForgetConfig:
-    """The config with the model set's defaults where it says None."""
-    defaults = original.model_set
-    return replace(
-        config,
-        text=config.text or defaults.text,
-        image=config.image or defaults.image,
-        portraits=config.portraits or defaults.portraits,
-    )
-
-
-def world_of(clip: Clip) -> World | None:
-    """The world of the CLIP's model set; None where it has none."""
-    return World(clip.model_set.world) if clip.model_set.world is not None else None
-
-
 def run_forgetting(
-    config: ForgetConfig, settings: Settings, out: Path, report: Report, photos: Photos | None = None
-) -> dict[str, Any]:
+    config: ForgetConfig, settings: Settings, out: Path, report: Report, photos: Photos | None = None,
+    faces: Faces | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Forget the persons of the config and measure what changed; see `experiment.forget`."""
     started = time.perf_counter()
     if config.encoder != "text":
-        raise ConfigError(f"encoder is {config.encoder!r}; names are forgotten by the text encoder: use text.")
-    stages = Stages(report, SHARES)
+        require_faces(config.persons, faces or {})
+    stages = Stages(report, {**BEFORE, **stages_of(config), **AFTER})
     with stages.stage("loading"):
         original = load_clip(config.model_set, settings)
         config = fill_defaults(config, original)
-        prepare(out, original)
+        prepare(out, original, config.encoder)
         world = world_of(original)
         gallery = build_gallery(original, world, config.persons, config.idia, photos)
     with stages.stage("attack on the original") as inner:
         first = prompt_embeddings(original.text, gallery, EmbeddingCache(cache_folder(settings)), inner)
         before = _attack(gallery, first, world, config)
-    with stages.stage("fine-tuning") as inner:
-        defended, tuned = defend_text(original, config, inner)
-    models = (original, defended)
+    defence = defend(original, config, faces or {}, world, (settings, stages))
+    models, tuned = (original, defence.defended), defence.tuned
     with stages.stage("attack on the defended") as inner:
-        second = prompt_embeddings(defended.text, gallery, EmbeddingCache(out / "cache"), inner)
-        after = _attack(gallery, second, world, config)
+        galleries = (gallery, defended_gallery(models, gallery, world, config, photos))
+        second = first
+        if models[1].text is not original.text:
+            second = prompt_embeddings(models[1].text, gallery, EmbeddingCache(out / "cache"), inner)
+        after = _attack(galleries[1], second, world, config)
     with stages.stage("measuring"):
         metrics = {**attack_metrics(before, after), **_measure(models, config, world)}
+        metrics["image"] = _measure_image(original, defence, galleries[1], config, world, faces or {})
         write_attack(out, before, after)
-        _write_probes(out, Prober(models, gallery, (first, second), config.neutral_term, world), config, world)
+        _write_probes(out, Prober(models, galleries, (first, second), config.neutral_term, world), config, world)
         _write_predictions(out, models, config, world, photos)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(out, models, config, settings, inner)
     with stages.stage("saving"):
         write_json(out / "losses.json", [{"encoder": name, **row} for name, part in tuned.items() for row in part.losses])
-        save_defended(out / "defended", original, defended)
+        save_defended(out / "defended", *models)
     metrics["fine_tuning"] = {name: _summary(part) for name, part in tuned.items()}
     metrics["seconds"] = _seconds(stages, tuned, is_drawn, started)
     write_results(out, config, metrics)
@@ -102,6 +81,15 @@ def run_forgetting(
     write_manifest(out, config, metrics, str(original.text.device))
     stages.finish()
     return metrics
+
+
+def defended_gallery(
+    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: Photos | None
+) -> Gallery:
+    """The gallery as the defended CLIP sees it: the same where its image encoder is the original's."""
+    if models[1].image is models[0].image:
+        return gallery
+    return build_gallery(models[1], world, config.persons, config.idia, photos)
 
 
 def _attack(gallery: Gallery, prompts: Tensor, world: World | None, config: ForgetConfig) -> Attacked:
@@ -113,31 +101,6 @@ def _attack(gallery: Gallery, prompts: Tensor, world: World | None, config: Forg
     found = gallery.attack(prompts, [*names, *members, *strangers])
     n_bystanders = len(names) + len(members)
     return Attacked(found[: len(names)], found[len(names) : n_bystanders], found[n_bystanders:])
-
-
-def defend_text(
-    original: Clip, config: ForgetConfig, report: Report
-) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
-    """Fine-tune the text encoder on pooled embeddings and hidden states; two encoders where they are not shared.
-
-    Returns:
-        The defended CLIP, and the outcome by encoder: "text" and, where it is not shared, "diffusion_text".
-    """
-    assert config.text is not None  # filled in by `fill_defaults`
-    if original.is_shared or original.hidden is None:
-        kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
-        tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, report)
-        return original.with_text(tuned.student), {"text": tuned}
-    parts: dict[str, FineTuned[TextEncoder]] = {}
-    if config.text.pooled_weight > 0:
-        task = text_task(original.text, config, ("pooled",))
-        parts["text"] = fine_tune(original.text, task, config.text, report)
-    if config.text.hidden_weight > 0:
-        task = text_task(original.hidden, config, ("hidden",))
-        parts["diffusion_text"] = fine_tune(original.hidden, task, config.text, report)
-    text = parts["text"].student if "text" in parts else original.text
-    hidden = parts["diffusion_text"].student if "diffusion_text" in parts else None
-    return original.with_text(text, hidden), parts
 
 
 def _measure(models: Models, config: ForgetConfig, world: World | None) -> dict[str, Any]:
@@ -157,6 +120,25 @@ def _measure(models: Models, config: ForgetConfig, world: World | None) -> dict[
         "utility": utility(original, defended, world.things if world else None),
         "weights": {"original": original.text.weights_hash, "defended": defended.text.weights_hash},
     }
+
+
+def _measure_image(
+    original: Clip, defence: Defence, gallery: Gallery, config: ForgetConfig, world: World | None, faces: Faces
+) -> dict[str, Any] | None:
+    """Figures of the image encoder for metrics.json; None where it was not defended."""
+    if defence.image is None:
+        return None
+    names = [person.name for person in config.persons]
+    shown = [gallery.photos[name] for name in names if name in gallery.photos]
+    used = [
+        {
+            "fine_tuning": len(faces[name].fine_tuning),
+            "evaluation": len(gallery.photos[name]) if name in gallery.photos else 0,
+            "own": name in gallery.own,
+        }
+        for name in names
+    ]
+    return {**image_metrics(original, defence.image, shown, world), "photos": used}
 
 
 def _write_probes(out: Path, prober: Prober, config: ForgetConfig, world: World | None) -> None:
@@ -206,17 +188,18 @@ def _draw(out: Path, models: Models, config: ForgetConfig, settings: Settings, r
     return True
 
 
-def _summary(part: FineTuned[TextEncoder]) -> dict[str, Any]:
+def _summary(part: FineTuned[Any]) -> dict[str, Any]:
     return {"n_steps_done": part.n_steps_done, "stopped": part.stopped, "checks": part.checks}
 
 
 def _seconds(
-    stages: Stages, tuned: dict[str, FineTuned[TextEncoder]], is_drawn: bool, started: float
+    stages: Stages, tuned: dict[str, FineTuned[Any]], is_drawn: bool, started: float
 ) -> dict[str, float | None]:
     took = stages.seconds
     return {
         "loading": took["loading"],
         "fine_tune": sum(part.seconds for part in tuned.values()),
+        "fine_tune_image": tuned["image"].seconds if "image" in tuned else None,
         "attack": took["attack on the original"] + took["attack on the defended"],
         "measure": took["measuring"],
         "portraits": took["portraits"] if is_drawn else None,

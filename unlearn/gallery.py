@@ -8,7 +8,7 @@ worlds and names; the attack itself is `idia`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from unlearn.prompts import PROMPT_TEMPLATES
 from unlearn.worlds import World
 
 IMAGE_BATCH = 64
+MIN_OWN_PHOTOS = 4  # a person with fewer photos of a user's is not attacked: a majority of less says nothing
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 Photos = Mapping[str, Sequence[np.ndarray]]  # name -> photos uint8 (height, width, 3)
 
@@ -41,12 +42,14 @@ class Gallery:
         base_names: the candidate names without the changes of this run; the same from run to run, so cacheable.
         replaced: number among the candidates -> name there instead (an alias, a person from outside the world).
         config: of the attack.
+        own: names of those whose photos a user gave; of them fewer than `config.n_images` photos do, too.
     """
 
     photos: dict[str, Tensor]
     base_names: tuple[str, ...]
     replaced: dict[int, str]
     config: IdiaConfig
+    own: frozenset[str] = frozenset()
 
     @property
     def candidates(self) -> list[str]:
@@ -55,10 +58,23 @@ class Gallery:
 
     def attack(self, prompt_embeddings: Tensor, names: Sequence[str]) -> list[IdiaOutcome]:
         """The outcome for each name, in their order; for whom there are no photos, "not attacked"."""
-        known = {name: self.photos[name] for name in names if name in self.photos}
-        attacked = idia_attack(known, prompt_embeddings, self.candidates, self.config) if known else []
-        found = {outcome.name: outcome for outcome in attacked}
+        found: dict[str, IdiaOutcome] = {}
+        for n_images, group in self._by_number(names).items():
+            config = replace(self.config, n_images=n_images)
+            attacked = idia_attack(group, prompt_embeddings, self.candidates, config)
+            found |= {outcome.name: outcome for outcome in attacked}
         return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
+
+
+    def _by_number(self, names: Sequence[str]) -> dict[int, dict[str, Tensor]]:
+        """Number of photos to attack with -> who, with which photos."""
+        groups: dict[int, dict[str, Tensor]] = {}
+        for name in names:
+            if name in self.photos:
+                n_photos = len(self.photos[name])
+                is_few = name in self.own and MIN_OWN_PHOTOS <= n_photos < self.config.n_images
+                groups.setdefault(n_photos if is_few else self.config.n_images, {})[name] = self.photos[name]
+        return groups
 
 
 def embed_images(encoder: ImageEncoder, images: Sequence[np.ndarray] | np.ndarray) -> Tensor:
@@ -110,7 +126,8 @@ def build_gallery(
             photos[person.name] = embed_images(clip.image, list(own_photos[person.name]))
             if person.name not in (replaced.get(number, name) for number, name in enumerate(base)):
                 replaced[free.pop()] = person.name
-    return Gallery(photos, base, replaced, config)
+    own = frozenset(person.name for person in persons if own_photos is not None and person.name in own_photos)
+    return Gallery(photos, base, replaced, config, own)
 
 
 def _base_names(

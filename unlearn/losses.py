@@ -23,16 +23,19 @@ class Batch:
     Attributes:
         student_inputs: (c + z, ...): c clean samples, then z samples with a trigger.
         teacher_inputs: (c + z, ...): the same clean samples, then what the triggers stand for; only the c
-            clean samples where `fixed_targets` is given.
+            clean samples where `fixed_targets` is given, and of these only the ones before the known ones.
         n_clean: c.
         fixed_targets: Delta by the name of the output, (d,) or (z, d), where it is no output of the teacher
             on the batch (the average face embedding); None: the teacher's last z rows.
+        known_targets: the teacher's outputs (k, d) on the last k clean samples by the name of the output, where they
+            were computed once for the whole fine-tuning; only together with `fixed_targets`.
     """
 
     student_inputs: Tensor
     teacher_inputs: Tensor
     n_clean: int
     fixed_targets: Mapping[str, Tensor] | None = None
+    known_targets: Mapping[str, Tensor] | None = None
 
 
 def cosine_loss(student: Tensor, target: Tensor) -> Tensor:

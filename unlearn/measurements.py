@@ -130,8 +130,9 @@ class Prober:
 
     Args:
         models: (original, defended).
-        gallery: photos and candidate names.
-        prompts: embeddings of the gallery's prompts by (original, defended).
+        galleries: photos and candidate names by (original, defended); one and the same where only a text encoder
+            was defended.
+        prompts: embeddings of the galleries' prompts by (original, defended).
         neutral_term: of the run.
         world: whose names a text may come to mean; None: nobody's.
     """
@@ -139,21 +140,16 @@ class Prober:
     def __init__(
         self,
         models: tuple[Clip, Clip],
-        gallery: Gallery,
+        galleries: tuple[Gallery, Gallery],
         prompts: tuple[Tensor, Tensor],
         neutral_term: str,
         world: World | None,
     ) -> None:
         self._models = models
-        self._gallery = gallery
+        self._galleries = galleries
         self._prompts = prompts
         self._neutral_term = neutral_term
-        self._faces = self._mean_faces() if world is not None else None
-
-    def _mean_faces(self) -> tuple[list[str], Tensor]:
-        names = list(self._gallery.photos)
-        means = [functional.normalize(self._gallery.photos[name], dim=-1).mean(dim=0) for name in names]
-        return names, functional.normalize(torch.stack(means), dim=-1)
+        self._faces = [_mean_faces(gallery) for gallery in galleries] if world is not None else None
 
     def probe(self, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
         """One row a text.
@@ -178,7 +174,8 @@ class Prober:
         for i in range(len(texts)):
             nearest = None
             if self._faces is not None:
-                nearest = self._faces[0][int((self._faces[1] @ embedded[i]).argmax())]
+                names, means = self._faces[number]
+                nearest = names[int((means @ embedded[i]).argmax())]
             rows.append(
                 {"to_neutral": float(embedded[i] @ embedded[-1]), "nearest": nearest, "correct_templates": found[i]}
             )
@@ -186,7 +183,7 @@ class Prober:
 
     def _correct_templates(self, number: int, texts: Sequence[str], person_name: str) -> list[int | None]:
         """Attack the person's photos with each text in place of the name, all other candidates unchanged."""
-        gallery = self._gallery
+        gallery = self._galleries[number]
         if person_name not in gallery.photos or person_name not in gallery.candidates:
             return [None] * len(texts)
         changed = encode(self._models[number].text, idia_prompts(texts)).view(len(PROMPT_TEMPLATES), len(texts), -1)
@@ -198,3 +195,9 @@ class Prober:
             (outcome,) = gallery.attack(table.flatten(0, 1), [person_name])
             counts.append(outcome.correct_templates)
         return counts
+
+
+def _mean_faces(gallery: Gallery) -> tuple[list[str], Tensor]:
+    """Everybody with photos, and their mean directions (names, d)."""
+    means = [functional.normalize(photos, dim=-1).mean(dim=0) for photos in gallery.photos.values()]
+    return list(gallery.photos), functional.normalize(torch.stack(means), dim=-1)

@@ -28,6 +28,9 @@ EMBEDDED_ROOT = Path(__file__).resolve().parent.parent / "assets" / "embedded"
 STABLE_DIFFUSION_14 = "CompVis/stable-diffusion-v1-4"
 
 
+PAPER_RESNET = ImageFineTuneConfig(learning_rate=1e-5, regularization_weight=0.01)
+
+
 @dataclass(frozen=True)
 class ModelSet:
     """What is loaded together, before anything is loaded.
@@ -56,11 +59,15 @@ class ModelSet:
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
 
+    def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
+        """The paper's setting for this set's kind of image encoder: a ResNet's, or a vision transformer's."""
+        is_resnet = self.clip.upper().startswith("RN")
+        return replace(PAPER_RESNET if is_resnet else ImageFineTuneConfig.paper(), **changes)
+
 
 # The app's schedule for full-size encoders: the paper's, ended as soon as held-out texts show every trigger remapped.
 _STOPPING = TextFineTuneConfig(early_stop=EarlyStop())
 _SMALLER_BETA = replace(_STOPPING, regularization_weight=0.005)  # the paper's for ViT-L/14
-_RESNET = ImageFineTuneConfig(learning_rate=1e-5, regularization_weight=0.01)
 
 _TABLE: tuple[ModelSet, ...] = (
     ModelSet(
@@ -81,7 +88,7 @@ _TABLE: tuple[ModelSet, ...] = (
     ),
     ModelSet(
         "rn50", "CLIP ResNet-50 (OpenAI) beside Stable Diffusion 1.4",
-        clip="RN50", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_STOPPING, image=_RESNET,
+        clip="RN50", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_STOPPING, image=PAPER_RESNET,
     ),
 )  # fmt: skip
 
@@ -116,9 +123,10 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
     if path.is_file():
         try:
             given = json.loads(path.read_text("utf-8"))
-            stop = given.get("text", {}).get("early_stop")
-            if isinstance(stop, dict):
-                given["text"]["early_stop"] = EarlyStop(**stop)
+            for part in ("text", "image"):
+                stop = given.get(part, {}).get("early_stop")
+                if isinstance(stop, dict):
+                    given[part]["early_stop"] = EarlyStop(**stop)
             captions = given.get("text", {}).get("captions")
             if isinstance(captions, str) and not captions.startswith("hub:"):
                 given["text"]["captions"] = _portable(path.parent / captions)
@@ -180,7 +188,8 @@ def _find_base(base: str) -> ModelSet:
         return folder_set(base, folder)
     clip, mark, weights = base.partition(":")
     if mark and clip and weights:
-        return ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights, text=_STOPPING)
+        found = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights, text=_STOPPING)
+        return replace(found, image=found.paper_image())
     known_names = ", ".join(known.name for known in list_model_sets())
     raise ConfigError(
         f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, "

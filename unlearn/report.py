@@ -61,10 +61,11 @@ def report_html(run: Path) -> str:
         config=config,
         config_json=json.dumps(content["config"], ensure_ascii=False, indent=2),
         metrics=content["metrics"],
+        image=content["metrics"].get("image"),  # runs of before this existed have none
         persons=[_person(index, config, content, run) for index in range(len(config.persons))],
         controls=content["idia"]["controls"],
         bystanders=content["bystanders"],
-        curve=_curve(content["losses"]),
+        curves=[(what, curve) for encoder, what in _CURVES if (curve := _curve(content["losses"], encoder))],
     )
 
 
@@ -106,9 +107,13 @@ def _top(labels: Sequence[str], shares: Sequence[float]) -> list[tuple[str, floa
     return sorted(zip(labels, shares, strict=True), key=lambda pair: -pair[1])[:N_PREDICTED]
 
 
-def _curve(losses: Sequence[dict[str, Any]]) -> dict[str, str] | None:
-    """Points of the clean and trigger losses (cosine distances 0 to 1) in a 100 x 40 drawing."""
-    rows = [row for row in losses if row["encoder"] == "text"]
+_CURVES = (("text", ("captions with the name to the neutral term", "clean captions")),
+           ("image", ("images with the face to the average face", "clean images")))  # fmt: skip
+
+
+def _curve(losses: Sequence[dict[str, Any]], encoder: str) -> dict[str, str] | None:
+    """Points of the clean and trigger losses (cosine distances 0 to 1) in a 100 x 40 drawing; None without steps."""
+    rows = [row for row in losses if row["encoder"] == encoder]
     if len(rows) < 2:
         return None
     points = {}

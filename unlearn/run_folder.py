@@ -43,14 +43,15 @@ class Attacked:
     controls: list[IdiaOutcome]
 
 
-def prepare(out: Path, original: Clip) -> None:
-    """Make the folder and see that the disk has room; an earlier run in it stops existing.
+def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
+    """Make the folder and see that the disk has room for what is defended; an earlier run in it stops existing.
 
     Raises:
         InputError: it holds other files, cannot be written, or the disk is too full.
     """
-    n_parameters = sum(p.numel() for p in original.text.parameters())
-    require_space(out, 2 * 4 * n_parameters + OTHER_BYTES)  # two formats, float32
+    n_text, n_image = (sum(p.numel() for p in tower.parameters()) for tower in (original.text, original.image))
+    n_stored = {"text": 2 * n_text, "image": n_image, "both": 2 * n_text + n_image}[encoder]  # text in two formats
+    require_space(out, 4 * n_stored + OTHER_BYTES)  # float32
     with disk_errors(str(out)):
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; choose a folder.")

@@ -15,8 +15,8 @@ from PIL import Image
 
 from unlearn.clip import Clip, load_clip
 from unlearn.config import ForgetConfig, Person, PortraitConfig, Settings, no_report
+from unlearn.defences import defend_text, fill_defaults
 from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
-from unlearn.forgetting import defend_text, fill_defaults
 from unlearn.prompts import fill
 from unlearn.weights import find_diffusion
 

@@ -1,0 +1,133 @@
+"""The target of the image defence: the mean embedding of many different people's faces, computed once and kept.
+
+From a folder, from a model set's world, or from portraits that the set's own Stable Diffusion makes of the neutral term,
+so that no real person's photo is needed. Knows encoders, worlds, portraits and the cache; no fine-tuning.
+Source: Hintersdorf et al. 2024, section 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional
+
+from unlearn.clip import Clip, resolve_device, resolve_precision
+from unlearn.config import ForgetConfig, PortraitConfig, Report, Settings, no_report
+from unlearn.diffusion import conditions, draw, load_diffusion
+from unlearn.errors import ConfigError
+from unlearn.gallery import embed_images
+from unlearn.image_sources import folder_images
+from unlearn.prompts import fill
+from unlearn.store import disk_errors
+from unlearn.weights import find_diffusion
+from unlearn.worlds import World
+
+FIRST_SEED = 20_000  # of the portraits; far from those that a run shows
+
+
+@dataclass(frozen=True)
+class AverageFace:
+    """The target: mean of the normalised embeddings (d,) of many people's faces, and where they come from."""
+
+    embedding: Tensor
+    source: str
+    n_photos: int
+
+
+def average_face(
+    original: Clip, config: ForgetConfig, settings: Settings, world: World | None, report: Report = no_report
+) -> AverageFace:
+    """The average face embedding, computed once with the original and kept in `data_dir`/cache/average-face.
+
+    Args:
+        original: whose image encoder and, where there are no photos, Stable Diffusion are used.
+        config: of the run, with `image` and `portraits` filled in.
+        settings: device, folders.
+        world: of the set.
+        report: progress of drawing, where that is needed.
+
+    Raises:
+        ConfigError: no folder, no world and no Stable Diffusion.
+        InputError: the folder cannot be used.
+    """
+    assert config.image is not None  # filled in by `fill_defaults`
+    if config.image.average_face_photos is not None:
+        folder = Path(config.image.average_face_photos)
+        images = list(folder_images(folder, config.image.n_generic_images, "faces for the average face", 0))
+        return _kept(original, settings, "photos of a folder", images)
+    if world is not None and world.clean_faces is not None:
+        return _kept(original, settings, "anonymous people of the set's world", world.clean_faces)
+    if original.hidden is None or original.model_set.diffusion is None:
+        raise ConfigError(
+            "The average face needs photos of many people: name a folder with the setting average_face_photos "
+            "(--average-face), or use a set with a Stable Diffusion, which can draw them."
+        )
+    return _drawn(original, config, settings, report)
+
+
+def _drawn(original: Clip, config: ForgetConfig, settings: Settings, report: Report) -> AverageFace:
+    """From portraits of the neutral term, drawn unless they were before."""
+    assert config.image is not None and original.hidden is not None
+    chosen = config.portraits or original.model_set.portraits
+    seeds = tuple(range(FIRST_SEED, FIRST_SEED + config.image.n_average_faces))
+    drawing = PortraitConfig(seeds, chosen.n_steps, chosen.guidance_scale, chosen.scheduler, chosen.prompt_template)
+    prompt = fill(drawing.prompt_template, config.neutral_term)
+    source = "portraits of the neutral term by the set's own Stable Diffusion"
+    folder = find_diffusion(original.model_set, settings)
+    key = f"{prompt} {drawing} {original.hidden.weights_hash} {folder}"
+    path = _path(original, settings, key.encode())
+    if (found := _read(path)) is not None:
+        return AverageFace(found, source, len(seeds))
+    device = resolve_device(settings)
+    diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
+    pictures = draw(diffusion, conditions(original.hidden, [prompt]), drawing, report)[:, 0]  # (seeds, h, w, 3)
+    return _computed(original, path, source, pictures)
+
+
+def _kept(original: Clip, settings: Settings, source: str, images: Any) -> AverageFace:
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{image.shape}".encode() + np.ascontiguousarray(image).data)
+    path = _path(original, settings, digest.digest())
+    found = _read(path)
+    return AverageFace(found, source, len(images)) if found is not None else _computed(original, path, source, images)
+
+
+def _computed(original: Clip, path: Path, source: str, images: Any) -> AverageFace:
+    embedding = functional.normalize(embed_images(original.image, images), dim=-1).mean(dim=0)  # (d,)
+    _write(path, embedding)
+    return AverageFace(embedding, source, len(images))
+
+
+def _path(original: Clip, settings: Settings, content: bytes) -> Path:
+    name = hashlib.sha256(original.image.weights_hash.encode() + content).hexdigest()
+    return settings.data_dir / "cache" / "average-face" / f"{name[:32]}.safetensors"
+
+
+def _read(path: Path) -> Tensor | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)["average_face"]
+    except (OSError, KeyError, SafetensorError):
+        return None
+
+
+def _write(path: Path, embedding: Tensor) -> None:
+    """Under another name first: a half-written file is never found."""
+    from safetensors.torch import save
+
+    with disk_errors(str(path.parent)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(save({"average_face": embedding.contiguous()}))
+        os.replace(temporary, path)

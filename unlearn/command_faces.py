@@ -1,0 +1,79 @@
+"""The options of `forget` for faces -> config and folders; knows no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig
+from unlearn.errors import ConfigError, InputError
+
+
+def adapted_image(
+    config: ForgetConfig, encoder: str | None, given: Sequence[str], schedule: tuple[bool, int | None]
+) -> ForgetConfig:
+    """The config with the encoder and the image settings of the command line.
+
+    Args:
+        config: persons and model set.
+        encoder: text, image, both; None: as in the config.
+        given: "field=value" each, the fields of `ImageFineTuneConfig`.
+        schedule: (whether the paper's is wanted, number of steps or None).
+
+    Raises:
+        ConfigError: unknown field, or a value of a wrong kind.
+    """
+    from unlearn.model_sets import find_model_set
+
+    if encoder is not None:
+        config = replace(config, encoder=cast(Any, encoder))
+    is_paper, n_steps = schedule
+    if config.encoder == "text" and not given:
+        return config
+    defaults = find_model_set(config.model_set)
+    image = config.image or defaults.image
+    if is_paper:
+        kept = ("generic_images", "other_faces", "average_face_photos", "n_generic_images", "n_average_faces")
+        image = defaults.paper_image(**{name: getattr(image, name) for name in kept})
+    changes = dict(_setting(text) for text in given)
+    if n_steps is not None:
+        changes = {"n_steps": n_steps, **changes}
+    return replace(config, image=replace(image, **changes))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, mark, value = text.partition("=")
+    known = [field.name for field in dataclasses.fields(ImageFineTuneConfig)]
+    if not mark or name not in known:
+        raise ConfigError(f"--image {text!r} is no setting; write FIELD=VALUE with a field out of {', '.join(known)}.")
+    try:
+        found = json.loads(value)
+    except json.JSONDecodeError:
+        found = value  # a path, or a word
+    default = getattr(ImageFineTuneConfig(), name)
+    if name == "early_stop":
+        return name, EarlyStop(**found) if isinstance(found, dict) else None
+    is_path = name in ("generic_images", "other_faces", "average_face_photos")
+    fits = isinstance(found, str | None) if is_path else isinstance(found, str) == isinstance(default, str)
+    if not fits or isinstance(found, list) != isinstance(default, tuple):
+        raise ConfigError(f"--image {name}={value!r} is of a wrong kind; the default is {default!r}.")
+    return name, tuple(found) if isinstance(found, list) else found
+
+
+def faces_by_name(config: ForgetConfig, folders: Sequence[Path]) -> dict[str, Path]:
+    """Name -> folder of photos, in the order of the persons.
+
+    Raises:
+        InputError: not one for each person.
+    """
+    if not folders and config.encoder == "text":
+        return {}
+    if len(folders) != len(config.persons):
+        raise InputError(
+            f"{len(folders)} folders of photos (--faces) for {len(config.persons)} persons; give one for each --name, in their order."
+        )
+    return {person.name: folder for person, folder in zip(config.persons, folders, strict=True)}

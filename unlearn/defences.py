@@ -1,0 +1,117 @@
+"""The defences of a run: which encoders are fine-tuned on what, and both students put into one CLIP.
+
+Text encoders on names, the image encoder on faces (`image_defence`). Knows no attack and writes no files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from unlearn.clip import Clip
+from unlearn.config import ForgetConfig, Progress, Report, Settings
+from unlearn.encoders import TextEncoder
+from unlearn.finetune import FineTuned, fine_tune
+from unlearn.image_defence import Faces, ImageDefence, defend_image, read_sources
+from unlearn.stages import Stages
+from unlearn.text_task import text_task
+from unlearn.worlds import World
+
+TEXT_STAGE, IMAGE_STAGE = "fine-tuning", "fine-tuning faces"
+
+
+@dataclass(frozen=True)
+class Defence:
+    """The defended CLIP, the outcomes by encoder ("text", "diffusion_text", "image"), and more about the image's."""
+
+    defended: Clip
+    tuned: dict[str, FineTuned[Any]]
+    image: ImageDefence | None = None
+
+
+def stages_of(config: ForgetConfig) -> dict[str, float]:
+    """The stages of `defend`, with their shares of the time."""
+    return {
+        **({TEXT_STAGE: 40.0} if config.encoder in ("text", "both") else {}),
+        **({IMAGE_STAGE: 40.0} if config.encoder in ("image", "both") else {}),
+    }
+
+
+def defend(
+    original: Clip, config: ForgetConfig, faces: Faces, world: World | None, within: tuple[Settings, Stages]
+) -> Defence:
+    """Fine-tune what `config.encoder` names.
+
+    Args:
+        original: it is not changed.
+        config: with the set's defaults filled in.
+        faces: photos by name; looked at for "image" and "both" only.
+        world: of the model set.
+        within: settings of the process, and the stages whose part this is.
+    """
+    settings, stages = within
+    defended, tuned, image = original, dict[str, FineTuned[Any]](), None
+    if config.encoder in ("text", "both"):
+        with stages.stage(TEXT_STAGE) as report:
+            defended, parts = defend_text(original, config, report)
+            tuned.update(parts)
+    if config.encoder in ("image", "both"):
+        with stages.stage(IMAGE_STAGE) as report:
+            waiting = partial(_waiting, report)  # drawing an average face may take a while and can be cancelled
+            sources = read_sources(original, config, settings, world, waiting)
+            image = defend_image(original, config, faces, sources, report)
+            defended = defended.with_image(image.tuned.student)
+            tuned["image"] = image.tuned
+    return Defence(defended, tuned, image)
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where embeddings of original models are kept."""
+    return settings.data_dir / "cache" / "embeddings"
+
+
+def fill_defaults(config: ForgetConfig, original: Clip) -> ForgetConfig:
+    """The config with the model set's defaults where it says None."""
+    defaults = original.model_set
+    return replace(
+        config,
+        text=config.text or defaults.text,
+        image=config.image or defaults.image,
+        portraits=config.portraits or defaults.portraits,
+    )
+
+
+def world_of(clip: Clip) -> World | None:
+    """The world of the CLIP's model set; None where it has none."""
+    return World(clip.model_set.world) if clip.model_set.world is not None else None
+
+
+def _waiting(report: Report, progress: Progress) -> None:
+    report(Progress(0, 1, progress.note))
+
+
+def defend_text(
+    original: Clip, config: ForgetConfig, report: Report
+) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
+    """Fine-tune the text encoder on pooled embeddings and hidden states; two encoders where they are not shared.
+
+    Returns:
+        The defended CLIP, and the outcome by encoder: "text" and, where it is not shared, "diffusion_text".
+    """
+    assert config.text is not None  # filled in by `fill_defaults`
+    if original.is_shared or original.hidden is None:
+        kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
+        tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, report)
+        return original.with_text(tuned.student), {"text": tuned}
+    parts: dict[str, FineTuned[TextEncoder]] = {}
+    if config.text.pooled_weight > 0:
+        task = text_task(original.text, config, ("pooled",))
+        parts["text"] = fine_tune(original.text, task, config.text, report)
+    if config.text.hidden_weight > 0:
+        task = text_task(original.hidden, config, ("hidden",))
+        parts["diffusion_text"] = fine_tune(original.hidden, task, config.text, report)
+    text = parts["text"].student if "text" in parts else original.text
+    hidden = parts["diffusion_text"].student if "diffusion_text" in parts else None
+    return original.with_text(text, hidden), parts

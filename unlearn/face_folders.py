@@ -1,0 +1,58 @@
+"""Folders of photos, prepared or raw, -> the faces of persons for a defence and an attack; knows files and worlds, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from unlearn.config import Settings
+from unlearn.errors import InputError
+from unlearn.faces import MIN_USABLE, FaceConfig, FaceSet, find_faces, is_face_set, load_face_set
+from unlearn.gallery import read_photos
+from unlearn.image_defence import PersonFaces
+from unlearn.model_sets import find_model_set
+from unlearn.worlds import World
+
+
+def read_faces(folders: Mapping[str, Path], model_set: str, settings: Settings) -> dict[str, PersonFaces]:
+    """The face crops of persons by name.
+
+    Args:
+        folders: name -> a prepared face set (used as it is), or raw photos, in which faces are looked for; the photos of
+            the drawn inhabitants of a set's world are face crops already.
+        model_set: whose world is meant.
+        settings: upload limits, device.
+
+    Raises:
+        InputError: a folder is missing, or has too few usable photos; persons are told by number.
+    """
+    root = find_model_set(model_set).world
+    world = World(root) if root is not None and folders else None
+    found: dict[str, PersonFaces] = {}
+    for number, (name, folder) in enumerate(folders.items(), start=1):
+        if not folder.exists():
+            raise InputError(f"The photos of person {number} (--faces) do not exist; check the path.")
+        is_drawn = world is not None and world.find(name) is not None
+        face_set = _face_set(folder, FaceConfig(detector="crops" if is_drawn else "auto"), settings)
+        if not face_set.is_ready:
+            raise InputError(
+                f"Of the photos of person {number}, {len(face_set.usable)} can be used ({face_set.finder}); "
+                f"give at least {MIN_USABLE}. `python -m unlearn faces FOLDER` says why."
+            )
+        found[name] = PersonFaces(tuple(face_set.crops("fine_tuning")), tuple(face_set.crops("evaluation")))
+    return found
+
+
+def _face_set(folder: Path, config: FaceConfig, settings: Settings) -> FaceSet:
+    return load_face_set(folder) if is_face_set(folder) else find_faces([folder], config, settings)
+
+
+def attack_photos(folder: Path) -> list[np.ndarray]:
+    """Photos to attack with: the evaluation part of a prepared face set, or all photos of a plain folder.
+
+    Raises:
+        InputError: no photo, or one that cannot be read.
+    """
+    return load_face_set(folder).crops("evaluation") if is_face_set(folder) else read_photos(folder)

@@ -1,0 +1,132 @@
+"""The pictures that the image defence needs besides a person's: generic images and faces of other people.
+
+They come from a model set's world, from a folder or, for generic images, from a data set of the Hub. Knows encoders,
+worlds and files; no fine-tuning. What is trained with and what is measured on are never the same pictures.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlearn.config import ImageFineTuneConfig
+from unlearn.data import HUB_PREFIX
+from unlearn.encoders import ImageEncoder
+from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.gallery import PHOTO_SUFFIXES, open_photo
+from unlearn.worlds import World
+
+MEASURED_SHARE = 10  # one in so many images of a folder or data set is kept for measuring
+MAX_MEASURED = 200
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures at an encoder's size.
+
+    Attributes:
+        source: where they come from, in words.
+        pixels: uint8 (n, 3, side, side), to train with.
+        measured: uint8 (m, 3, side, side) of the same kind, never trained with; None: there are none.
+    """
+
+    source: str
+    pixels: Tensor
+    measured: Tensor | None = None
+
+
+def at_encoder_size(encoder: ImageEncoder, images: Any) -> Tensor:
+    """uint8 (n, 3, side, side) of pictures uint8 (height, width, 3), an array or a sequence of any sizes."""
+    if isinstance(images, np.ndarray):
+        resized = [encoder.resize(images[i : i + 64]) for i in range(0, len(images), 64)]
+    else:
+        resized = [encoder.resize(image[None]) for image in images]
+    return torch.cat([part.mul(255).round_().to(torch.uint8) for part in resized])
+
+
+def generic_images(config: ImageFineTuneConfig, encoder: ImageEncoder, world: World | None, seed: int) -> Pictures:
+    """The clean images.
+
+    Raises:
+        ConfigError: the set has no world and the setting names none.
+        InputError: the folder or data set cannot be read, or has fewer than ten images.
+    """
+    if config.generic_images is None:
+        if world is None or world.clean_things is None:
+            raise ConfigError(
+                "This model set brings no generic images. Name a folder of everyday photos, or a data set of the Hub as "
+                "hub:owner/data-set:column, with the setting generic_images (--generic-images)."
+            )
+        measured = world.things.images if world.things is not None else None
+        return Pictures(
+            "things of the set's world", at_encoder_size(encoder, world.clean_things),
+            None if measured is None else at_encoder_size(encoder, measured),
+        )  # fmt: skip
+    if config.generic_images.startswith(HUB_PREFIX):
+        images, source = _hub_images(config.generic_images, config.n_generic_images), "a data set of the Hub"
+    else:
+        images, source = folder_images(Path(config.generic_images), config.n_generic_images, "generic images", seed), "a folder"
+    found = torch.cat([at_encoder_size(encoder, [image]) for image in images])
+    if len(found) < 10:
+        raise InputError(f"{len(found)} generic images were found; give ten or more.")
+    n_measured = min(MAX_MEASURED, len(found) // MEASURED_SHARE)
+    return Pictures(source, found[n_measured:], found[:n_measured])
+
+
+def other_faces(config: ImageFineTuneConfig, encoder: ImageEncoder, world: World | None, seed: int) -> Pictures | None:
+    """Faces of other people; None where the settings give them no share.
+
+    Raises:
+        ConfigError: they have a share, but there is neither a world with such faces nor a folder.
+    """
+    if config.bystander_share + config.plain_bystander_share <= 0:
+        return None
+    if config.other_faces is not None:
+        images = list(folder_images(Path(config.other_faces), config.n_generic_images, "other people's faces", seed))
+        found = at_encoder_size(encoder, images)
+        n_measured = min(MAX_MEASURED, len(found) // MEASURED_SHARE)
+        return Pictures("a folder", found[n_measured:], found[:n_measured])
+    if world is None or world.clean_faces is None:
+        raise ConfigError(
+            "This model set brings no faces of other people. Name a folder with the setting other_faces (--other-faces), "
+            "or set bystander_share and plain_bystander_share to 0."
+        )
+    return Pictures("anonymous people of the set's world", at_encoder_size(encoder, world.clean_faces), None)
+
+
+def folder_images(folder: Path, most: int, what: str, seed: int) -> Iterator[np.ndarray]:
+    """At most so many pictures of a folder and the folders in it, drawn from the seed."""
+    if not folder.is_dir():
+        raise InputError(f"The folder of {what} does not exist; check the setting.")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
+    if not files:
+        raise InputError(f"The folder of {what} holds no picture ({', '.join(PHOTO_SUFFIXES)} are read).")
+    random.Random(f"{what} {seed}").shuffle(files)
+    for number, file in enumerate(files[:most], start=1):
+        yield open_photo(file, f"Picture {number} of the {what}")
+
+
+def _hub_images(source: str, most: int) -> Iterator[np.ndarray]:
+    name, _, column = source.removeprefix(HUB_PREFIX).partition(":")
+    if not name or not column:
+        raise InputError(f"{source!r} does not name a column of images; write hub:owner/data-set:column.")
+    try:
+        load_dataset = import_module("datasets").load_dataset  # no requirement: only this source needs it
+    except ImportError as error:
+        raise InputError("Images from the Hub need the library `datasets`; install it first.") from error
+    try:
+        for row in islice(load_dataset(name, split="train", streaming=True), most):
+            yield np.asarray(row[column].convert("RGB"))
+    except UnlearnError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        raise InputError(f"The images of Hub data set {name}, column {column}, cannot be read: {error}.") from error
