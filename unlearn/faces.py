@@ -6,23 +6,30 @@ cannot be used is a status with a sentence, not an exception.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from unlearn.config import Progress, Report, Settings, no_report
 from unlearn.errors import ConfigError, InputError
-from unlearn.face_sets import FILE as FILE
+from unlearn.face_crops import Fingerprint, FoundFace, crop_face, shrink
+from unlearn.face_finders import LICENCE_NOTE as LICENCE_NOTE
+from unlearn.face_finders import FaceFinder, choose_finder
+from unlearn.face_sets import MIN_FINE_TUNING, n_evaluation_of, split
 from unlearn.face_sets import MIN_USABLE as MIN_USABLE
 from unlearn.face_sets import RECOMMENDED as RECOMMENDED
 from unlearn.face_sets import FacePhoto as FacePhoto  # the redundant `as` says: exported from here, too
 from unlearn.face_sets import FaceSet as FaceSet
 from unlearn.face_sets import is_face_set as is_face_set
 from unlearn.face_sets import load_face_set as load_face_set
-from unlearn.face_sets import n_evaluation_of, split
 from unlearn.face_sets import save_face_set as save_face_set
-from unlearn.photo_uploads import PhotoSource, expand_upload
+from unlearn.photo_uploads import Part, PhotoSource, expand_upload
+
+BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
+SAME_PERSON = 0.3  # cosine of ArcFace embeddings; different people are near 0, one person's photos mostly above 0.4
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,13 @@ class FaceConfig:
             raise ConfigError(f"n_evaluation is {self.n_evaluation}; use 1 or more.")
 
 
+def open_faces(
+    source: Path, config: FaceConfig | None = None, settings: Settings | None = None, report: Report = no_report
+) -> FaceSet:
+    """The face set in a folder that holds one; from any other folder, zip or photo what `find_faces` makes of it."""
+    return load_face_set(source) if is_face_set(source) else find_faces([source], config, settings, report=report)
+
+
 def find_faces(
     paths: Sequence[Path],
     config: FaceConfig | None = None,
@@ -77,32 +91,152 @@ def find_faces(
         All photos with what became of them. Too few usable ones are a warning and an empty split, not an error.
 
     Raises:
-        InputError: no photo at all; a pick of a face that is not there.
-        ModelLoadError: InsightFace was asked for and its pack is not at hand.
+        InputError: no photo at all; a pick of a photo or face that is not there; an impossible n_evaluation.
+        ModelLoadError: InsightFace was asked for and its pack is not at hand, or damaged.
     """
     config, settings = config or FaceConfig(), settings or Settings()
     upload = expand_upload(paths)
     if not upload.sources:
         raise InputError(" ".join(("There is no photo in what was given.", *upload.notes)))
-    photos = []
+    if any(not 1 <= number <= len(upload.sources) for number in picks or {}):
+        raise InputError(f"A face was picked in a photo that is not there; there are {len(upload.sources)} photos.")
+    finder = None
+    if config.detector != "crops":
+        finder = choose_finder(config.detector, config.pack, config.root, settings)
+    intake = _Intake(finder, config, dict(picks or {}))
     for number, source in enumerate(upload.sources, start=1):
-        photos.append(_crop_photo(number, source, settings))
+        intake.add(number, source, settings.max_upload_mb)
         report(Progress(number, len(upload.sources), "finding faces"))
-    return _divided(photos, "already face crops", upload.notes, config)
+    photos = mark_strangers(intake.photos)
+    name = finder.name if finder is not None else "already face crops"
+    warnings = (*upload.notes, *(finder.warnings if finder is not None else ()), *_warnings(photos))
+    return _divided(FaceSet(tuple(photos), name, warnings=warnings), [source.part for source in upload.sources], config)
 
 
-def _crop_photo(number: int, source: PhotoSource, settings: Settings) -> FacePhoto:
-    try:
-        photo = source.read(settings.max_upload_mb)
-    except InputError as error:
-        return FacePhoto(number, "unreadable", str(error))
-    return FacePhoto(number, "usable", photo.note or "Used as it is.", photo.pixels)
+class _Intake:
+    """Takes photos one by one and remembers what they look like, so that copies are seen."""
+
+    def __init__(self, finder: FaceFinder | None, config: FaceConfig, picks: dict[int, int]) -> None:
+        self.photos: list[FacePhoto] = []
+        self._finder, self._config, self._picks = finder, config, picks
+        self._wholes: dict[int, Fingerprint] = {}
+        self._crops: dict[int, Fingerprint] = {}
+
+    def add(self, number: int, source: PhotoSource, max_mb: int) -> None:
+        """Append what becomes of a photo."""
+        try:
+            photo = source.read(max_mb)
+        except InputError as error:
+            self.photos.append(FacePhoto(number, "unreadable", str(error)))
+            return
+        whole = Fingerprint(photo.pixels)
+        if (earlier := _copy_in(whole, self._wholes)) is not None:
+            self.photos.append(_duplicate(number, earlier))
+            return
+        found = self._face(number, photo.pixels)
+        if found.crop is not None:
+            crop = Fingerprint(found.crop)
+            if (earlier := _copy_in(crop, self._crops)) is not None:
+                found = _duplicate(number, earlier)
+            else:
+                self._crops[number] = crop
+        if found.status in ("usable", "several faces"):  # of the others a better copy may follow
+            self._wholes[number] = whole
+        self.photos.append(replace(found, message=" ".join(filter(None, (found.message, photo.note)))))
+
+    def _face(self, number: int, pixels: np.ndarray) -> FacePhoto:
+        least = self._config.min_face_px
+        if self._finder is None:
+            if min(pixels.shape[:2]) < least:
+                return FacePhoto(number, "too small", f"The picture is {_size(pixels)}; at least {least} px are needed.")
+            return FacePhoto(number, "usable", "Used as it is.", shrink(pixels))
+        faces = self._finder.find(pixels)
+        if not faces:
+            return FacePhoto(number, "no face", "No face was found; choose a photo that shows it larger and from the front.")
+        largest = max(face.side for face in faces)
+        if largest < least:
+            message = f"The face is {largest:.0f} px large; at least {least} px are needed."
+            return FacePhoto(number, "too small", message)
+        main = [face for face in faces if face.side >= max(least, BACKGROUND * largest)]
+        return self._choose(number, pixels, main, len(faces) - len(main))
+
+    def _choose(self, number: int, pixels: np.ndarray, faces: Sequence[FoundFace], n_small: int) -> FacePhoto:
+        crops = tuple(crop_face(pixels, face) for face in faces)
+        pick = self._picks.get(number, 1 if len(faces) == 1 else None)
+        if pick is None:
+            message = f"This photo shows {len(faces)} faces; pick the one that is meant."
+            return FacePhoto(number, "several faces", message, candidates=crops)
+        if not 1 <= pick <= len(faces):
+            raise InputError(f"Face {pick} was picked in photo {number}, which shows {len(faces)}.")
+        message = f"Face {pick} of {len(faces)}, as picked." if len(faces) > 1 else "One face."
+        if n_small:
+            message += f" {n_small} much smaller in the background left out."
+        candidates = crops if len(crops) > 1 else ()
+        return FacePhoto(number, "usable", message, crops[pick - 1], candidates, faces[pick - 1].embedding)
 
 
-def _divided(photos: Sequence[FacePhoto], finder: str, notes: Sequence[str], config: FaceConfig) -> FaceSet:
-    usable = [photo for photo in photos if photo.status == "usable"]
+def _copy_in(picture: Fingerprint, earlier: Mapping[int, Fingerprint]) -> int | None:
+    return next((number for number, other in earlier.items() if picture.is_copy_of(other)), None)
+
+
+def _duplicate(number: int, earlier: int) -> FacePhoto:
+    return FacePhoto(number, "duplicate", f"The same picture as photo {earlier}, or nearly; left out.")
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[1]} x {pixels.shape[0]} px"
+
+
+def mark_strangers(photos: Sequence[FacePhoto]) -> list[FacePhoto]:
+    """The photos, those flagged whose face is unlike the others' (cosine below 0.3 to the largest group's mean).
+
+    Needs embeddings of at least 3 faces; photos without one are never flagged.
+    """
+    known = [photo for photo in photos if photo.status == "usable" and photo.embedding is not None]
+    if len(known) < 3:
+        return list(photos)
+    embeddings = np.stack([photo.embedding for photo in known if photo.embedding is not None])  # (photos, d)
+    alike = embeddings @ embeddings.T
+    centre = int((np.where(alike >= SAME_PERSON, 1 + alike, 0)).sum(axis=1).argmax())
+    mean = embeddings[alike[centre] >= SAME_PERSON].mean(axis=0)
+    likeness = embeddings @ (mean / np.linalg.norm(mean))
+    strange = {photo.number for photo, cosine in zip(known, likeness, strict=True) if cosine < SAME_PERSON}
+    return [
+        replace(photo, looks_different=True, message=f"{photo.message} It looks like another person than the rest.")
+        if photo.number in strange else photo
+        for photo in photos
+    ]  # fmt: skip
+
+
+def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
+    n_usable = sum(photo.status == "usable" for photo in photos)
+    n_several = sum(photo.status == "several faces" for photo in photos)
+    strange = [str(photo.number) for photo in photos if photo.looks_different]
+    if n_usable < MIN_USABLE:
+        yield f"{n_usable} photos are usable; at least {MIN_USABLE} are needed, about {RECOMMENDED} recommended."
+    elif n_usable < RECOMMENDED:
+        yield f"{n_usable} photos are usable; about {RECOMMENDED} are recommended."
+    if n_several:
+        yield f"{n_several} photos show several faces; pick one in each, or they stay unused."
+    if strange:
+        yield f"Another person may be on photo {', '.join(strange)}; check and remove what does not belong."
+
+
+def _divided(face_set: FaceSet, parts: Sequence[Part | None], config: FaceConfig) -> FaceSet:
+    """With the split that the files' names bring along, else one drawn from the seed; none below 10 usable photos."""
+    usable = face_set.usable
     if len(usable) < MIN_USABLE:
-        return FaceSet(tuple(photos), finder, warnings=tuple(notes))
-    n_evaluation = n_evaluation_of(len(usable), config.n_evaluation)
-    fine_tuning, evaluation = split(usable, n_evaluation, config.seed)
-    return FaceSet(tuple(photos), finder, fine_tuning, evaluation, tuple(notes))
+        return face_set
+    if None not in parts and len(set(parts)) == 2:
+        fine_tuning, evaluation = (
+            tuple(photo.number for photo in usable if parts[photo.number - 1] == part)
+            for part in ("fine_tuning", "evaluation")
+        )
+        note = "The files' names say which photos are for fine-tuning and which for evaluation."
+        if not evaluation or len(fine_tuning) < MIN_FINE_TUNING:
+            raise InputError(f"{len(fine_tuning)} fine-tuning and {len(evaluation)} evaluation photos are too few.")
+    else:
+        n_evaluation = n_evaluation_of(len(usable), config.n_evaluation)
+        fine_tuning, evaluation = split(usable, n_evaluation, config.seed)
+        note = f"{n_evaluation} of {len(usable)} photos were drawn for evaluation with seed {config.seed}."
+    return replace(face_set, fine_tuning=fine_tuning, evaluation=evaluation, split_note=note)

@@ -19,7 +19,7 @@ from unlearn.errors import InputError
 from unlearn.photo_files import DEFAULT_MAX_MB, SUFFIXES, Photo, checked_size, decode_photo, read_bytes
 
 Part = Literal["fine_tuning", "evaluation"]
-MAX_PHOTOS = 500  # of one upload
+MAX_PHOTOS = 300  # of one upload
 MAX_ZIP_MB = 1000  # of a zip, packed
 MAX_DIRECTORY_BYTES = 2_000_000  # of a zip's table of contents, some 20,000 members; Python reads it as a whole
 _PREFIXES: tuple[tuple[str, Part], ...] = (("fine-tuning-", "fine_tuning"), ("evaluation-", "evaluation"))
