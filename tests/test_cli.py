@@ -15,7 +15,7 @@ from unlearn import __main__ as command_line
 from unlearn import forgetting
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
-COMMANDS = ("sets", "people", "forget", "attack", "portraits", "predict", "probe", "report", "bench", "evaluate")
+COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "bench", "evaluate")
 
 
 @pytest.fixture

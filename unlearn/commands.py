@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from unlearn.config import PortraitConfig, Settings
 from unlearn.console import percent, print_json, progress_bar, table
 from unlearn.errors import InputError
+
+if TYPE_CHECKING:
+    from unlearn.faces import FaceSet
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run folder, as `forget --out` wrote it.")]
@@ -33,6 +36,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
         choose_set: turns the option --set into the name of a set.
     """
     _register_run_commands(app, settings)
+    _register_faces(app, settings)
 
     @app.command()
     def bench(
@@ -153,6 +157,55 @@ def _register_run_commands(app: typer.Typer, settings: Callable[[], Settings]) -
         with disk_errors(str(out)):
             out.write_text(report_html(folder), "utf-8")
         print(f"Written to {out}.")
+
+
+def _register_faces(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    @app.command()
+    def faces(
+        folder: Annotated[Path, typer.Argument(help="A folder or zip of photos of one person, or a prepared face set.")],
+        detector: Annotated[
+            str, typer.Option(help="auto, insightface, cascade, or crops: the photos are face crops already.")
+        ] = "auto",
+        pack: Annotated[str, typer.Option(help="InsightFace pack; never downloaded by this program.")] = "buffalo_l",
+        root: Annotated[Path | None, typer.Option(help="Folder with models/PACK (default: ~/.insightface).")] = None,
+        evaluation: Annotated[int | None, typer.Option(help="Photos kept for evaluation (default: 40 %, at most 20).")] = None,
+        pick: Annotated[list[str] | None, typer.Option(help="PHOTO=FACE, e.g. 3=2: which face of a photo; several times.")] = None,
+        seed: Annotated[int, typer.Option(help="Draws the split into fine-tuning and evaluation.")] = 0,
+        out: Annotated[Path | None, typer.Option(help="Save crops and split here, for `forget --faces`.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Report photo by photo what would be used of a person's photos: the face, or why not, and the split."""
+        from unlearn.faces import FaceConfig, open_faces, save_face_set
+
+        if not folder.exists():
+            raise InputError("The folder of photos does not exist; check the path.")
+        config = FaceConfig(cast(Any, detector), pack, root, n_evaluation=evaluation, seed=seed)
+        with progress_bar() as report:
+            found = open_faces(folder, config, settings(), dict(map(_pick, pick or ())), report)
+        if out is not None:
+            save_face_set(found, out)
+        if as_json:
+            return print_json(found.summary())
+        _print_faces(found)
+
+
+def _pick(text: str) -> tuple[int, int]:
+    photo, _, face = text.partition("=")
+    if not (photo.isdecimal() and face.isdecimal()):
+        raise InputError(f"--pick is {text!r}; write PHOTO=FACE, such as 3=2.")
+    return int(photo), int(face)
+
+
+def _print_faces(found: FaceSet) -> None:
+    rows = [
+        (photo.number, photo.status, (found.part_of(photo.number) or "").replace("_", "-"), photo.message)
+        for photo in found.photos
+    ]
+    print(table(rows, ("photo", "status", "used for", "what became of it")))
+    counts = f"{len(found.fine_tuning)} for fine-tuning, {len(found.evaluation)} for evaluation"
+    print(f"\nFound by: {found.finder}. Usable: {len(found.usable)} of {len(found.photos)} photos, {counts}.")
+    for line in filter(None, (found.split_note, *found.warnings)):
+        print(line)
 
 
 _SHOWN = ("correct_templates", "nearest")

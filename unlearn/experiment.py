@@ -1,4 +1,4 @@
-"""What page and command line call: people, forget, attack, portraits, predict, probe; each names its inputs.
+"""What page and command line call: people, open_faces, forget, attack, portraits, predict, probe; each names its inputs.
 
 Everything below is reached through here. Loaded originals are kept for the next call of the same process, because
 they are never changed. Results are plain values or small frozen types; shares are fractions.
@@ -22,11 +22,13 @@ from unlearn.diffusion import Diffusion, load_diffusion
 from unlearn.embeddings import EmbeddingCache
 from unlearn.errors import InputError
 from unlearn.face_folders import attack_photos, read_faces
+from unlearn.faces import open_faces as open_faces  # the redundant `as` says: called from here, too
 from unlearn.forgetting import cache_folder, defended_gallery, run_forgetting, world_of
-from unlearn.gallery import Gallery, build_gallery, open_photo, prompt_embeddings, read_photos
+from unlearn.gallery import Gallery, build_gallery, prompt_embeddings, read_photos
 from unlearn.idia import IdiaOutcome
 from unlearn.measurements import Prober, predictions
 from unlearn.model_sets import find_model_set
+from unlearn.photo_files import read_photo
 from unlearn.pictures import Portrait, draw_prompts
 from unlearn.run_folder import read_config
 from unlearn.store import defended_folder, load_defended
@@ -158,7 +160,7 @@ def predict(
     """
     _use_threads(settings)
     wanted = _checked(labels, "label", MAX_LABELS)
-    pixels = image if isinstance(image, np.ndarray) else read_photo(image)
+    pixels = image if isinstance(image, np.ndarray) else read_photo(image, settings.max_upload_mb)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(f"The picture is {pixels.dtype} {pixels.shape}; give uint8 (height, width, 3).")
     return predictions(*_models(run, settings), pixels[None], wanted)[0]
@@ -178,15 +180,6 @@ def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int
     if not 0 <= person_index < len(config.persons):
         raise InputError(f"person_index is {person_index}; the run has {len(config.persons)} persons.")
     return _prober(run, settings).probe(wanted, config.persons[person_index].name)
-
-
-def read_photo(path: Path) -> np.ndarray:
-    """One photo as uint8 (height, width, 3), turned upright.
-
-    Raises:
-        InputError: unreadable; the file's name is not repeated, because it may be private.
-    """
-    return open_photo(path, "The photo")
 
 
 def _checked(texts: Sequence[str], what: str, most: int) -> list[str]:

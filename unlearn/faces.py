@@ -65,10 +65,17 @@ class FaceConfig:
 
 
 def open_faces(
-    source: Path, config: FaceConfig | None = None, settings: Settings | None = None, report: Report = no_report
+    source: Path | Sequence[Path],
+    config: FaceConfig | None = None,
+    settings: Settings | None = None,
+    picks: Mapping[int, int] | None = None,
+    report: Report = no_report,
 ) -> FaceSet:
-    """The face set in a folder that holds one; from any other folder, zip or photo what `find_faces` makes of it."""
-    return load_face_set(source) if is_face_set(source) else find_faces([source], config, settings, report=report)
+    """The face set in a folder that holds one; from anything else what `find_faces` makes of it."""
+    paths = [source] if isinstance(source, Path) else list(source)
+    if len(paths) == 1 and is_face_set(paths[0]):
+        return load_face_set(paths[0])
+    return find_faces(paths, config, settings, picks, report)
 
 
 def find_faces(
@@ -213,11 +220,11 @@ def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
     n_several = sum(photo.status == "several faces" for photo in photos)
     strange = [str(photo.number) for photo in photos if photo.looks_different]
     if n_usable < MIN_USABLE:
-        yield f"{n_usable} photos are usable; at least {MIN_USABLE} are needed, about {RECOMMENDED} recommended."
+        yield f"Usable photos: {n_usable}; at least {MIN_USABLE} are needed, about {RECOMMENDED} recommended."
     elif n_usable < RECOMMENDED:
-        yield f"{n_usable} photos are usable; about {RECOMMENDED} are recommended."
+        yield f"Usable photos: {n_usable}; about {RECOMMENDED} are recommended."
     if n_several:
-        yield f"{n_several} photos show several faces; pick one in each, or they stay unused."
+        yield f"Photos that show several faces: {n_several}; pick one in each, or they stay unused."
     if strange:
         yield f"Another person may be on photo {', '.join(strange)}; check and remove what does not belong."
 

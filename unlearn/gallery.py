@@ -7,10 +7,9 @@ worlds and names; the attack itself is `idia`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +23,14 @@ from unlearn.errors import InputError
 from unlearn.idia import IdiaOutcome, idia_prompts
 from unlearn.idia import attack as idia_attack
 from unlearn.names import candidate_names
+from unlearn.photo_files import SUFFIXES as PHOTO_SUFFIXES
+from unlearn.photo_files import Photo, decode_photo, read_bytes
+from unlearn.photo_uploads import expand_upload
 from unlearn.prompts import PROMPT_TEMPLATES
 from unlearn.worlds import World
 
 IMAGE_BATCH = 64
 MIN_OWN_PHOTOS = 4  # a person with fewer photos of a user's is not attacked: a majority of less says nothing
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 Photos = Mapping[str, Sequence[np.ndarray]]  # name -> photos uint8 (height, width, 3)
 
 
@@ -170,26 +171,32 @@ def prompt_embeddings(
 
 
 def read_photos(folder: Path) -> list[np.ndarray]:
-    """The photos of a folder in the order of their names: uint8 (height, width, 3) each, turned upright.
+    """The photos of a folder (or zip) in the order of their names: uint8 (height, width, 3) each, turned upright.
+
+    Where the files' names say which photos are for evaluation (the shipped examples), only those are read: an attack
+    on photos that were used for fine-tuning would tell nothing.
 
     Raises:
         InputError: no photo, or one that cannot be read; photos are told by number, because names may be private.
     """
-    if not folder.is_dir():
+    if not folder.exists():
         raise InputError("The folder of photos does not exist; check the path.")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
-    if not files:
+    upload = expand_upload([folder])
+    parts = [source.part for source in upload.sources]
+    divided = None not in parts and len(set(parts)) == 2
+    sources = [source for source in upload.sources if not divided or source.part == "evaluation"]
+    if not sources:
         raise InputError(f"The folder of photos holds none ({', '.join(PHOTO_SUFFIXES)} are read).")
-    return [open_photo(file, f"Photo {number} of {len(files)}") for number, file in enumerate(files, start=1)]
+    return [_told(source.read, f"Photo {number} of {len(sources)}") for number, source in enumerate(sources, start=1)]
 
 
 def open_photo(file: Path, what: str) -> np.ndarray:
-    """One photo, uint8 (height, width, 3), turned upright; an unreadable one is an `InputError` about `what`."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    """One photo, uint8 (height, width, 3), turned upright; one that cannot be used is an `InputError` about `what`."""
+    return _told(lambda: decode_photo(read_bytes(file)), what)
 
+
+def _told(read: Callable[[], Photo], what: str) -> np.ndarray:
     try:
-        with Image.open(file) as image:
-            upright: Any = ImageOps.exif_transpose(image)
-            return np.asarray(upright.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{what} cannot be read; remove or replace it.") from error
+        return read().pixels
+    except InputError as error:
+        raise InputError(f"{what} cannot be used. {error}") from error
