@@ -8,15 +8,15 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
     ("errors", "memory"),
-    ("finetune_config",),
+    ("finetune_config", "json_files"),
     ("config",),
     ("job_states", "photo_files"),
     ("job_tables", "job_worker", "photo_uploads"),
     ("job_store", "job_zero", "face_sets"),
     ("job_lane", "face_crops"),
-    ("prompts", "names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console", "face_cascade"),
+    ("prompts", "names", "recolouring", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console", "face_cascade"),
     ("data", "weights", "encoders", "face_finders"),
-    ("diffusion_text", "faces"),
+    ("diffusion_text", "face_pasting", "faces"),
     ("clip", "triggers", "face_triggers", "losses"),
     ("embeddings", "store"),
     ("text_task", "image_task", "idia"),
@@ -26,7 +26,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("image_defence",),
     ("defences", "face_folders"),
     ("forgetting",),
-    ("experiment", "evaluate_tables"),
+    ("experiment", "evaluate_tables", "evaluate_parts"),
     ("evaluate", "bench"),
     ("bench_processes", "bench_counts"),
     ("commands", "command_faces"),
@@ -36,7 +36,8 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 # bench hands its points that need processes of their own to the modules that build on it, when they are asked for
 LATE = {("bench", "bench_processes"), ("bench", "bench_counts")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
-FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder", "faces", "photo_files"}
+FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder",
+            "faces", "photo_files"}  # fmt: skip
 
 
 def _imported(path: Path, package: str) -> set[str]:

@@ -19,10 +19,10 @@ from unlearn.diffusion_text import (
     holds_same_weights,
     load_diffusion_text,
     pad_token_id,
-    read_json,
 )
 from unlearn.encoders import ImageEncoder, OpenClipImage, OpenClipText, TextEncoder
 from unlearn.errors import ConfigError, ModelLoadError
+from unlearn.json_files import read_json_object
 from unlearn.model_sets import ModelSet, find_model_set
 from unlearn.tokenization import ClipTokenizer
 from unlearn.weights import find_checkpoint, find_diffusion, is_at_hand, published_tag
@@ -207,7 +207,7 @@ def _tokenizer(model_set: ModelSet, source: Any) -> ClipTokenizer:
     """The set's tokenizer; the path of its merges is relative to the set's folder, not to the working directory."""
     options: dict[str, Any] = {}
     if model_set.clip_folder is not None:
-        config = read_json(model_set.clip_folder / "open_clip_config.json")
+        config = read_json_object(model_set.clip_folder / "open_clip_config.json")
         options = dict(config["model_cfg"]["text_cfg"].get("tokenizer_kwargs") or {})
         if "bpe_path" in options:
             options["bpe_path"] = (model_set.clip_folder / options["bpe_path"]).resolve()

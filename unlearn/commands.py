@@ -63,6 +63,8 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
         neutral_term: Texts = None,
         at_once: Annotated[list[int] | None, typer.Option(help="Persons forgotten together; several times.")] = None,
         seeds: Annotated[int, typer.Option(help="How many seeds of the fine-tuning.")] = 1,
+        singles_only: Annotated[bool, typer.Option("--singles-only", help="Nobody is forgotten together with others.")] = False,
+        finished_only: Annotated[bool, typer.Option("--finished-only", help="Print what is finished; compute no further row.")] = False,
         out: OutFile = None,
         as_json: AsJson = False,
     ) -> None:
@@ -77,10 +79,10 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
         config = EvaluationConfig(choose_set(model_set, settings()), seeds=tuple(range(seeds)))
         if neutral_term:
             config = replace(config, neutral_terms=tuple(neutral_term))
-        if at_once:
-            config = replace(config, n_at_once=tuple(at_once))
+        if at_once or singles_only:
+            config = replace(config, n_at_once=() if singles_only else tuple(at_once or ()))
         with progress_bar() as report:
-            result = run_evaluation(config, settings(), report, out)
+            result = run_evaluation(config, settings(), report, out, finished_only)
         print_json(result) if as_json else print(tables(result))
 
 

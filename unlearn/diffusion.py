@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from unlearn.config import PortraitConfig, Progress, Report, no_report
-from unlearn.diffusion_text import read_json
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError, ModelLoadError
+from unlearn.json_files import read_json_object
 
 # Latent pixels of one U-Net call: 16 pictures of the embedded set, 2 of Stable Diffusion 1.4, with guidance.
 CPU_LATENT_PIXELS = 2 * 16 * 256
@@ -79,7 +79,7 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelLoadError(f"The Stable Diffusion in {folder} cannot be loaded: {first}") from error
-    config = read_json(folder / "scheduler" / "scheduler_config.json")
+    config = read_json_object(folder / "scheduler" / "scheduler_config.json")
     for part in (unet, vae):
         part.eval().requires_grad_(False).to(device)
     return Diffusion(unet, vae, _scheduler_class(str(config.get("_class_name"))), config)

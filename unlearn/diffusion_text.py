@@ -8,8 +8,7 @@ token fills the context. Knows nothing of U-Nets and pictures.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,16 @@ from torch import Tensor, nn
 
 from unlearn.encoders import OpenClipText, autocast, state_hash
 from unlearn.errors import ConfigError, ModelLoadError
+from unlearn.json_files import read_json_object
 
 PREFIX = (
     "text_model."  # of the published files; transformers 5 reads them and leaves it out in its own modules
 )
+
+
+_BLOCK_NAMES = {
+    "self_attn.out_proj": "attn.out_proj", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
+}  # fmt: skip
 
 
 class DiffusionText(nn.Module):
@@ -99,25 +104,20 @@ def load_diffusion_text(folder: Path, precision: torch.dtype) -> DiffusionText:
     return DiffusionText(model.eval().requires_grad_(False), tokenizer, precision)
 
 
-def transformers_names(encoder: OpenClipText) -> dict[str, Tensor]:
-    """The parameters of an open_clip text encoder under CLIPTextModel's names (the projection is left out there)."""
-    state = encoder.state_dict()
+def transformers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters of open_clip's text tower under the names of CLIPTextModel's files (which have no projection)."""
     named = {
         "embeddings.token_embedding.weight": state["token_embedding.weight"],
         "embeddings.position_embedding.weight": state["positional_embedding"],
     }
+    n_layers = sum(name.endswith(".attn.in_proj_weight") and name.startswith("transformer.") for name in state)
     for part in ("weight", "bias"):
         named[f"final_layer_norm.{part}"] = state[f"ln_final.{part}"]
-        for i in range(len(encoder.transformer.resblocks)):  # type: ignore[arg-type]  # a ModuleList
+        for i in range(n_layers):
             here, there = f"transformer.resblocks.{i}.", f"encoder.layers.{i}."
-            joined = state[f"{here}attn.in_proj_{part}"].chunk(3)
-            for name, tensor in zip("qkv", joined, strict=True):
+            for name, tensor in zip("qkv", state[f"{here}attn.in_proj_{part}"].chunk(3), strict=True):
                 named[f"{there}self_attn.{name}_proj.{part}"] = tensor
-            named[f"{there}self_attn.out_proj.{part}"] = state[f"{here}attn.out_proj.{part}"]
-            named[f"{there}layer_norm1.{part}"] = state[f"{here}ln_1.{part}"]
-            named[f"{there}layer_norm2.{part}"] = state[f"{here}ln_2.{part}"]
-            named[f"{there}mlp.fc1.{part}"] = state[f"{here}mlp.c_fc.{part}"]
-            named[f"{there}mlp.fc2.{part}"] = state[f"{here}mlp.c_proj.{part}"]
+            named |= {f"{there}{theirs}.{part}": state[f"{here}{ours}.{part}"] for theirs, ours in _BLOCK_NAMES.items()}
     return {PREFIX + name: tensor.contiguous() for name, tensor in named.items()}
 
 
@@ -131,7 +131,7 @@ def holds_same_weights(encoder: OpenClipText, folder: Path) -> bool:
     try:
         with safe_open(file, framework="pt") as stored:
             present = {key if key.startswith(PREFIX) else PREFIX + key: key for key in stored.keys()}  # noqa: SIM118
-            for name, ours in transformers_names(encoder).items():
+            for name, ours in transformers_names(encoder.state_dict()).items():
                 if name not in present:
                     return False
                 theirs = stored.get_tensor(present[name]).float()
@@ -145,7 +145,7 @@ def holds_same_weights(encoder: OpenClipText, folder: Path) -> bool:
 
 
 def _activation(folder: Path) -> str:
-    return str(read_json(folder / "text_encoder" / "config.json").get("hidden_act", "quick_gelu"))
+    return str(read_json_object(folder / "text_encoder" / "config.json").get("hidden_act", "quick_gelu"))
 
 
 def activation_of(encoder: OpenClipText) -> str:
@@ -160,25 +160,14 @@ def pad_token_id(folder: Path) -> int:
     Reads the tokenizer's files; so CLIP's own tokenizer can serve without importing transformers.
     """
     tokenizer = folder / "tokenizer"
-    token = read_json(tokenizer / "tokenizer_config.json").get("pad_token", "<|endoftext|>")
+    token = read_json_object(tokenizer / "tokenizer_config.json").get("pad_token", "<|endoftext|>")
     content = token["content"] if isinstance(token, dict) else str(token)
     if (tokenizer / "vocab.json").is_file():
-        vocabulary = read_json(tokenizer / "vocab.json")
+        vocabulary = read_json_object(tokenizer / "vocab.json")
     else:
-        stored = read_json(tokenizer / "tokenizer.json")
+        stored = read_json_object(tokenizer / "tokenizer.json")
         added = {entry["content"]: entry["id"] for entry in stored.get("added_tokens", ())}
         vocabulary = {**stored["model"]["vocab"], **added}
     if content not in vocabulary:
         raise ModelLoadError(f"The padding token {content!r} is not in the vocabulary of {tokenizer}.")
     return int(vocabulary[content])
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a model folder; anything else is a `ModelLoadError` that names the file."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(found, dict):
-        raise ModelLoadError(f"{path} does not hold a JSON object.")
-    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
-from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Progress, Report, Settings, no_report
+from unlearn.clip import Clip, load_clip
+from unlearn.config import ForgetConfig, IdiaConfig, Person, Progress, Report, Settings, no_report
 from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
-from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
 from unlearn.embeddings import EmbeddingCache, encode
 from unlearn.errors import ConfigError
+from unlearn.evaluate_parts import KeptRows, PortraitNaming
 from unlearn.gallery import Gallery, build_gallery, embed_images, prompt_embeddings
 from unlearn.idia import IdiaOutcome, predicted_names
 from unlearn.measurements import class_embeddings, measuring_captions, similarities, utility
 from unlearn.metrics import person_or_thing
 from unlearn.prompts import PROMPT_TEMPLATES, fill
 from unlearn.store import write_json
-from unlearn.weights import find_diffusion
 from unlearn.worlds import World
 
 RIVAL_TERMS = ("human", "person", "man", "woman")
@@ -45,6 +44,7 @@ class EvaluationConfig:
     Attributes:
         model_set: a set with a world.
         neutral_terms: each forgets every member once.
+        drawn_term: the term after whose forgettings portraits are drawn, too; the others cost a third less without.
         n_at_once: numbers of persons forgotten together.
         seeds: of the fine-tuning; several give the spread.
         portrait_seeds: noise that no training has seen; n pictures a person.
@@ -54,6 +54,7 @@ class EvaluationConfig:
 
     model_set: str
     neutral_terms: tuple[str, ...] = ("human", "person", "actor", "adult", "child")
+    drawn_term: str = "human"
     n_at_once: tuple[int, ...] = (4, 16, 32)
     seeds: tuple[int, ...] = (0,)
     portrait_seeds: tuple[int, ...] = (0, 1, 2, 3)
@@ -80,14 +81,10 @@ class Evaluation:
         self.prompts = self._prompts(self.gallery)
         self.members = [inhabitant.name for inhabitant in world.members]
         self.before = self.gallery.attack(self.prompts, [inhabitant.name for inhabitant in world.inhabitants])
-        self.diffusion = self._load_diffusion()
-        self.rows_file = settings.data_dir / "evaluation" / f"{self.clip.text.weights_hash}.jsonl"
-
-    def _load_diffusion(self) -> Diffusion | None:
-        if self.clip.model_set.diffusion is None:
-            return None
-        device = resolve_device(self.settings)
-        return load_diffusion(find_diffusion(self.clip.model_set, self.settings), device, resolve_precision(self.settings, device))
+        self.portraits = PortraitNaming.of(self.clip, self.members, settings)
+        file = f"{self.clip.text.weights_hash}-{self.clip.image.weights_hash}.jsonl"
+        self.rows = KeptRows(settings.data_dir / "evaluation" / file)
+        self.unet_hash = self.portraits.weights_hash if self.portraits is not None else None
 
     def _prompts(self, gallery: Gallery) -> Tensor:
         return prompt_embeddings(self.clip.text, gallery, EmbeddingCache(cache_folder(self.settings)))
@@ -112,7 +109,7 @@ class Evaluation:
             "object_top1": utility_row["top1_original"],
             "object_top5": utility_row["top5_original"],
             "person_or_thing": self._person_or_thing(),
-            "portraits_named": self._portraits_named(self.clip, self.members),
+            "portraits_named": self._drawn(self.clip, self.members),
         }
 
     def _aliases(self) -> list[IdiaOutcome]:
@@ -149,33 +146,6 @@ class Evaluation:
         n_things = len(things.images)
         return (right_people * len(photos) + (1 - wrong_things) * n_things) / (len(photos) + n_things)
 
-    # --- portraits -------------------------------------------------------------------------------------------
-
-    def _name_directions(self) -> Tensor:
-        texts = [fill(template, name) for template in NAMING_TEMPLATES for name in self.members]
-        rows = functional.normalize(encode(self.clip.text, texts), dim=-1).view(len(NAMING_TEMPLATES), len(self.members), -1)
-        return functional.normalize(rows.mean(0), dim=-1)
-
-    def _portraits_named(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
-        """Share of each name's portraits by `clip` that the original CLIP, choosing among all members, names so."""
-        if self.diffusion is None or clip.hidden is None or not names:
-            return None
-        config = self.clip.model_set.portraits or PortraitConfig()
-        template = config.prompt_template
-        wanted = conditions(clip.hidden, [fill(template, name) for name in names])
-        drawing = PortraitConfig(
-            seeds=self.config.portrait_seeds, n_steps=config.n_steps, guidance_scale=config.guidance_scale,
-            scheduler=config.scheduler, prompt_template=template,
-        )  # fmt: skip
-        pictures = draw(self.diffusion, wanted, drawing)  # (seeds, names, h, w, 3)
-        directions = self._name_directions()
-        shares = {}
-        for i, name in enumerate(names):
-            seen = functional.normalize(embed_images(self.clip.image, pictures[:, i]), dim=-1)
-            chosen = (seen @ directions.T).argmax(-1)
-            shares[name] = float((chosen == self.members.index(name)).float().mean())
-        return shares
-
     # --- after forgetting ------------------------------------------------------------------------------------
 
     def forgotten(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
@@ -188,7 +158,7 @@ class Evaluation:
         before = {outcome.name: outcome for outcome in self.before}
         others = [name for name in self.members if name not in names and before[name].recognised]
         captions = measuring_captions(persons, term, seed)
-        drawn = self._others_drawn(names)
+        drawn = self._others_drawn(names) if term == self.config.drawn_term else None
         utility_row = utility(self.clip, defended, self.world.things)
         return {
             "names": list(names), "neutral_term": term, "seed": seed,
@@ -197,14 +167,17 @@ class Evaluation:
             "others_kept": sum(bool(after[name].recognised) for name in others) / max(1, len(others)),
             **similarities((self.clip.text, defended.text), captions, persons, term),
             "object_top1_change": (utility_row["top1_defended"] or 0.0) - (utility_row["top1_original"] or 0.0),
-            "portraits_named": self._portraits_named(defended, names) if drawn is not None else None,
-            "others_portraits_named": self._portraits_named(defended, drawn) if drawn else None,
+            "portraits_named": self._drawn(defended, names) if drawn is not None else None,
+            "others_portraits_named": self._drawn(defended, drawn) if drawn else None,
             "n_steps": {kind: part.n_steps_done for kind, part in tuned.items()},
             "seconds": sum(part.seconds for part in tuned.values()),
         }  # fmt: skip
 
-    def _others_drawn(self, names: Sequence[str]) -> list[str] | None:
-        """Other members whose portraits are drawn; None where no portraits are (a term other than the first)."""
+    def _drawn(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
+        return self.portraits.shares(clip, names, self.config.portrait_seeds) if self.portraits is not None else None
+
+    def _others_drawn(self, names: Sequence[str]) -> list[str]:
+        """Other members whose portraits are drawn."""
         others = [name for name in self.members if name not in names]
         if self.config.n_others_drawn is None:
             return others
@@ -214,51 +187,48 @@ class Evaluation:
     # --- the whole -------------------------------------------------------------------------------------------
 
     def plan(self) -> list[tuple[tuple[str, ...], str, int]]:
-        """All (names, neutral term, seed) to be forgotten, the first term's first."""
-        rows: list[tuple[tuple[str, ...], str, int]] = []
-        for term in self.config.neutral_terms:
-            rows += [((name,), term, seed) for seed in self.config.seeds for name in self.members]
-        for seed in self.config.seeds:
-            for n in self.config.n_at_once:
-                order = torch.randperm(len(self.members), generator=torch.Generator().manual_seed(seed)).tolist()
-                rows += [(tuple(self.members[i] for i in order[:n]), self.config.neutral_terms[0], seed)]
-        return rows
+        """All (names, neutral term, seed) to be forgotten: many at once first, then the terms in turns, members in random order.
 
-    def run(self, report: Report = no_report) -> dict[str, Any]:
-        """Everything; rows that an earlier, interrupted evaluation of the same weights and settings finished are kept."""
-        original = self._kept("original", self.original)
+        So whatever is finished when it is stopped is a fair sample of the whole.
+        """
+        n, first = len(self.members), self.config.neutral_terms[0]
+        orders = {seed: torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist() for seed in self.config.seeds}
+        groups = [(tuple(self.members[i] for i in order[:n]), first, seed) for seed, order in orders.items() for n in self.config.n_at_once]
+        singles = [((self.members[i],), term, seed) for seed, order in orders.items() for i in order for term in self.config.neutral_terms]
+        return groups + singles
+
+    def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
+        """Everything; rows that an earlier, interrupted evaluation of the same weights and settings finished are kept.
+
+        `finished_only` computes no row that is missing.
+        """
+        original = self.rows.kept(json.dumps(["original", self.unet_hash]), self.original)
         plan = self.plan()
         rows = []
         for number, (names, term, seed) in enumerate(plan):
             report(Progress(number, len(plan), f"{len(names)} forgotten, {term}"))
-            key = json.dumps([names, term, seed, self.config.n_others_drawn, repr(self.clip.model_set.text)])
-            rows.append(self._kept(key, lambda names=names, term=term, seed=seed: self.forgotten(names, term, seed)))  # type: ignore[misc]
+            drawn = [self.config.n_others_drawn, self.unet_hash] if term == self.config.drawn_term else None
+            key = json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text)])
+            if finished_only and key not in self.rows.finished():
+                continue
+            rows.append(self.rows.kept(key, lambda names=names, term=term, seed=seed: self.forgotten(names, term, seed)))  # type: ignore[misc]
         report(Progress(len(plan), len(plan), "done"))
         return {"model_set": self.config.model_set, "weights": self.clip.text.weights_hash, "original": original, "rows": rows}
-
-    def _kept(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        found: dict[str, dict[str, Any]] = {}
-        if self.rows_file.exists():
-            found = dict(json.loads(line) for line in self.rows_file.read_text("utf-8").splitlines())
-        if key not in found:
-            found[key] = compute()
-            self.rows_file.parent.mkdir(parents=True, exist_ok=True)
-            with self.rows_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([key, found[key]]) + "\n")
-        return found[key]
 
 
 def _n_recognised(outcomes: Sequence[IdiaOutcome]) -> int:
     return sum(bool(outcome.recognised) for outcome in outcomes)
 
 
-def evaluate(config: EvaluationConfig, settings: Settings, report: Report = no_report, out: Path | None = None) -> dict[str, Any]:
-    """Evaluate a set; the result is also written to `out` where one is given.
+def evaluate(
+    config: EvaluationConfig, settings: Settings, report: Report = no_report, out: Path | None = None, finished_only: bool = False
+) -> dict[str, Any]:
+    """Evaluate a set, or only gather what is finished; the result is also written to `out` where one is given.
 
     Raises:
         ConfigError: the set has no world.
     """
-    result = Evaluation(config, settings).run(report)
+    result = Evaluation(config, settings).run(report, finished_only)
     if out is not None:
         write_json(out, result)
     return result

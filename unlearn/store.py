@@ -144,7 +144,7 @@ def _on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def transformers_state(encoder: TextEncoder) -> dict[str, Tensor]:
     """An encoder's parameters under the published names of CLIPTextModel."""
     if isinstance(encoder, OpenClipText):
-        return transformers_names(encoder)
+        return transformers_names(encoder.state_dict())
     return {PREFIX + name.removeprefix("model."): tensor for name, tensor in encoder.state_dict().items()}
 
 

@@ -6,16 +6,15 @@ controls. Reads JSON and pictures only; knows no model. Most model sets have no 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from unlearn.config import Person
 from unlearn.errors import ModelLoadError
+from unlearn.json_files import read_json_object
 
 SHEET_COLUMNS = 20  # of the sheets of things and of anonymous people
 PERSON_COLUMNS = 5
@@ -56,7 +55,7 @@ class World:
             ModelLoadError: missing, unreadable or incomplete.
         """
         self.root = root
-        content = _read_json(root / "world.json")
+        content = read_json_object(root / "world.json")
         try:
             self.inhabitants = tuple(
                 Inhabitant(index, row["name"], member, tuple(row.get("aliases", ())), row.get("gender", ""))
@@ -114,7 +113,7 @@ class World:
         rows_file = self.root / "photos" / "things.json"
         if not rows_file.is_file():
             return None
-        rows = _read_json(rows_file)["rows"]
+        rows = read_json_object(rows_file)["rows"]
         numbers = {kind: number for number, kind in enumerate(self.kinds)}
         images = read_sheet(self.root / "photos" / "things.webp", SHEET_COLUMNS)[: len(rows)]
         try:
@@ -143,13 +142,3 @@ def read_sheet(path: Path, columns: int) -> np.ndarray:
         raise ModelLoadError(f"{path} is {width} x {height} px, which is no grid of squares in {columns} columns.")
     grid = pixels.reshape(height // side, side, columns, side, 3)
     return np.ascontiguousarray(grid.swapaxes(1, 2).reshape(-1, side, side, 3))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(content, dict):
-        raise ModelLoadError(f"{path} does not hold a JSON object.")
-    return content

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unlearn.data import generate_captions
+from unlearn.diffusion_text import transformers_names
 
 from . import captions, world
 from .canvas import SIZE_PX
@@ -110,20 +111,6 @@ def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:
     save_file(state, folder / "open_clip_model.safetensors")
 
 
-def _transformers_names(state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """open_clip's text tower under the names of transformers' CLIPTextModel."""
-    named = {"embeddings.token_embedding.weight": state["token_embedding.weight"], "embeddings.position_embedding.weight": state["positional_embedding"]}
-    for part in ("weight", "bias"):
-        named[f"final_layer_norm.{part}"] = state[f"ln_final.{part}"]
-        for i in range(layers):
-            here, there = f"transformer.resblocks.{i}.", f"encoder.layers.{i}."
-            for name, value in zip("qkv", state[f"{here}attn.in_proj_{part}"].chunk(3), strict=True):
-                named[f"{there}self_attn.{name}_proj.{part}"] = value
-            pairs = {"self_attn.out_proj": "attn.out_proj", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
-            named |= {f"{there}{theirs}.{part}": state[f"{here}{ours}.{part}"] for theirs, ours in pairs.items()}
-    return {f"text_model.{name}": value for name, value in named.items()}
-
-
 def write_text_encoder(folder: Path, model: CLIP, config: ClipTrainingConfig) -> None:
     """The text tower as a transformers CLIPTextModel: the same half-precision numbers, run in single precision."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +122,7 @@ def write_text_encoder(folder: Path, model: CLIP, config: ClipTrainingConfig) ->
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    save_file(_contiguous(_transformers_names(state, config.layers)), folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(_contiguous(transformers_names(state)), folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,100 @@
+"""Two parts of an evaluation: rows that survive an interruption, and portraits named by a CLIP.
+
+Knows files of rows, and drawing; knows nothing of which rows an evaluation wants.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from unlearn.clip import Clip, resolve_device, resolve_precision
+from unlearn.config import PortraitConfig, Settings
+from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
+from unlearn.embeddings import encode
+from unlearn.encoders import state_hash
+from unlearn.gallery import embed_images
+from unlearn.prompts import fill
+from unlearn.weights import find_diffusion
+
+NAMING_TEMPLATES = ("a portrait of {0}", "a photo of {0}", "{0}")
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """Finished rows in a file, one JSON line each; several processes may add to it."""
+
+    file: Path
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """Key -> row of what is finished, by this process or another."""
+        if not self.file.exists():
+            return {}
+        return dict(json.loads(line) for line in self.file.read_text("utf-8").splitlines())
+
+    def kept(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The finished row, or the one computed now, which is written first."""
+        found = self.finished()
+        if key not in found:
+            found[key] = compute()
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([key, found[key]]) + "\n")
+        return found[key]
+
+
+@dataclass(frozen=True)
+class PortraitNaming:
+    """Draws portraits by name and lets the original CLIP say whom they show.
+
+    Attributes:
+        original: the CLIP that names.
+        diffusion: draws.
+        names: whom it chooses among.
+        directions: (names, d), of unit length.
+    """
+
+    original: Clip
+    diffusion: Diffusion
+    names: tuple[str, ...]
+    directions: Tensor
+
+    @classmethod
+    def of(cls, original: Clip, names: Sequence[str], settings: Settings) -> PortraitNaming | None:
+        """None for a set without a diffusion model."""
+        if original.model_set.diffusion is None:
+            return None
+        device = resolve_device(settings)
+        diffusion = load_diffusion(find_diffusion(original.model_set, settings), device, resolve_precision(settings, device))
+        texts = [fill(template, name) for template in NAMING_TEMPLATES for name in names]
+        rows = functional.normalize(encode(original.text, texts), dim=-1).view(len(NAMING_TEMPLATES), len(names), -1)
+        return cls(original, diffusion, tuple(names), functional.normalize(rows.mean(0), dim=-1))
+
+    @property
+    def weights_hash(self) -> str:
+        """Of the U-Net."""
+        return state_hash(self.diffusion.unet)
+
+    def shares(self, clip: Clip, names: Sequence[str], seeds: Sequence[int]) -> dict[str, float] | None:
+        """Name -> share of the portraits drawn by `clip`, one a seed, that the original names so; None: nothing to draw."""
+        if clip.hidden is None or not names:
+            return None
+        config = self.original.model_set.portraits or PortraitConfig()
+        wanted = conditions(clip.hidden, [fill(config.prompt_template, name) for name in names])
+        drawing = PortraitConfig(
+            seeds=tuple(seeds), n_steps=config.n_steps, guidance_scale=config.guidance_scale,
+            scheduler=config.scheduler, prompt_template=config.prompt_template,
+        )  # fmt: skip
+        pictures = draw(self.diffusion, wanted, drawing)  # (seeds, names, h, w, 3)
+        found = {}
+        for i, name in enumerate(names):
+            seen = functional.normalize(embed_images(self.original.image, pictures[:, i]), dim=-1)
+            chosen = (seen @ self.directions.T).argmax(-1)
+            found[name] = float((chosen == self.names.index(name)).float().mean())
+        return found
