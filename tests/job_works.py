@@ -10,6 +10,7 @@ from typing import Any
 
 from unlearn.config import Progress, Report
 from unlearn.errors import InputError
+from unlearn.jobs import inputs_of
 
 
 def count(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -50,3 +51,8 @@ def crash(request: dict[str, Any], folder: Path, report: Report) -> dict[str, An
     """End the process as the system does when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
+
+
+def read_inputs(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Tell what stands in the file that the job was given."""
+    return {"read": (inputs_of(folder) / "000.bin").read_text(encoding="utf-8")}

@@ -112,7 +112,7 @@ def test_answers_to_questions_escape_texts_and_labels(run: Run) -> None:
     found = [
         views_results.probed(job(Succeeded({"rows": rows})), run),
         views_results.predicted(job(Succeeded(predicted)), "data:image/png;base64,AA"),
-        views_results.drawn([job(Succeeded(drawn))]), render.render("notice", text=NASTY, kind="error"),
+        views_results.drawn([job(Succeeded(drawn))]), render.render("notice", text=NASTY, kind="error", said="1"),
     ]  # fmt: skip
     for html in found:
         assert "onerror" in html and not [attrs for _, attrs in Tags(html).found if "onerror" in attrs]

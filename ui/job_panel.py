@@ -1,4 +1,4 @@
-"""Second section: the job that is shown, its progress and its buttons; and the poll that keeps the page fresh."""
+"""Second section: the job that is shown, its progress and its buttons; and what keeps the page fresh."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def build(screen: Screen) -> gr.HTML:
     return screen.html(show, live=True, elem_id="job")
 
 
-def connect(screen: Screen, blocks: gr.Blocks) -> None:
-    """Attach a browser to its job when the page opens, and poll while anything of its is active."""
+def connect(screen: Screen, blocks: gr.Blocks, refresh: gr.Button) -> None:
+    """Attach a browser to its job when the page opens, and show news when its script presses `refresh`."""
 
     def open_page(memory: dict[str, Any], visit: Visit) -> str | None:
         linked = dict(visit.request.query_params).get("job") if visit.request else None
@@ -37,8 +37,8 @@ def connect(screen: Screen, blocks: gr.Blocks) -> None:
             return "That job does not exist any more: it was deleted, or its time was over." if linked else None
         return None
 
-    def tick(memory: dict[str, Any], visit: Visit) -> None:
+    def look(memory: dict[str, Any], visit: Visit) -> None:
         """Nothing but the refresh that follows every event."""
 
     screen.on(blocks.load, open_page, after_js=REMEMBER)
-    screen.on(screen.timer.tick, tick, quiet=True)
+    screen.on(refresh.click, look, quiet=True)

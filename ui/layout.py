@@ -23,7 +23,7 @@ from ui import (
     who,
 )
 from ui.render import render
-from ui.screen import POLL_S, Screen, View
+from ui.screen import Screen, View
 from ui.service import Service
 
 TABS = (
@@ -80,7 +80,8 @@ def build(service: Service) -> gr.Blocks:
             {"visitor": "", "job": ""}, storage_key="unlearn", secret=_secret(service.settings.data_dir)
         )
         notice = gr.HTML("", elem_id="notice", apply_default_css=False)
-        screen = Screen(service, memory, gr.State({}), gr.Timer(POLL_S, active=False), notice)
+        screen = Screen(service, memory, gr.State({}), notice)
+        refresh = screen.pulse()
         gr.HTML(_header(service), apply_default_css=False)
         with gr.Column(elem_classes="step"):
             who.build(screen)
@@ -97,7 +98,7 @@ def build(service: Service) -> gr.Blocks:
             comparison = gr.HTML("", elem_id="comparison", apply_default_css=False)
         for panel in (job, home, jobs):
             actions.connect(screen, panel, comparison)
-        job_panel.connect(screen, blocks)
+        job_panel.connect(screen, blocks, refresh)
         screen.connect()
         api.build(service)
     return blocks

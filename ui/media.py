@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -108,6 +108,11 @@ def routes(service: Service) -> list[Route]:
         packed = await run_in_threadpool(archive, run.folder)
         return FileResponse(packed, filename="forgotten.zip", background=BackgroundTask(packed.unlink))
 
+    async def pulse(request: Request) -> Response:
+        seen = request.query_params.get("seen", "")
+        told = await run_in_threadpool(service.pulses.beat, request.path_params["token"], seen)
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
     @lru_cache(maxsize=256)
     def small_photo(index: int, shot: int) -> bytes | None:
         image = service.photo(index, shot)
@@ -120,6 +125,7 @@ def routes(service: Service) -> list[Route]:
         return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
 
     return [
+        Route("/pulse/{token}", _guarded(pulse)),
         Route("/media/{key}/{name:path}", _guarded(media)),
         Route("/take-home/{key}.zip", _guarded(take_home)),
         Route("/people/{index:int}-{shot:int}.webp", _guarded(person)),

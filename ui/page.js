@@ -59,6 +59,48 @@
     if (input.dataset.view !== undefined) block.dataset.showing = input.value;
   });
 
+  // News: a small request every other second while something is active. Only what changes the page's structure (a job came,
+  // went, or is in another state) goes through Gradio; progress is put in place here.
+  let asking = false, shown = '', pressed = '';
+
+  async function pulse() {
+    const place = document.querySelector('[data-pulse]');
+    if (!place || !place.dataset.pulse || asking || document.hidden) return;
+    asking = true;
+    try {
+      const answer = await fetch(`pulse/${place.dataset.pulse}?seen=${shown}`, { cache: 'no-store' });
+      if (!answer.ok) return;
+      const told = await answer.json();
+      if (told.mark !== place.dataset.mark) {
+        const now = `${told.mark}${Math.floor(Date.now() / 6000)}`; // once more if it was lost
+        if (pressed !== now) document.getElementById('refresh').click();
+        pressed = now;
+        return;
+      }
+      shown = told.progress;
+      if (told.job) put(told.job);
+      for (const [job, text] of Object.entries(told.notes || {})) {
+        document.querySelectorAll(`[data-live="${job}"]`).forEach((note) => { note.textContent = text; });
+      }
+    } catch (error) { /* the server is away for a moment; the next round asks again */ } finally { asking = false; }
+  }
+
+  function put(html) { // within the panel's own element: Gradio keeps count of the element itself
+    const now = document.querySelector('#job .job'), made = document.createElement('template');
+    made.innerHTML = html;
+    const next = made.content.querySelector('.job');
+    if (!now || !next || now.dataset.state !== next.dataset.state || now.dataset.job !== next.dataset.job) return;
+    if (now.contains(document.activeElement)) next.querySelectorAll('.actions').forEach((part) => part.remove());
+    for (const part of next.children) {
+      const old = [...now.children].find((one) => one.className === part.className);
+      if (old && !part.classList.contains('actions')) old.innerHTML === part.innerHTML || (old.innerHTML = part.innerHTML);
+      else if (!old) now.querySelector('.actions').before(part.cloneNode(true));
+      if (old && part.getAttribute('aria-valuenow') !== null) old.setAttribute('aria-valuenow', part.getAttribute('aria-valuenow'));
+    }
+  }
+
+  setInterval(pulse, 1500);
+
   window.unlearn = {
     remember(memory, scroll) { // keep the address in step with what is shown, so that a reload comes back to it
       const url = new URL(location.href);

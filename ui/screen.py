@@ -23,7 +23,10 @@ from ui.service import Service
 from unlearn.errors import UnlearnError
 from unlearn.jobs import Job
 
-POLL_S = 1.5
+NOT_ASKABLE = (
+    "This example is here to be looked at: its defended weights are not at hand, so it cannot be asked anything new. "
+    "Forget somebody above, and your own result will answer."
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class View:
         """Everything that was asked of the run, newest first."""
         return self.service.questions(self.key, self.owner) if self.run is not None else []
 
+    @property
+    def askable(self) -> bool:
+        """True when the run's defended weights are at hand, so that it can be asked new things."""
+        return self.run is not None and self.run.has_weights
+
     def asked(self, kind: str) -> list[Job]:
         """What was asked of one kind."""
         return [job for job in self.questions if job.request["kind"] == kind]
@@ -83,6 +91,11 @@ def owner_of(memory: dict[str, Any], request: gr.Request | None) -> str:
     return f"user:{username}" if username else str(memory.get("visitor") or "nobody")
 
 
+def notice(text: str, kind: str) -> str:
+    """A message to the visitor; no two are alike, or the browser would not show one again that was closed."""
+    return render("notice", text=text, kind=kind, said=secrets.token_hex(4))
+
+
 @dataclass
 class Screen:
     """The page's panels. `memory` is the browser's own: {"visitor": token, "job": key of what is shown}."""
@@ -90,11 +103,21 @@ class Screen:
     service: Service
     memory: gr.BrowserState
     seen: gr.State
-    timer: gr.Timer
     notice: gr.HTML
     panels: list[tuple[Component | Column, Render]] = field(default_factory=list)
     live: set[int] = field(default_factory=set)  # ids of the panels that show progress; the others wait for an event
     events: list[tuple[Callable[..., Any], Handle, dict[str, Any]]] = field(default_factory=list)
+
+    def pulse(self) -> gr.Button:
+        """What the page's script reads to know whether and where to ask for news, and the button it presses when there are some."""
+
+        def show(view: View) -> str:
+            watch = self.service.jobs.store.watch(view.owner, view.key)
+            token = self.service.pulses.token(view.owner, view.key) if watch.active else ""
+            return render("pulse", token=token, mark=self.service.pulses.mark(view.key, watch.structure))
+
+        self.html(show, elem_classes="unseen")
+        return gr.Button("Refresh", elem_id="refresh", elem_classes="unseen")
 
     def html(self, show: Render, live: bool = False, **properties: Any) -> gr.HTML:
         """An HTML panel, filled for a newcomer until the browser says who it is; `live` ones follow progress."""
@@ -104,6 +127,17 @@ class Screen:
         if live:
             self.live.add(panel._id)
         return panel
+
+    def asking(self, *buttons: gr.Button) -> None:
+        """Buttons that ask the run something: where it cannot be asked, they rest, and a sentence says why."""
+
+        def why_not(view: View) -> str:
+            return render("waiting", text=NOT_ASKABLE) if view.run is not None and not view.askable else ""
+
+        for button in buttons:
+            button.interactive = self.newcomer.askable
+            self.panels.append((button, lambda view: gr.Button(interactive=view.askable)))
+        self.html(why_not, elem_classes="why-not")
 
     @staticmethod
     def key(memory: dict[str, Any]) -> str:
@@ -118,13 +152,13 @@ class Screen:
     @property
     def outputs(self) -> list[Any]:
         """All that `refresh` may change."""
-        return [self.memory, self.seen, self.timer, self.notice, *(component for component, _ in self.panels)]
+        return [self.memory, self.seen, self.notice, *(component for component, _ in self.panels)]
 
     def refresh(self, memory: dict[str, Any], seen: dict[str, Any], request: gr.Request | None) -> dict[Any, Any]:
         """Values of the components that differ from what this browser has; by component, as Gradio takes them."""
         owner, key = owner_of(memory, request), self.key(memory)
         watch = self.service.jobs.store.watch(owner, key)
-        mark, progress = f"{key}:{watch.structure}", watch.progress
+        mark, progress = self.service.pulses.mark(key, watch.structure), watch.progress
         same = seen.get("mark") == mark
         if same and seen.get("progress") == progress:
             return {}
@@ -138,7 +172,7 @@ class Screen:
             if hashes.get(component._id) != digest:
                 hashes[component._id], changed[component] = digest, value
         changed[self.seen] = {"mark": mark, "progress": progress, "hashes": hashes}
-        return changed if same else {self.timer: gr.Timer(active=watch.active), **changed}
+        return changed
 
     def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
         """Connect an event once the page is laid out: `handle(memory, visit, **inputs)` may change `memory`.
@@ -169,9 +203,9 @@ class Screen:
             try:
                 said = handle(memory, Visit(owner_of(memory, request), request, event), **values)
             except UnlearnError as error:
-                return {self.notice: render("notice", text=str(error), kind="error")}
+                return {self.notice: notice(str(error), "error")}
             if isinstance(said, str):
-                said = {self.notice: render("notice", text=said, kind="done")}
+                said = {self.notice: notice(said, "done")}
             if memory != before or not (seen or {}).get("mark"):
                 changed[self.memory] = memory
             return {**changed, **self.refresh(memory, seen or {}, request), **(said or {})} or gr.skip()

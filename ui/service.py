@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ui.options import Options
+from ui.pulse import Pulses
 from ui.results import PREPARED, Run, prepared_folder, read_run
 from unlearn.config import ForgetConfig, PortraitConfig, Settings
 from unlearn.errors import InputError
@@ -41,6 +42,8 @@ class Service:
         self.jobs = Jobs(
             settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, f"{options.backend}:warm_up", options.zero
         )
+
+        self.pulses = Pulses(self)
 
     def start(self) -> None:
         """Take up the queue."""

@@ -38,6 +38,7 @@ def build(screen: Screen) -> None:
             fields = {f.key: gr.Number(f.value, label=f.label, info=f.info, minimum=f.low, maximum=f.high, min_width=180)
                       for f in forms.IDIA_FIELDS}  # fmt: skip
         attack = gr.Button("Attack both models", elem_id="attack")
+        screen.asking(attack)
     screen.html(show_asked, live=True, elem_id="attacked")
 
     def ask(memory: dict[str, Any], visit: Visit, name: str | None, **values: Any) -> None:

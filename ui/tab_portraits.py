@@ -35,6 +35,7 @@ def build(screen: Screen) -> None:
         )  # fmt: skip
         widgets = portrait_fields(defaults.prompt_template, defaults.seeds[:2], defaults.n_steps, defaults.guidance_scale)
         draw = gr.Button("Draw", elem_id="draw")
+        screen.asking(draw)
     screen.html(show_drawn, live=True, elem_id="drawn")
     gr.HTML(story.PORTRAITS_LIMIT, apply_default_css=False)
 

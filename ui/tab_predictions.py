@@ -42,6 +42,7 @@ def build(screen: Screen) -> None:
                 elem_id="labels",
             )  # fmt: skip
             predict = gr.Button("Predict", elem_id="predict")
+            screen.asking(predict)
     screen.html(show_asked, live=True, elem_id="predicted")
 
     def ask(memory: dict[str, Any], visit: Visit, person: str | None, upload: str | None, labels: str) -> dict[Any, Any]:

@@ -29,10 +29,15 @@ def show_asked(view: View) -> str:
 
 def choices(view: View) -> Any:
     """The texts that portraits can be asked for: those of the latest probe, else of the run."""
-    asked = [job.state.result["rows"] for job in view.asked("probe") if isinstance(job.state, Succeeded)]
-    rows = asked[0] if asked else (view.run.probes if view.run is not None else [])
-    texts = list(dict.fromkeys(row["text"] for row in rows))
+    texts = _texts(view)
     return gr.CheckboxGroup(choices=texts, value=[], visible=bool(texts))
+
+
+def _texts(view: View) -> list[str]:
+    if not view.askable or view.run is None:
+        return []
+    asked = [job.state.result["rows"] for job in view.asked("probe") if isinstance(job.state, Succeeded)]
+    return list(dict.fromkeys(row["text"] for row in (asked[0] if asked else view.run.probes)))
 
 
 def show_terms(view: View) -> str:
@@ -57,12 +62,14 @@ def build(screen: Screen) -> None:
             placeholder="a person in a suit\nTilda", elem_id="probe-texts",
         )  # fmt: skip
         probe = gr.Button("Probe", elem_id="probe")
+        screen.asking(probe)
     screen.html(show_asked, live=True, elem_id="probed")
     chosen = gr.CheckboxGroup([], label="Draw portraits of", visible=False, elem_id="chosen")
     screen.panels.append((chosen, choices))
-    draw = gr.Button("Draw the ticked ones (they appear under Portraits)", elem_id="draw-chosen")
+    draw = gr.Button("Draw the ticked ones (they appear under Portraits)", visible=False, elem_id="draw-chosen")
+    screen.panels.append((draw, lambda view: gr.Button(visible=bool(_texts(view)))))
     gr.HTML(story.TERMS, apply_default_css=False)
-    terms = gr.CheckboxGroup(list(forms.NEUTRAL_TERMS), value=list(forms.NEUTRAL_TERMS), label="Neutral terms")
+    terms = gr.CheckboxGroup(list(forms.NEUTRAL_TERMS), value=list(forms.NEUTRAL_TERMS), label="Neutral terms", elem_id="term-choice")
     run_terms = gr.Button("Run the others", elem_id="terms")
     screen.html(show_terms, elem_id="terms-table")
     _connect(screen, {"texts": texts, "probe": probe, "chosen": chosen, "draw": draw, "terms": terms, "run": run_terms})

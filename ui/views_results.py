@@ -107,7 +107,7 @@ def predictions(run: Run) -> str:
 def predicted(job: Job, src: str) -> str:
     """A prediction that was asked for; `src` is the photo as a data URI."""
     if not isinstance(job.state, Succeeded):
-        return render("waiting", text=small_job(job))
+        return render("waiting", text=small_job(job), job=job.id)
     result = job.state.result
     photo = {"src": src, "title": "Your photo", "alt": "The photo you chose",
              **_prediction(result["labels"], result["original"], result["defended"])}  # fmt: skip
@@ -162,7 +162,7 @@ def attack(run: Run) -> str:
 def attacked(job: Job) -> str:
     """An attack that was asked for on a finished run."""
     if not isinstance(job.state, Succeeded):
-        return render("waiting", text=small_job(job))
+        return render("waiting", text=small_job(job), job=job.id)
     person = {"name": job.request["name"], **job.state.result}
     settings = _settings_sentence(job.request.get("idia") or {})
     return render("attack", persons=[_attacked(person)], control=None, settings=settings, open_first=True)
@@ -218,5 +218,5 @@ def probes(rows: Sequence[dict[str, Any]], run: Run) -> str:
 def probed(job: Job, run: Run) -> str:
     """Probes that were asked for on a finished run."""
     if not isinstance(job.state, Succeeded):
-        return render("waiting", text=small_job(job))
+        return render("waiting", text=small_job(job), job=job.id)
     return probes(job.state.result["rows"], run)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event, func, or_
+from sqlalchemy import ColumnElement, Engine, event, func, or_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, SQLModel, col, create_engine, delete, select, update
 
@@ -92,18 +92,29 @@ class JobStore:
                 raise InputError("There is no such job; it may have been deleted, or the link is incomplete.")
             return job_of(row, self._position(session, row))
 
-    def find(self, *, owner: str | None = None, parent: str | None = None, group: str | None = None) -> list[Job]:
-        """The jobs of an owner, a parent or a group, newest first."""
+    def find(
+        self, *, owner: str | None = None, parent: str | None = None, group: str | None = None,
+        job_id: str | None = None, active_of: tuple[str, str] | None = None,
+    ) -> list[Job]:  # fmt: skip
+        """The jobs of an owner, a parent, a group or an id, or those that an (owner, job) waits for; newest first."""
         query = select(JobRow).order_by(col(JobRow.created).desc())
-        for column, value in ((JobRow.owner, owner), (JobRow.parent, parent), (JobRow.group, group)):
+        if active_of is not None:
+            query = query.where(self._shown(*active_of), col(JobRow.state).in_(("queued", "running")))
+        columns = ((JobRow.owner, owner), (JobRow.parent, parent), (JobRow.group, group), (JobRow.id, job_id))
+        for column, value in columns:
             if value is not None:
                 query = query.where(column == value)
         with self._session() as session:
             return [job_of(row, self._position(session, row)) for row in session.exec(query)]
 
+    @staticmethod
+    def _shown(owner: str, job_id: str) -> ColumnElement[bool]:
+        """What a page shows: an owner's jobs, a job and its parts."""
+        return or_(col(JobRow.owner) == owner, col(JobRow.id) == job_id, col(JobRow.parent) == job_id)
+
     def watch(self, owner: str, job_id: str) -> Watch:
         """What a page that polls must know about an owner's jobs, a job and its parts; cheap."""
-        shown = or_(col(JobRow.owner) == owner, col(JobRow.id) == job_id, col(JobRow.parent) == job_id)
+        shown = self._shown(owner, job_id)
         active = col(JobRow.state).in_(("queued", "running"))
         query = select(JobRow.id, JobRow.state, JobRow.version, JobRow.lane).where(shown, active).order_by(JobRow.id)
         with self._session() as session:
@@ -180,6 +191,11 @@ class JobStore:
             elif isinstance(state, Failed):
                 row.message, row.details = state.message, state.details
             session.add(row)
+
+    def set_parent(self, job_id: str, parent: str) -> None:
+        """Make a job part of another, to be shown and deleted with it."""
+        with self._session(write=True) as session:
+            session.exec(update(JobRow).where(col(JobRow.id) == job_id).values(parent=parent, version=JobRow.version + 1))
 
     def request_cancel(self, job_id: str) -> bool:
         """Cancel a waiting job at once, ask a running one to stop; False when it had ended."""

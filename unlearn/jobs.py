@@ -7,6 +7,7 @@ between the two. A job outlives the page that started it; a queued one outlives 
 from __future__ import annotations
 
 import logging
+import secrets
 import shutil
 import threading
 import time
@@ -27,9 +28,10 @@ from unlearn.job_zero import ZeroGpu, spaces_package
 
 __all__ = [
     "Cancelled", "Deleted", "Failed", "Interrupted", "Job", "JobLimits", "Jobs", "Queued", "Running", "State",
-    "Succeeded", "ZeroGpu", "spaces_package",
+    "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
 ]  # fmt: skip
 
+INPUTS = "inputs"  # beside "runs": files that jobs were given, a folder a job
 POLL_S = 0.1
 EXPIRE_EVERY_S = 600.0
 
@@ -49,6 +51,11 @@ class JobLimits:
     max_waiting: int = 8
     retention_s: float | None = 7 * 24 * 3600.0
     niceness: int = 5
+
+
+def inputs_of(folder: Path) -> Path:
+    """Where a piece of work finds the files that it was given; `folder` is the job's own."""
+    return folder.parent.parent / INPUTS / folder.name
 
 
 class Jobs:
@@ -71,9 +78,10 @@ class Jobs:
         Raises:
             ConfigError: another server uses the folder, or it cannot be written.
         """
-        self.runs_dir = data_dir / "runs"
+        self.runs_dir, self.inputs_dir = data_dir / "runs", data_dir / INPUTS
         try:
-            self.runs_dir.mkdir(parents=True, exist_ok=True)
+            for folder in (self.runs_dir, self.inputs_dir):
+                folder.mkdir(parents=True, exist_ok=True)
             self._file_lock = FileLock(data_dir / "jobs.lock")
             self._file_lock.acquire(timeout=0)
         except Timeout as error:
@@ -94,6 +102,9 @@ class Jobs:
         """Mark what a stopped server left running as interrupted, then go on with what was queued."""
         for job_id in self.store.interrupt_running():
             shutil.rmtree(self.folder(job_id), ignore_errors=True)  # half-written: without manifest it does not exist
+        for given in self.inputs_dir.iterdir():
+            if not self.store.find(job_id=given.name):  # given to a job that was never queued
+                shutil.rmtree(given, ignore_errors=True)
         for lane in self._lanes.values():
             lane.start()
         next(iter(self._lanes.values())).prepare()
@@ -111,9 +122,19 @@ class Jobs:
         """Where the job's files are."""
         return self.runs_dir / job_id
 
+    def new_inputs(self, like: str | None = None) -> Path:
+        """A new folder for files to hand to `submit`: empty, or with copies of what an earlier job was given."""
+        folder = self.inputs_dir / f"new-{secrets.token_urlsafe(16)}"
+        if like is not None and (given := self.inputs_dir / like).is_dir():
+            shutil.copytree(given, folder)
+        else:
+            folder.mkdir(parents=True)
+        return folder
+
     def submit(
-        self, lane: str, work: str, request: dict[str, Any], *, owner: str, part_of: tuple[str | None, str | None]
-    ) -> Job:
+        self, lane: str, work: str, request: dict[str, Any], *, owner: str, part_of: tuple[str | None, str | None],
+        inputs: Path | None = None,
+    ) -> Job:  # fmt: skip
         """Queue a piece of work.
 
         Args:
@@ -122,15 +143,22 @@ class Jobs:
             request: its argument, a JSON object.
             owner: whose turn it takes.
             part_of: (parent, group), see `Job`.
+            inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on.
 
         Raises:
             InputError: the owner has too many jobs waiting.
         """
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
+        if inputs is not None:
+            inputs.rename(self.inputs_dir / row.id)
         if self._zero is not None:
             self._zero.remember(row.id)
-        job = self.store.add(row, self.limits.max_waiting)
+        try:
+            job = self.store.add(row, self.limits.max_waiting)
+        except UnlearnError:
+            shutil.rmtree(self.inputs_dir / row.id, ignore_errors=True)
+            raise
         self._lanes[lane].wake()
         return job
 
@@ -145,7 +173,10 @@ class Jobs:
     def rerun(self, job_id: str, owner: str) -> Job:
         """Queue the same work again as a new job of `owner`."""
         job = self.get(job_id)
-        return self.submit(job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group))
+        inputs = self.new_inputs(like=job_id) if (self.inputs_dir / job_id).is_dir() else None
+        return self.submit(
+            job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group), inputs=inputs
+        )
 
     def cancel(self, job_id: str) -> bool:
         """Stop a waiting or running job (within 2 s); False when it had ended already."""
@@ -170,12 +201,13 @@ class Jobs:
             self.cancel(job.id)
         for job in jobs:
             self.wait(job.id, 2 * GRACE_S + 3.0)
-        files = [f for job in jobs for f in self.folder(job.id).rglob("*") if f.is_file()]
+        folders = [folder for job in jobs for folder in (self.folder(job.id), self.inputs_dir / job.id)]
+        files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
         n_bytes = sum(f.stat().st_size for f in files)
-        for job in jobs:
-            shutil.rmtree(self.folder(job.id), ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
         self.store.remove([job.id for job in jobs])
-        left = [job.id for job in jobs if self.folder(job.id).exists()]
+        left = [folder for folder in folders if folder.exists()]
         if left:
             raise UnlearnError(f"{len(left)} folders in {self.runs_dir} could not be removed; remove them by hand.")
         return Deleted(len(jobs), len(files), n_bytes)
