@@ -15,7 +15,7 @@ import numpy as np
 
 from unlearn.config import Progress, Report, Settings, no_report
 from unlearn.errors import ConfigError, InputError
-from unlearn.face_crops import Fingerprint, FoundFace, crop_face, shrink
+from unlearn.face_crops import FACE, PHOTO, Fingerprint, FoundFace, crop_face, shrink
 from unlearn.face_finders import LICENCE_NOTE as LICENCE_NOTE
 from unlearn.face_finders import FaceFinder, choose_finder
 from unlearn.face_sets import MIN_FINE_TUNING, n_evaluation_of, split
@@ -142,7 +142,7 @@ class _Intake:
             return
         found = self._face(number, photo.pixels)
         if found.crop is not None:
-            crop = Fingerprint(found.crop)
+            crop = Fingerprint(found.crop, PHOTO if self._finder is None else FACE)
             if (earlier := _copy_in(crop, self._crops)) is not None:
                 found = _duplicate(number, earlier)
             else:
