@@ -100,7 +100,7 @@ def state_hash(module: nn.Module) -> str:
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data if tensor.numel() else b""
+            tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data if tensor.numel() else b""
         )
     return digest.hexdigest()[:16]
 
