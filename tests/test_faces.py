@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from tests.photo_zoo import INSIGHTFACE_IMAGES, bad_files, encoded, picture, turned, zipped
+from tests.tiny_pack import write_pack
 from unlearn import face_finders, faces
 from unlearn.config import Progress, Settings
 from unlearn.errors import ConfigError, InputError, ModelLoadError
@@ -500,6 +501,26 @@ def test_pack_at_hand_is_loaded_from_its_folder_by_path(tmp_path: Path, monkeypa
     assert made["name"] == str((tmp_path / "models" / "antelopev2" / "antelopev2").resolve()) and Path(made["name"]).is_dir()
     assert made["ctx_id"] == -1 and made["kwargs"]["providers"] == ["CPUExecutionProvider"]
     assert finder.name == "insightface antelopev2" and finder.warnings == (face_finders.LICENCE_NOTE,)
+
+
+def test_real_insightface_runs_on_a_tiny_pack(tmp_path: Path, no_network: None) -> None:
+    write_pack(tmp_path / "root" / "models" / "tiny")
+    photos = {}
+    for number, places in enumerate([[(300, 200)], [(100, 100), (480, 320)], []]):
+        photo = np.full((480, 640, 3), 90, np.uint8)
+        photo += picture(number, 480, 640) // 16
+        for x, y in places:
+            photo[y : y + 64, x : x + 64] = (255, 0, 0)
+        photos[f"{number}.png"] = encoded(photo)
+    config = FaceConfig("auto", "tiny", tmp_path / "root", min_face_px=30)
+    found = find_faces([write(tmp_path / "photos", photos)], config, Settings(device="cpu", n_threads=1))
+    assert found.finder == "insightface tiny" and face_finders.LICENCE_NOTE in found.warnings
+    assert statuses(found) == ["usable", "several faces", "no face"]
+    crop, embedding = found.photos[0].crop, found.photos[0].embedding
+    assert crop is not None and embedding is not None and embedding.shape == (512,)
+    middle = crop[crop.shape[0] // 3 : -crop.shape[0] // 3, crop.shape[1] // 3 : -crop.shape[1] // 3]
+    assert (middle[..., 0].mean(), middle[..., 2].mean()) == (pytest.approx(255, abs=60), pytest.approx(0, abs=60))
+    assert len(found.photos[1].candidates) == 2
 
 
 def test_device_follows_the_settings_and_never_falls_back_in_silence() -> None:
