@@ -518,8 +518,7 @@ def test_real_insightface_runs_on_a_tiny_pack(tmp_path: Path, no_network: None) 
     assert statuses(found) == ["usable", "several faces", "no face"]
     crop, embedding = found.photos[0].crop, found.photos[0].embedding
     assert crop is not None and embedding is not None and embedding.shape == (512,)
-    middle = crop[crop.shape[0] // 3 : -crop.shape[0] // 3, crop.shape[1] // 3 : -crop.shape[1] // 3]
-    assert (middle[..., 0].mean(), middle[..., 2].mean()) == (pytest.approx(255, abs=60), pytest.approx(0, abs=60))
+    assert ((crop[..., 0] > 200) & (crop[..., 2] < 50)).sum() > 0.9 * 64 * 64  # the whole square, and not its colours swapped
     assert len(found.photos[1].candidates) == 2
 
 
