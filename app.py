@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-waiting", "UNLEARN_MAX_WAITING", "jobs that one visitor may have waiting", "8")
     add("--max-persons", "UNLEARN_MAX_PERSONS", "persons that one job may forget", "64")
     add("--max-upload-mb", "UNLEARN_MAX_UPLOAD_MB", "largest photo accepted, in MB", "20")
+    add("--face-pack", "UNLEARN_FACE_PACK", "InsightFace pack that finds faces, where it is at hand (non-commercial)", "buffalo_l")
+    add("--face-root", "UNLEARN_FACE_ROOT", "folder that holds models/PACK of InsightFace; unset: ~/.insightface")
     add("--gpu-seconds", "UNLEARN_GPU_SECONDS", "on ZeroGPU hardware: longest time that one job may hold the GPU", "120")
     add("--retention-hours", "UNLEARN_RETENTION_HOURS", "results are deleted after so many hours; 0 keeps them", "168")
     return parser
@@ -74,7 +76,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     Raises:
         ConfigError: a value cannot be used.
     """
-    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "max_upload_mb"):
+    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "max_upload_mb", "face_pack", "face_root"):
         if (value := getattr(flags, name)) is not None:
             os.environ[f"UNLEARN_{name.upper()}"] = value
     settings = Settings.from_environment()

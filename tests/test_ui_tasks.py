@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.miniature import MEMBERS, build_miniature
-from ui import tasks, views, views_results
+from ui import tasks, views, views_numbers, views_results
 from ui.photos import encode_photo
 from ui.results import Run, read_run
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Progress, Settings, TextFineTuneConfig
@@ -63,7 +63,7 @@ def test_forget_reports_steps_with_losses_and_fills_every_view(run: Run, notes: 
     assert [p.losses["step"] for p in notes if p.losses] == [1, 2, 3]
     assert notes[-1].step == notes[-1].total
     assert run.has_weights and run.names == [MEMBERS[0]]
-    pages = [views.verdict(run), views.numbers(run), views.take_home(run, True, None), views_results.portraits(run),
+    pages = [views.verdict(run), views_numbers.numbers(run), views.take_home(run, True, None), views_results.portraits(run),
              views_results.predictions(run), views_results.attack(run), views_results.bystanders(run),
              views_results.probes(run.probes, run)]  # fmt: skip
     assert all(MEMBERS[0] in page for page in (pages[2], pages[4], pages[5], pages[7]))

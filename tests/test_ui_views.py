@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests import ui_fixture
-from ui import plots, render, views, views_results
+from tests import ui_fixture_runs
+from ui import plots, render, views, views_numbers, views_results
 from ui.results import PREPARED, Run, prepared_folder, read_run
 from unlearn.config import ForgetConfig, Person
 from unlearn.job_states import Cancelled, Failed, Interrupted, Job, Queued, Running, State, Succeeded
@@ -23,7 +23,7 @@ NAME = "Tilda Brackwater"
 def write(folder: Path, *persons: Person) -> Run:
     config = ForgetConfig(persons)
     losses = [{"step": s, "clean": -0.99, "backdoor": -s / 40, "regularization": 0.1 * s} for s in range(1, 41)]
-    ui_fixture.write_run(folder, config, losses)
+    ui_fixture_runs.write_run(folder, config, losses)
     run = read_run("job-id", folder)
     assert run is not None
     return run
@@ -61,7 +61,7 @@ def text_of(html: str) -> str:
 
 def everything(run: Run) -> list[str]:
     return [
-        views.verdict(run), views.numbers(run), views.take_home(run, True, 3600.0), views.compare([("a", run), ("b", run)]),
+        views.verdict(run), views_numbers.numbers(run), views.take_home(run, True, 3600.0), views.compare([("a", run), ("b", run)]),
         views_results.portraits(run), views_results.predictions(run), views_results.attack(run),
         views_results.bystanders(run), views_results.probes(run.probes, run),
         views.history([job(Succeeded({}))], {"the-id": run}, "the-id"), views.job_panel(job(Running(1, 2, NASTY)), [], True),
@@ -106,7 +106,7 @@ def test_views_names_from_outside_never_become_markup(tmp_path: Path) -> None:
 
 
 def test_answers_to_questions_escape_texts_and_labels(run: Run) -> None:
-    rows = ui_fixture.probe_rows([(NASTY, "")])
+    rows = ui_fixture_runs.probe_rows([(NASTY, "")])
     predicted = {"labels": [NASTY, "b"], "original": [0.9, 0.1], "defended": [0.2, 0.8]}
     drawn = {"rows": [{"file": "a.png", "model": "original", "text": NASTY, "seed": 0, "weights_hash": "ab"}]}
     found = [
@@ -187,7 +187,7 @@ def test_bystanders_damage_comes_first(run: Run) -> None:
 
 
 def test_numbers_similarities_and_run_time_with_units(run: Run) -> None:
-    text = text_of(views.numbers(run))
+    text = text_of(views_numbers.numbers(run))
     assert "Sim_Clean 0.991" in text and "fine-tuning 21 s" in text and "Computed on cpu." in text
 
 
@@ -252,7 +252,7 @@ def test_curves_known_losses_as_similarities_and_thinned() -> None:
 
 def test_line_chart_points_stay_inside_the_picture() -> None:
     curve = plots.Curve("x", (1.0, 2.0, 3.0), (-2.0, 0.0, 5.0))
-    svg = str(plots.line_chart(curve, 3.0))
+    svg = str(plots.line_chart(curve))
     points = re.search(r'points="([^"]+)"', svg)
     assert points is not None
     places = [tuple(map(float, point.split(","))) for point in points[1].split()]

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui import photo_sets
 from ui.screen import Screen, Visit
 from ui.service import FORGET_LANE
 from ui.views import compare, deleted_sentence, job_title
@@ -31,6 +32,9 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
             return {comparison: _compare(screen, visit, ticked)}
         if action == "open":
             memory["job"] = service.jobs.get(job_id).id
+            return None
+        if action == "pick":
+            photo_sets.pick(service, job_id, str(visit.clicked("value") or ""), visit.owner)
             return None
         _own(screen, visit, job_id)
         if action == "cancel":

@@ -8,16 +8,17 @@ import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui import forms
+from ui import forms, photo_sets
 from ui.photos import read_photo
 from ui.service import Service
 from ui.uploads import path_of, taken
 from unlearn.config import clean_name
-from unlearn.errors import UnlearnError
+from unlearn.errors import InputError, UnlearnError
 from unlearn.jobs import Job, Succeeded
 
 ANSWER_WITHIN_S = 600.0
@@ -50,13 +51,24 @@ class Endpoints:
 
     def forget(
         self, names: list[str], request: gr.Request, neutral_term: str = "human", seed: int = 0,
-        settings: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None, encoder: str = "text", faces: list[list[dict[str, Any]]] | None = None,
+        crops: bool = False,
     ) -> dict[str, Any]:  # fmt: skip
-        """Start forgetting in the background. names: "Name|Alias" each; settings: further fields of the page's form."""
+        """Start forgetting in the background. names: "Name|Alias" each; encoder: text, image or both; faces: for each name
+        its photos (`gradio_client.handle_file`), at least 10; crops: they are face crops already; settings: further fields."""
         options = self._service.options
-        values = {**(settings or {}), "names": "\n".join(names), "neutral_term": neutral_term, "seed": seed}
+        values = {**(settings or {}), "names": "\n".join(names), "neutral_term": neutral_term, "seed": seed, "encoder": encoder}
         config = forms.forget_config(values, options.model_set, self._service.set_info.portraits, options.max_persons)
-        return describe(self._service.forget(config, _owner(self._service, request)), self._service)
+        if encoder != "text" and (not faces or len(faces) != len(config.persons) or not all(faces)):
+            raise InputError(f"encoder is {encoder!r}: send photos of every person, one list of files a name.")
+        rows = []
+        with photo_sets.given(self._service) as inputs:
+            for number, (person, sent) in enumerate(zip(config.persons, faces or [], strict=False)):
+                rows.append({"name": person.name, "folder": f"p{number:02d}", "crops": crops})
+                with taken([path_of(file) for file in sent]) as paths:
+                    photo_sets.take(paths, inputs / f"p{number:02d}")
+            job = self._service.forget(config, _owner(self._service, request), faces=rows, inputs=inputs)
+        return describe(job, self._service)
 
     def status(self, job: str) -> dict[str, Any]:
         """State of a job: queued, running, succeeded (with metrics), failed, cancelled or interrupted."""
@@ -93,18 +105,24 @@ class Endpoints:
         return self._answer("predict", job, asked, request)
 
     def attack(
-        self, job: str, name: str, request: gr.Request, settings: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Identity inference attack on both models. settings: n_candidate_names, n_images, min_correct_templates."""
-        asked = {"name": clean_name(name), "idia": asdict(forms.idia_config(settings or {}))}
-        return self._answer("attack", job, asked, request)
+        self, job: str, name: str, request: gr.Request, settings: dict[str, Any] | None = None,
+        photos: list[dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Identity inference attack on both models. photos: of one's own (`gradio_client.handle_file`), of anybody.
+        settings: n_candidate_names, n_images, min_correct_templates."""
+        asked = {"name": clean_name(name), "idia": asdict(forms.idia_config(settings or {})), "own_photos": bool(photos)}
+        with taken([path_of(file) for file in photos or []]) as paths, photo_sets.given(self._service) as inputs:
+            photo_sets.take(paths, inputs)
+            return self._answer("attack", job, asked, request, inputs)
 
     def probe(self, job: str, texts: list[str], request: gr.Request) -> dict[str, Any]:
         """Similarity of texts to the neutral term and to the person, by the original and the defended model."""
         return self._answer("probe", job, {"texts": forms.parse_texts("\n".join(texts), "texts")}, request)
 
-    def _answer(self, kind: str, key: str, asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
-        job = self._service.ask(kind, key, asked, _owner(self._service, request))
+    def _answer(
+        self, kind: str, key: str, asked: dict[str, Any], request: gr.Request, inputs: Path | None = None
+    ) -> dict[str, Any]:
+        job = self._service.ask(kind, key, asked, _owner(self._service, request), inputs)
         return self._service.answer(job, ANSWER_WITHIN_S)
 
 

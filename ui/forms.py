@@ -7,7 +7,7 @@ Values come as a mapping by field name, never by position. What cannot be used r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from unlearn.config import (
     EarlyStop,
     ForgetConfig,
     IdiaConfig,
+    ImageFineTuneConfig,
     Person,
     PortraitConfig,
     TextFineTuneConfig,
@@ -23,9 +24,14 @@ from unlearn.config import (
 from unlearn.errors import InputError
 
 NEUTRAL_TERMS = ("human", "person", "actor", "adult", "child")
+ENCODERS = {
+    "The name (text encoder)": "text",
+    "The face (image encoder)": "image",
+    "Both": "both",
+}
 SCHEDULES = {
-    "Quick: stop as soon as the name is remapped": "default",
-    "As in the paper: 400 steps": "paper",
+    "Quick: stop as soon as it is remapped": "default",
+    "As in the paper": "paper",
     "My own": "own",
 }
 MAX_SEEDS = 10
@@ -55,6 +61,20 @@ FINE_TUNE_FIELDS = (
     Field("bystander_share", "Captions with other names", "Share, 0 to 1; protects people who should stay", 0.0, 0.0, 1.0),
     Field("early_stop", "Stop early", "End when texts not used for training show the name remapped", True),
 )  # fmt: skip
+IMAGE_FIELDS = (
+    Field("n_steps", "Steps", "Updates of the image encoder", 100, 1, 5000),
+    Field("batch_size", "Batch size", "Pictures a step, and as many with the face", 128, 1, 4096),
+    Field("learning_rate", "Learning rate", "Divided by ten at one quarter and at three quarters", 1e-4, 1e-7, 1.0),
+    Field("backdoor_weight", "Weight of the backdoor", "alpha; higher remaps the face harder", 0.8, 0.0, 100.0),
+    Field("regularization_weight", "Weight of staying close", "beta; higher keeps the weights nearer to the original",
+          0.005, 0.0, 100.0),
+    Field("bystander_share", "Pictures with other faces", "Share, 0 to 1; protects the faces of people who should stay",
+          0.0, 0.0, 1.0),
+    Field("plain_bystander_share", "Photos of other people", "Share, 0 to 1; the same with whole photos", 0.0, 0.0, 1.0),
+    Field("plain_trigger_share", "Photos of the person as they are", "Share, 0 to 1; not only pasted into pictures",
+          0.0, 0.0, 1.0),
+)  # fmt: skip
+IMAGE = "image_"  # before the keys of the image encoder's fields in the form
 IDIA_FIELDS = (
     Field("n_candidate_names", "Candidate names", "Names that the attack chooses from", 1000, 2, 5000),
     Field("n_images", "Photos of the person", "Photos that vote; people with fewer are not attacked", 20, 1, 100),
@@ -103,23 +123,37 @@ def whole(value: Any, what: str) -> int:
     return int(value)
 
 
+def _own(fields: Sequence[Field], values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The fields of a schedule of one's own, whole numbers where the field's default is one."""
+    found: dict[str, Any] = {}
+    for field in fields:
+        value = values.get(prefix + field.key, field.value)
+        if value is None:
+            raise InputError(f"{field.label} is empty; give a number.")
+        is_whole = isinstance(field.value, int) and not isinstance(field.value, bool)
+        found[field.key] = whole(value, f"“{field.label}”") if is_whole else value
+    return found
+
+
 def _text_config(values: Mapping[str, Any]) -> TextFineTuneConfig | None:
     schedule = SCHEDULES.get(values.get("schedule", ""), "default")
-    if schedule == "default":
-        return None
-    if schedule == "paper":
-        return TextFineTuneConfig.paper()
-    own = {field.key: values.get(field.key, field.value) for field in FINE_TUNE_FIELDS}
-    if empty := [field.label for field in FINE_TUNE_FIELDS if own[field.key] is None]:
-        raise InputError(f"{empty[0]} is empty; give a number.")
-    n_steps = whole(own["n_steps"], "The number of steps")
+    if schedule != "own":
+        return TextFineTuneConfig.paper() if schedule == "paper" else None
+    own = _own(FINE_TUNE_FIELDS, values)
+    n_steps, stops_early = own["n_steps"], own.pop("early_stop")
     return TextFineTuneConfig(
-        n_steps=n_steps, batch_size=whole(own["batch_size"], "The batch size"),
-        learning_rate=float(own["learning_rate"]), backdoor_weight=float(own["backdoor_weight"]),
-        regularization_weight=float(own["regularization_weight"]), bystander_share=float(own["bystander_share"]),
-        lr_milestones=tuple(m for m in (n_steps // 2, 3 * n_steps // 4) if m >= 1),
-        early_stop=EarlyStop() if own["early_stop"] else None,
+        **own, lr_milestones=tuple(m for m in (n_steps // 2, 3 * n_steps // 4) if m >= 1),
+        early_stop=EarlyStop() if stops_early else None,
     )  # fmt: skip
+
+
+def _image_config(values: Mapping[str, Any]) -> ImageFineTuneConfig | None:
+    schedule = SCHEDULES.get(values.get("schedule", ""), "default")
+    if schedule != "own" or encoder(values) == "text":
+        return ImageFineTuneConfig.paper() if schedule == "paper" else None
+    own = _own(IMAGE_FIELDS, values, IMAGE)
+    milestones = tuple(m for m in (own["n_steps"] // 4, 3 * own["n_steps"] // 4) if m >= 1)
+    return ImageFineTuneConfig(**own, lr_milestones=milestones)
 
 
 def idia_config(values: Mapping[str, Any]) -> IdiaConfig:
@@ -140,6 +174,12 @@ def portrait_config(values: Mapping[str, Any], default: PortraitConfig) -> Portr
     )  # fmt: skip
 
 
+def encoder(values: Mapping[str, Any]) -> Any:
+    """What is to be defended, chosen on the page or named by an endpoint's caller."""
+    chosen = values.get("encoder") or "text"
+    return ENCODERS.get(chosen, chosen)
+
+
 def forget_config(
     values: Mapping[str, Any], model_set: str, default_portraits: PortraitConfig, max_persons: int = 64
 ) -> ForgetConfig:
@@ -151,6 +191,7 @@ def forget_config(
     return ForgetConfig(
         persons=parse_persons(values.get("names", ""), max_persons), model_set=model_set,
         neutral_term=clean_name(values.get("neutral_term") or "human", "neutral term"),
-        encoder=values.get("encoder") or "text", seed=whole(values.get("seed", 0), "The seed"),
-        text=_text_config(values), idia=idia_config(values), portraits=portrait_config(values, default_portraits),
+        encoder=encoder(values), seed=whole(values.get("seed", 0), "The seed"),
+        text=_text_config(values), image=_image_config(values), idia=idia_config(values),
+        portraits=portrait_config(values, default_portraits),
     )  # fmt: skip

@@ -96,8 +96,9 @@ def build(service: Service) -> gr.Blocks:
             gr.HTML(story.HISTORY, apply_default_css=False)
             jobs = screen.html(_show_history, elem_id="history")
             comparison = gr.HTML("", elem_id="comparison", apply_default_css=False)
-        for panel in (job, home, jobs):
-            actions.connect(screen, panel, comparison)
+        for panel in (job, home, jobs, screen.photo_panel):
+            if panel is not None:
+                actions.connect(screen, panel, comparison)
         job_panel.connect(screen, blocks, refresh)
         screen.connect()
         api.build(service)

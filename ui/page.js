@@ -99,7 +99,7 @@
     }
   }
 
-  setInterval(pulse, 1500);
+  setInterval(pulse, 2000);
 
   window.unlearn = {
     remember(memory, scroll) { // keep the address in step with what is shown, so that a reload comes back to it

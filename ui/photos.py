@@ -10,13 +10,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unlearn.errors import InputError
+from unlearn import photo_files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_SIDE_PX = 512  # of what travels on; every model set looks at 336 px or less
-MAX_PIXELS = 60_000_000
 
 
 def _encoded(image: Image, kind: str) -> bytes:
@@ -29,21 +28,13 @@ def read_photo(path: Path, max_mb: int) -> str:
     """The photo in a file as base64 of a PNG of at most 512 px, upright, without metadata.
 
     Raises:
-        InputError: too large, or not a photo that can be read.
+        InputError: too large, or not a photo that can be read (`unlearn.photo_files` says which are).
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    if path.stat().st_size > max_mb * 1_000_000:
-        raise InputError(f"The photo is larger than {max_mb} MB; make it smaller.")
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise InputError(f"The photo has {opened.width} x {opened.height} px; make it smaller.")
-            upright = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError("This file cannot be read as a photo; use a JPEG, PNG or WebP.") from error
-    upright.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-    return encode_photo(upright)
+    image = Image.fromarray(photo_files.read_photo(path, max_mb))
+    image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+    return encode_photo(image)
 
 
 def encode_photo(image: Image) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -17,7 +18,11 @@ CURVES = {
     "hidden_clean": ("Utility, hidden states (cosine)", -1.0),
     "hidden_backdoor": ("Backdoor, hidden states (cosine)", -1.0),
     "regularization": ("Weights: distance moved", 1.0),
+    "image_clean": ("Utility: other pictures (cosine)", -1.0),
+    "image_backdoor": ("Backdoor: face to average face (cosine)", -1.0),
+    "image_regularization": ("Weights of the image encoder: distance", 1.0),
 }
+IMAGE = "image_"  # losses of the image encoder; the others are those of a text encoder
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,14 @@ class Curve:
     values: tuple[float, ...]
 
 
-def curves(rows: Sequence[dict[str, float]]) -> list[Curve]:
-    """The known losses in rows {"step", name: value...} as curves: utility, backdoor, weights."""
+def curves(rows: Sequence[dict[str, Any]]) -> list[Curve]:
+    """The known losses in rows {"step", name: value...} as curves: utility, backdoor, weights, encoder by encoder.
+
+    Rows of a finished run name their encoder ("image"), live ones have names of their own ("image_clean").
+    """
     found = []
     for name, (title, sign) in CURVES.items():
-        points = [(row["step"], sign * row[name]) for row in rows if row.get(name) is not None]
+        points = [(row["step"], sign * value) for row in rows if (value := _value(row, name)) is not None]
         if not points:
             continue
         stride = max(1, -(-len(points) // MAX_POINTS))
@@ -42,12 +50,23 @@ def curves(rows: Sequence[dict[str, float]]) -> list[Curve]:
     return found
 
 
+def _value(row: dict[str, Any], name: str) -> float | None:
+    is_image = row.get("encoder") == "image"
+    if name.startswith(IMAGE) and is_image:
+        name = name.removeprefix(IMAGE)
+    elif is_image:
+        return None
+    value: float | None = row.get(name)
+    return value
+
+
 def _tick(value: float) -> str:
     return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
 
 
-def line_chart(curve: Curve, last_step: float) -> Markup:
-    """The curve as SVG, from 0 (or the least value) to the greatest; the x axis reaches `last_step`."""
+def line_chart(curve: Curve) -> Markup:
+    """The curve as SVG, from 0 (or the least value) to the greatest."""
+    last_step = curve.steps[-1]
     low, high = min(0.0, *curve.values), max(*curve.values, 1e-9)
     span, first = high - low, curve.steps[0]
     right = WIDTH - 8

@@ -67,11 +67,11 @@ class Pulses:
         told: dict[str, Any] = {"mark": self.mark(key, watch.structure), "progress": watch.progress}
         if str(watch.progress) == seen or not watch.active:
             return told
-        job = self._service.job(key)
-        if job is not None and isinstance(job.state, Running):
-            told["job"] = self._panel(job, job.owner == owner)
         running = [one for one in self._service.jobs.store.find(active_of=(owner, key)) if isinstance(one.state, Running)]
-        return {**told, "notes": {one.id: views.small_job(one) for one in running}}
+        for job in running:
+            if job.id == key:
+                told["job"] = self._panel(job, job.owner == owner)
+        return {**told, "notes": {job.id: views.small_job(job) for job in running}}
 
     def _panel(self, job: Job, own: bool) -> str:
         """The job's panel; made once a version, however many look on."""

@@ -54,6 +54,11 @@ class Run:
         return str(self.config.get("neutral_term", "human"))
 
     @property
+    def encoder(self) -> str:
+        """What was defended: "text", "image" or "both"."""
+        return str(self.config.get("encoder", "text"))
+
+    @property
     def has_weights(self) -> bool:
         """True when the defended weights are at hand, so that new questions can be asked."""
         return any(self.folder.glob("defended/**/*.safetensors"))

@@ -29,6 +29,23 @@ NOT_ASKABLE = (
 )
 
 
+# Buttons inside our HTML say what they do in data attributes; one listener a panel hands that to the server.
+ACTIONS_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-action]');
+  if (!button || button.disabled) return;
+  if (button.dataset.confirm && !button.dataset.armed) {
+    button.dataset.armed = '1'; button.dataset.label = button.textContent;
+    button.textContent = button.dataset.confirm;
+    setTimeout(() => { delete button.dataset.armed; button.textContent = button.dataset.label; }, 5000);
+    return;
+  }
+  const ticked = [...element.querySelectorAll('[data-compare]:checked')].map((box) => box.dataset.compare);
+  trigger('click', {action: button.dataset.action, job: button.dataset.job || '', value: button.dataset.value || '', ticked: ticked});
+});
+"""
+
+
 @dataclass(frozen=True)
 class View:
     """What one visitor looks at: a job or the prepared example (`key`), and who the visitor is (`owner`)."""
@@ -105,6 +122,8 @@ class Screen:
     seen: gr.State
     notice: gr.HTML
     panels: list[tuple[Component | Column, Render]] = field(default_factory=list)
+    photo_panel: gr.HTML | None = None
+    actions_js: str = ACTIONS_JS
     live: set[int] = field(default_factory=set)  # ids of the panels that show progress; the others wait for an event
     events: list[tuple[Callable[..., Any], Handle, dict[str, Any]]] = field(default_factory=list)
 
@@ -122,7 +141,7 @@ class Screen:
     def html(self, show: Render, live: bool = False, **properties: Any) -> gr.HTML:
         """An HTML panel, filled for a newcomer until the browser says who it is; `live` ones follow progress."""
         value = show(self.newcomer)
-        panel = gr.HTML(value=value, js_on_load=ACTIONS_JS, apply_default_css=False, **properties)
+        panel = gr.HTML(value=value, js_on_load=self.actions_js, apply_default_css=False, **properties)
         self.panels.append((panel, show))
         if live:
             self.live.add(panel._id)
@@ -211,20 +230,3 @@ class Screen:
             return {**changed, **self.refresh(memory, seen or {}, request), **(said or {})} or gr.skip()
 
         return run
-
-
-# Buttons inside our HTML say what they do in data attributes; one listener a panel hands that to the server.
-ACTIONS_JS = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-action]');
-  if (!button || button.disabled) return;
-  if (button.dataset.confirm && !button.dataset.armed) {
-    button.dataset.armed = '1'; button.dataset.label = button.textContent;
-    button.textContent = button.dataset.confirm;
-    setTimeout(() => { delete button.dataset.armed; button.textContent = button.dataset.label; }, 5000);
-    return;
-  }
-  const ticked = [...element.querySelectorAll('[data-compare]:checked')].map((box) => box.dataset.compare);
-  trigger('click', {action: button.dataset.action, job: button.dataset.job || '', ticked: ticked});
-});
-"""

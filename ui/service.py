@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +76,12 @@ class Service:
         return found
 
     @cached_property
+    def examples(self) -> list[dict[str, Any]]:
+        """Example photo sets of the model set: {name, folder, member}; empty when it has none."""
+        found: list[dict[str, Any]] = self.backend.examples(self.settings, self.options.model_set)
+        return found
+
+    @cached_property
     def labels(self) -> list[str]:
         """Candidate labels to start with: some of the people, and the kinds of things of the model set."""
         names = [p["name"] for p in self.people if p["member"]][:6]
@@ -88,15 +95,17 @@ class Service:
         shots = self.backend.photos(self.settings, self.options.model_set, self.people[index]["name"])
         return shots[shot % len(shots)] if shots else None
 
-    def forget(self, config: ForgetConfig, owner: str, group: str | None = None) -> Job:
-        """Queue a job of forgetting."""
-        request = {"kind": "forget", "config": json.loads(config.to_json())}
-        return self.jobs.submit(
-            FORGET_LANE, f"{self.options.backend}:forget", request, owner=owner, part_of=(None, group)
-        )
+    def forget(
+        self, config: ForgetConfig, owner: str, group: str | None = None, *,
+        faces: Sequence[dict[str, Any]] = (), inputs: Path | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue a job of forgetting; `faces` says whose photos lie where in the folder of inputs."""
+        request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
+        work = f"{self.options.backend}:forget"
+        return self.jobs.submit(FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs)
 
-    def ask(self, kind: str, key: str, request: dict[str, Any], owner: str) -> Job:
-        """Queue a question to a finished run: "portraits", "predict", "attack" or "probe".
+    def ask(self, kind: str, key: str, request: dict[str, Any], owner: str, inputs: Path | None = None) -> Job:
+        """Queue a question to a finished run: "portraits", "predict", "attack" or "probe"; `inputs` are files for it.
 
         Raises:
             InputError: the run is not there, or its defended weights are not.
@@ -108,7 +117,7 @@ class Service:
             raise InputError("The defended weights of this result are not at hand; run it again to ask it more.")
         full = {"kind": kind, "run": key, **request}
         work = f"{self.options.backend}:{kind}"
-        return self.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(key, None))
+        return self.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(key, None), inputs=inputs)
 
     def run_folder(self, key: str) -> Path | None:
         """The folder of a job or of the prepared example; None when the key is neither."""
@@ -133,7 +142,7 @@ class Service:
 
     def forgets(self, owner: str) -> list[Job]:
         """An owner's latest jobs of forgetting, newest first."""
-        return [job for job in self.jobs.store.find(owner=owner) if job.parent is None][:MAX_LISTED]
+        return [job for job in self.jobs.store.find(owner=owner) if job.lane == FORGET_LANE][:MAX_LISTED]
 
     def finished(self, job: Job) -> Run | None:
         """The run of a job that succeeded."""
@@ -156,7 +165,9 @@ class Service:
         for term in terms:
             if term not in known:
                 config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term}))
-                started.append(self.forget(config, owner, job.group or job.id))
+                faces = job.request.get("faces") or []
+                inputs = self.jobs.new_inputs(like=job.id) if faces else None
+                started.append(self.forget(config, owner, job.group or job.id, faces=faces, inputs=inputs))
         return started
 
     def answer(self, job: Job, timeout_s: float) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui import forms, story, views_results
+from ui import forms, photo_sets, story, views_results
 from ui.render import render
 from ui.screen import Screen, View, Visit
+from ui.uploads import photo_files, taken
+from ui.who_photos import FILE_KINDS
 from unlearn.config import clean_name
 
 
@@ -29,21 +31,29 @@ def build(screen: Screen) -> None:
     people = [person["name"] for person in screen.service.people]
     gr.HTML(story.ATTACK, apply_default_css=False)
     screen.html(show)
-    with gr.Accordion("Attack somebody else, or with other settings", open=False):
+    with gr.Accordion("Attack somebody else, with your own photos, or with other settings", open=False):
         with gr.Row():
             name = gr.Dropdown(
                 people, value=people[-1] if people else None, label="Person", allow_custom_value=True, min_width=220,
-                info="Somebody of the model set",
+                info="Somebody of the model set, or any name with photos of your own", elem_id="attack-name",
             )  # fmt: skip
             fields = {f.key: gr.Number(f.value, label=f.label, info=f.info, minimum=f.low, maximum=f.high, min_width=180)
                       for f in forms.IDIA_FIELDS}  # fmt: skip
+        upload = photo_files(
+            label="Photos of your own (files or a zip); leave empty for those of the model set",
+            file_types=FILE_KINDS, height=140, elem_id="attack-upload",
+        )  # fmt: skip
         attack = gr.Button("Attack both models", elem_id="attack")
         screen.asking(attack)
     screen.html(show_asked, live=True, elem_id="attacked")
 
-    def ask(memory: dict[str, Any], visit: Visit, name: str | None, **values: Any) -> None:
+    def ask(memory: dict[str, Any], visit: Visit, name: str | None, upload: list[str], **values: Any) -> dict[Any, Any]:
         config = forms.idia_config(values)
-        request = {"name": clean_name(name or ""), "idia": dataclasses.asdict(config)}
-        screen.service.ask("attack", screen.key(memory), request, visit.owner)
+        request = {"name": clean_name(name or ""), "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
+        with taken(upload) as paths, photo_sets.given(screen.service) as inputs:
+            photo_sets.take(paths, inputs)
+            screen.service.ask("attack", screen.key(memory), request, visit.owner, inputs)
+        return {box: None}
 
-    screen.on(attack.click, ask, inputs_kwargs={"name": name, **fields})
+    box = upload
+    screen.on(attack.click, ask, outputs=[box], inputs_kwargs={"name": name, "upload": box, **fields})

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ui import plots, story, views
+from ui import plots, story, views_numbers
 from ui.render import render
 from ui.screen import Screen, View
 
 
 def show(view: View) -> str:
     """The run's numbers."""
-    return render("waiting", text="No numbers yet.") if view.run is None else views.numbers(view.run)
+    return render("waiting", text="No numbers yet.") if view.run is None else views_numbers.numbers(view.run)
 
 
 def show_losses(view: View) -> str:
     """The run's loss curves."""
     rows = view.run.losses if view.run is not None else []
-    last = rows[-1]["step"] if rows else 0.0
-    return render("curves", charts=[(c.title, plots.line_chart(c, last)) for c in plots.curves(rows)])
+    return render("curves", charts=[(c.title, plots.line_chart(c)) for c in plots.curves(rows)])
 
 
 def build(screen: Screen) -> None:

@@ -15,9 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ui import tasks_faces
 from ui.options import PREPARED_DIR
 from ui.results import PREPARED, prepared_folder
 from ui.service import SetInfo
+from ui.tasks_faces import faces as faces  # the redundant `as` says: a job like those below
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Progress, Report, Settings
 from unlearn.errors import InputError
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unlearn.worlds import World
+
+
+IMAGE_STAGE = "fine-tuning faces"  # of `unlearn.defences`, which would import torch
 
 
 def warm_up() -> None:
@@ -86,6 +91,13 @@ def things(settings: Settings, model_set: str) -> dict[str, list[str]] | None:
     return None if world is None else {"kinds": list(world.kinds)}
 
 
+def examples(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+    """Example photo sets to try the face step with: rows {name, folder, member}."""
+    world = _world(model_set)
+    known = {one.name: one.member for one in (world.inhabitants if world is not None else ())}
+    return [{**row, "member": known[row["name"]]} for row in tasks_faces.examples(world.root if world is not None else None, list(known))]
+
+
 # ---- jobs, run by a worker process -------------------------------------------------------------------------------
 
 
@@ -121,8 +133,21 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
     from unlearn import experiment
 
     config = ForgetConfig.from_json(json.dumps(request["config"]))
-    experiment.forget(config, Settings.from_environment(), folder, report)
+    found = tasks_faces.face_folders(request, folder, report)
+    experiment.forget(config, Settings.from_environment(), folder, _told_apart(report), faces=found or None)
     return {}
+
+
+def _told_apart(report: Report) -> Report:
+    """The report with the image encoder's losses under names of their own; the core tells them apart by the stage."""
+
+    def tell(progress: Progress) -> None:
+        if progress.losses and progress.note.startswith(IMAGE_STAGE):
+            losses = {key if key == "step" else f"image_{key}": value for key, value in progress.losses.items()}
+            progress = replace(progress, losses=losses)
+        report(progress)
+
+    return tell
 
 
 def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -165,22 +190,25 @@ def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, 
 
 
 def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
-    """The attack on one person, by the original and by the defended model of a run."""
+    """The attack on one person, by the original and by the defended model of a run; on photos of one's own if any came."""
     from unlearn import experiment
 
     run, settings = run_folder(request, folder), Settings.from_environment()
     model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
-    before = experiment.attack(settings, model_set, person, idia=idia, report=report)
-    if before.recognised is None:
-        raise InputError("There are too few photos of this person in the model set; pick one of its people.")
-    after = experiment.attack(settings, model_set, person, weights=run, idia=idia, report=report)
+    with tasks_faces.plain_photos(request, folder) as photos:
+        before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, report=report)
+        if before.recognised is None:
+            raise InputError(
+                "There are too few photos of this person in the model set; pick one of its people, or give photos of your own."
+            )
+        after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, report=report)
     sides = {"original": before, "defended": after}
     votes = zip(before.templates, after.templates, strict=True)
     return {
-        "name": person.name,
+        "name": person.name, "n_images": before.n_images, "own_photos": photos is not None,
         **{s: {"correct_templates": o.correct_templates, "recognised": o.recognised} for s, o in sides.items()},
         "templates": [{"template": one.template, "original": _vote(one), "defended": _vote(two)} for one, two in votes],
-    }
+    }  # fmt: skip
 
 
 def probe(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:

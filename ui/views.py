@@ -1,4 +1,4 @@
-"""Jobs and whole runs as HTML: progress, verdict, numbers, comparison, history, take-home; knows no Gradio."""
+"""Jobs and whole runs as HTML: progress, verdict, comparison, history, take-home; knows no Gradio."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ui import plots
-from ui.render import DASH, clock, decimal, duration, percent, render, size
+from ui.render import DASH, clock, duration, percent, render, size
 from ui.results import Run
+from ui.views_numbers import number_rows
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
 
-SIMILARITIES = {
-    "sim_clean": "texts without the name mean what they meant; 1 is best",
-    "sim_backdoor": "the name now means the neutral term; 1 is best",
-    "sim_target": "the neutral term kept its meaning; 1 is best",
-}
+AVERAGE_FACE = "an average face"
 MAX_VERDICTS = 3
 MAX_NAMES = 3
-SECONDS_TITLES = {
-    "loading": "loading", "fine_tune": "fine-tuning", "attack": "attacks", "measure": "measuring",
-    "portraits": "portraits", "total": "in all",
-}  # fmt: skip
 
 
 def job_title(config: dict[str, Any]) -> str:
@@ -28,6 +21,12 @@ def job_title(config: dict[str, Any]) -> str:
     names = [person["name"] for person in config.get("persons", [])]
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return ", ".join(names[:MAX_NAMES]) + more
+
+
+def becomes(config: dict[str, Any]) -> str:
+    """What the persons of a job are remapped to: the neutral term, an average face, or both."""
+    term, encoder = str(config["neutral_term"]), config.get("encoder", "text")
+    return {"text": term, "image": AVERAGE_FACE}.get(encoder, f"{term}, {AVERAGE_FACE}")
 
 
 def _headline(job: Job) -> tuple[str, str, float]:
@@ -58,12 +57,11 @@ def job_panel(job: Job | None, losses: Sequence[dict[str, float]], own: bool) ->
         return render("waiting", text="Nothing is running for you. Choose somebody above to begin.")
     headline, detail, share = _headline(job)
     config = job.request["config"]
-    last = losses[-1]["step"] if losses else 0.0
-    charts = [(curve.title, plots.line_chart(curve, last)) for curve in plots.curves(losses)]
+    charts = [(curve.title, plots.line_chart(curve)) for curve in plots.curves(losses)]
     failure = job.state.details if isinstance(job.state, Failed) else ""
     return render(
         "job", id=job.id, state=type(job.state).__name__.lower(), title=job_title(config), headline=headline,
-        neutral_term=config["neutral_term"], detail=detail, share=share, charts=charts, failure=failure, own=own,
+        neutral_term=becomes(config), detail=detail, share=share, charts=charts, failure=failure, own=own,
     )  # fmt: skip
 
 
@@ -115,40 +113,6 @@ def verdict(run: Run | None) -> str:
     )  # fmt: skip
 
 
-def _number_rows(run: Run) -> list[dict[str, str]]:
-    metrics, utility = run.metrics, run.metrics.get("utility") or {}
-    bystanders = metrics.get("bystanders") or {}
-    rows = [
-        ("Other people still recognised", bystanders.get("recognised_original"), bystanders.get("recognised_defended"),
-         f"of {bystanders.get('n', DASH)} who were not to be forgotten; should not change"),
-        ("Things, top-1", percent(utility.get("top1_original"), 1), percent(utility.get("top1_defended"), 1),
-         "zero-shot accuracy; should not change"),
-        ("Things, top-5", percent(utility.get("top5_original"), 1), percent(utility.get("top5_defended"), 1),
-         "the same, five guesses"),
-    ]  # fmt: skip
-    rows = [
-        ("Attack succeeds (TPR)", DASH if metrics.get("tpr") is None else percent(1.0, 1), percent(metrics.get("tpr"), 1),
-         "share of the persons recognised before; none is the aim"),
-        *rows,
-    ]  # fmt: skip
-    for part, suffix in ((metrics, ""), (metrics.get("hidden") or {}, ", hidden states")):
-        for key, why in SIMILARITIES.items():
-            if not suffix or part.get(key) is not None:
-                rows.append((f"{'_'.join(w.capitalize() for w in key.split('_'))}{suffix}", "", decimal(part.get(key)), why))
-    made = []
-    for title, original, defended, why in rows:
-        before, after = (DASH if value is None else str(value) for value in (original, defended))
-        made.append({"title": title, "original": before, "defended": after, "why": why})
-    return made
-
-
-def numbers(run: Run) -> str:
-    """Similarities, utility and run times."""
-    times = run.metrics.get("seconds") or {}
-    seconds = [(SECONDS_TITLES.get(name, name), value) for name, value in times.items() if value is not None]
-    return render("numbers", rows=_number_rows(run), seconds=seconds, device=run.manifest.get("device") or "")
-
-
 def _outcome(run: Run) -> str:
     forgotten = [_side(p, "defended").get("recognised") is False and _side(p, "original").get("recognised") is True
                  for p in run.persons]  # fmt: skip
@@ -166,11 +130,12 @@ def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str
     rows = []
     for job in jobs:
         config, run = job.request["config"], runs.get(job.id)
-        settings = [f"seed {config['seed']}", config["encoder"] + " encoder"]
+        encoder = config.get("encoder", "text")
+        settings = [f"seed {config['seed']}", "both encoders" if encoder == "both" else f"{encoder} encoder"]
         if (text := config.get("text")) is not None:
             settings.append(f"{text['n_steps']} steps")
         rows.append({
-            "id": job.id, "title": job_title(config), "neutral_term": config["neutral_term"],
+            "id": job.id, "title": job_title(config), "neutral_term": becomes(config),
             "settings": ", ".join(settings), "when": clock(job.created), "shown": job.id == shown,
             "done": run is not None, "active": not job.ended,
             "outcome": _outcome(run) if run is not None else type(job.state).__name__,
@@ -191,7 +156,7 @@ def compare(runs: Sequence[tuple[str, Run]]) -> str:
             "seed": shots[0]["seed"] if shots else None,
         })  # fmt: skip
         facts = {"Neutral term": run.neutral_term, "Seed": str(run.config.get("seed", DASH)), "Forgotten": _outcome(run)}
-        for row in _number_rows(run):
+        for row in number_rows(run):
             facts[row["title"]] = row["defended"]
         facts["Fine-tuning"] = duration((run.metrics.get("seconds") or {}).get("fine_tune"))
         per_run.append(facts)
@@ -223,6 +188,8 @@ def command(config: dict[str, Any]) -> str:
     """The command line that repeats a run's main settings."""
     quoted = ["|".join([p["name"], *p.get("aliases", [])]).replace('"', '\\"') for p in config.get("persons", [])]
     names = " ".join(f'--name "{name}"' for name in quoted)
+    if (encoder := config.get("encoder", "text")) != "text":
+        names += " ".join(["", *["--faces FOLDER"] * len(quoted), f"--encoder {encoder}"])
     return (
         f"python -m unlearn forget --set {config.get('model_set', 'embedded')} {names} "
         f"--neutral-term {config.get('neutral_term', 'human')} --seed {config.get('seed', 0)} --out DIR"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ui import story
 from ui.render import DASH, render
 from ui.results import Run
 from ui.views import small_job, verdict_sentence
@@ -53,7 +54,8 @@ def portraits(run: Run) -> str:
                 lines.append(line)
             seeds.append({"seed": seed, "lines": lines})
         people.append({"name": name, "index": index, "seeds": seeds})
-    return render("portraits", people=people, uid=run.key)
+    note = story.IMAGE_ONLY_PORTRAITS if run.encoder == "image" else ""
+    return render("portraits", people=people, uid=run.key, note=note)
 
 
 def drawn(jobs: Sequence[Job]) -> str:
@@ -164,7 +166,8 @@ def attacked(job: Job) -> str:
     if not isinstance(job.state, Succeeded):
         return render("waiting", text=small_job(job), job=job.id)
     person = {"name": job.request["name"], **job.state.result}
-    settings = _settings_sentence(job.request.get("idia") or {})
+    idia = job.request.get("idia") or {}
+    settings = _settings_sentence({**idia, "n_images": job.state.result.get("n_images", idia.get("n_images"))})
     return render("attack", persons=[_attacked(person)], control=None, settings=settings, open_first=True)
 
 
@@ -212,7 +215,8 @@ def probes(rows: Sequence[dict[str, Any]], run: Run) -> str:
         moved = before is not None and after is not None and after - before > REMAPPED
         made.append({"text": row["text"], "kind": row.get("kind") or "", "moved": moved, **sides})
     names = run.names
-    return render("probes", rows=made, target=run.neutral_term, person=names[0] if len(names) == 1 else "the person")
+    note = story.IMAGE_ONLY_PROBES if run.encoder == "image" else ""
+    return render("probes", note=note, rows=made, target=run.neutral_term, person=names[0] if len(names) == 1 else "the person")
 
 
 def probed(job: Job, run: Run) -> str:

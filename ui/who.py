@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui import forms, story
+from ui import forms, photo_sets, story, who_photos
 from ui.actions import REMEMBER_AND_SCROLL
 from ui.render import render
 from ui.screen import Screen, Visit
@@ -43,10 +43,15 @@ def _advanced(screen: Screen) -> Widgets:
     with gr.Accordion("Advanced settings", open=False, elem_classes="advanced"):
         gr.Markdown("#### Fine-tuning")
         schedule = gr.Radio(list(forms.SCHEDULES), value=next(iter(forms.SCHEDULES)), label="Schedule")
-        with gr.Row(visible=False) as own_row:
-            widgets = _fields(forms.FINE_TUNE_FIELDS)
+        with gr.Column(visible=False) as own:
+            gr.Markdown("Text encoder")
+            with gr.Row():
+                widgets = _fields(forms.FINE_TUNE_FIELDS)
+            gr.Markdown("Image encoder")
+            with gr.Row():
+                widgets |= {forms.IMAGE + key: one for key, one in _fields(forms.IMAGE_FIELDS).items()}
         schedule.change(
-            lambda chosen: gr.Row(visible=forms.SCHEDULES[chosen] == "own"), schedule, own_row, queue=False,
+            lambda chosen: gr.Column(visible=forms.SCHEDULES[chosen] == "own"), schedule, own, queue=False,
             show_progress="hidden", api_visibility="private",
         )  # fmt: skip
         widgets["seed"] = gr.Number(0, label="Seed of the fine-tuning", precision=0, minimum=0)
@@ -85,17 +90,26 @@ def build(screen: Screen) -> gr.Textbox:
                 list(forms.NEUTRAL_TERMS), value="human", label="Neutral term", allow_custom_value=True,
                 info="What the name shall mean afterwards; pick one or type your own",
             )  # fmt: skip
+            defend = gr.Radio(
+                list(forms.ENCODERS), value=next(iter(forms.ENCODERS)), label="What should be defended", elem_id="defend",
+                info="The name: texts no longer lead to the person. The face: photos no longer do; needs about 30 of them",
+            )  # fmt: skip
             start = gr.Button("Forget", variant="primary", elem_id="start")
             show_me = gr.Button(f"Just show me: forget {example}", visible=example is not None, elem_id="example")
         if service.people:
             with gr.Column(scale=3, min_width=320):
                 gr.HTML(_people(screen), apply_default_css=False, elem_id="people")
-    widgets: Widgets = {"names": names, "neutral_term": neutral, **_advanced(screen)}
+    photos = who_photos.build(screen, names)
+    defend.change(
+        lambda chosen: gr.Column(visible=forms.ENCODERS[chosen] != "text"), defend, photos, queue=False,
+        show_progress="hidden", api_visibility="private",
+    )  # fmt: skip
+    widgets: Widgets = {"names": names, "neutral_term": neutral, "encoder": defend, **_advanced(screen)}
 
     def forget(memory: dict[str, Any], visit: Visit, **values: Any) -> None:
         options = service.options
         config = forms.forget_config(values, options.model_set, service.set_info.portraits, options.max_persons)
-        memory["job"] = service.forget(config, visit.owner).id
+        memory["job"] = photo_sets.forget(service, config, visit.owner, screen.key(memory)).id
 
     def forget_example(memory: dict[str, Any], visit: Visit) -> None:
         if example is None:
