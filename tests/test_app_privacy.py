@@ -81,6 +81,6 @@ def test_photo_that_cannot_be_read_is_removed_all_the_same(
     before = files_of(data_dir)
     photo = tmp_path / "words.png"
     photo.write_text("not a photo", encoding="utf-8")
-    with pytest.raises(AppError, match="cannot be read as a photo"):
+    with pytest.raises(AppError, match="is not a photo"):
         client.predict(finished, handle_file(photo), [NAME, "a human"], api_name="/predict")
     assert files_of(data_dir) == before
