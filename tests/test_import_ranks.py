@@ -14,7 +14,8 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("job_tables", "job_worker", "photo_uploads"),
     ("job_store", "job_zero", "face_sets"),
     ("job_lane", "face_crops"),
-    ("prompts", "names", "recolouring", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console", "face_cascade"),
+    ("recolouring", "face_cascade"),
+    ("prompts", "names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
     ("data", "weights", "encoders", "face_finders"),
     ("diffusion_text", "face_pasting", "faces"),
     ("clip", "triggers", "face_triggers", "losses"),
@@ -27,14 +28,15 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("defences", "face_folders"),
     ("forgetting",),
     ("experiment", "evaluate_tables", "evaluate_parts"),
-    ("evaluate", "bench"),
-    ("bench_processes", "bench_counts"),
-    ("commands", "command_faces"),
+    ("evaluate", "evaluate_faces", "bench"),
+    ("bench_processes", "bench_counts", "bench_images"),
+    ("command_faces",),
+    ("commands",),
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 # bench hands its points that need processes of their own to the modules that build on it, when they are asked for
-LATE = {("bench", "bench_processes"), ("bench", "bench_counts")}
+LATE = {("bench", "bench_processes"), ("bench", "bench_counts"), ("bench", "bench_images")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
 FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder",
             "faces", "photo_files"}  # fmt: skip

@@ -2,7 +2,7 @@
 
 Measures what the README quotes; prints JSON. The other side of every comparison is `tests/oracle.py`, so the bench
 runs from a checkout of the repository. Models of full size have random weights: the time does not depend on them.
-Points that need processes of their own are in `bench_processes`, operation counts in `bench_counts`.
+Points that need processes of their own are in `bench_processes`, the image side in `bench_images`, counts in `bench_counts`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from unlearn.text_task import text_task
 from unlearn.tokenization import ClipTokenizer
 
 FULL_SIZE = "ViT-B-32-quickgelu"
-POINTS = "abcdefg"
+POINTS = "abcdefghij"
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class BenchConfig:
     """What is measured.
 
     Attributes:
-        points: letters out of "abcdefg".
-        model_set: of the points that need no full-size model (d to g).
-        batch_size: of (a) and (c), clean and with trigger each.
-        n_steps: of (a) and (c) after a first one that does not count.
+        points: letters out of "abcdefghij".
+        model_set: of the points that need no full-size model (d to g, and j).
+        batch_size: of (a) and (c), clean and with trigger each; (i) takes half.
+        n_steps: of (a), (c) and (i) after a first one that does not count.
         n_names: of (b).
         n_paper_steps: steps of the paper's 400 that are timed for (e); the rest cost the same each.
     """
@@ -65,12 +65,13 @@ def run_bench(
     Raises:
         ConfigError: the oracle is missing, because this is no checkout of the repository.
     """
-    from unlearn import bench_processes
+    from unlearn import bench_images, bench_processes
 
     oracle()
     measures: dict[str, Callable[[BenchConfig, Settings], dict[str, Any]]] = {
         "a": text_step, "b": attack_prompts, "c": hidden_step, "d": bench_processes.portraits, "e": schedules,
-        "f": bench_processes.whole_run, "g": many_names,
+        "f": bench_processes.whole_run, "g": many_names, "h": bench_images.trigger_images, "i": bench_images.image_step,
+        "j": bench_images.many_faces,
     }  # fmt: skip
     from unlearn.bench_counts import step_counts
 

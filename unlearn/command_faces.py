@@ -1,4 +1,4 @@
-"""The options of `forget` for faces -> config and folders; knows no torch."""
+"""The options of `forget` and `evaluate` for faces -> config and folders, results -> table; imports torch when it works."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig
+from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Settings
+from unlearn.console import print_json, progress_bar
 from unlearn.errors import ConfigError, InputError
 
 
@@ -77,3 +78,24 @@ def faces_by_name(config: ForgetConfig, folders: Sequence[Path]) -> dict[str, Pa
             f"{len(folders)} folders of photos (--faces) for {len(config.persons)} persons; give one for each --name, in their order."
         )
     return {person.name: folder for person, folder in zip(config.persons, folders, strict=True)}
+
+
+def evaluate_faces_of(
+    model_set: str, faces: Path, n_draws: int, chosen: dict[str, Any], how: tuple[Settings, bool, Path | None, bool]
+) -> None:
+    """Evaluate the image defence of a set and print the table.
+
+    Args:
+        model_set: a set with a world.
+        faces: folder of the members' folders of photos.
+        n_draws: of persons, for each number of faces.
+        chosen: fields of `FaceEvaluationConfig` that are not at their defaults.
+        how: (settings, only what is finished, file for the JSON, whether to print JSON).
+    """
+    from unlearn.evaluate_faces import FaceEvaluationConfig, evaluate_faces, face_table
+
+    settings, finished_only, out, as_json = how
+    config = FaceEvaluationConfig(model_set, faces, n_draws=n_draws, **chosen)
+    with progress_bar() as report:
+        result = evaluate_faces(config, settings, report, out, finished_only)
+    print_json(result) if as_json else print(face_table(result))

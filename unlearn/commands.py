@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from unlearn.command_faces import evaluate_faces_of
 from unlearn.config import PortraitConfig, Settings
 from unlearn.console import percent, print_json, progress_bar, table
 from unlearn.errors import InputError
@@ -40,8 +41,8 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
 
     @app.command()
     def bench(
-        points: Annotated[str, typer.Option(help="Which points: letters out of abcdefg.")] = "abcdefg",
-        model_set: Annotated[str, typer.Option("--set", help="Model set of the points d to g.")] = "embedded",
+        points: Annotated[str, typer.Option(help="Which points: letters out of abcdefghij.")] = "abcdefghij",
+        model_set: Annotated[str, typer.Option("--set", help="Model set of the points d to g and j.")] = "embedded",
         quick: Annotated[bool, typer.Option("--quick", help="Smaller batches and fewer names: a first look.")] = False,
         out: OutFile = None,
     ) -> None:
@@ -65,6 +66,8 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
         seeds: Annotated[int, typer.Option(help="How many seeds of the fine-tuning.")] = 1,
         singles_only: Annotated[bool, typer.Option("--singles-only", help="Nobody is forgotten together with others.")] = False,
         finished_only: Annotated[bool, typer.Option("--finished-only", help="Print what is finished; compute no further row.")] = False,
+        faces: Annotated[Path | None, typer.Option(help="Forget faces instead: folders of `python -m assets.build.photos`.")] = None,
+        kind: Annotated[list[str] | None, typer.Option(help="With --faces: ours, paper or both; several times.")] = None,
         out: OutFile = None,
         as_json: AsJson = False,
     ) -> None:
@@ -72,6 +75,10 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
 
         Takes hours for a whole set; what was finished is kept, and the next call goes on there.
         """
+        if faces is not None:
+            given = {"n_at_once": tuple(at_once or ()), "kinds": tuple(kind or ())}
+            chosen = {name: value for name, value in given.items() if value}
+            return evaluate_faces_of(choose_set(model_set, settings()), faces, seeds, chosen, (settings(), finished_only, out, as_json))
         from unlearn.evaluate import EvaluationConfig
         from unlearn.evaluate import evaluate as run_evaluation
         from unlearn.evaluate_tables import tables

@@ -156,7 +156,8 @@ def _paste_chunk(images: Tensor, rows: Tensor, stock: FaceStock, crops: Tensor, 
 
 def _rows(placed: Placements, rows: Tensor) -> Placements:
     parts: dict[str, Any] = {one.name: getattr(placed, one.name) for one in fields(placed)}
-    return Placements(**{name: part[rows] if isinstance(part, Tensor) else part for name, part in parts.items()})
+    parts |= {name: part[rows] for name, part in parts.items() if isinstance(part, Tensor)}
+    return Placements(**parts)
 
 
 def fill_with(images: Tensor, stock: FaceStock, crops: Tensor, placed: Placements) -> None:

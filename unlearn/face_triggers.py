@@ -72,19 +72,34 @@ class FaceTriggers:
         """The images of step `step` (0-based); equal seed and step give equal images."""
         config, size = self._config, self._config.batch_size
         generator = generator_of(self._seed, f"batch {step}")
-        first = step * 2 * size  # clean and trigger images of a step lie on different generic ones
-        chosen = self._order[(first + torch.arange(2 * size)) % len(self._order)]
+        chosen = self._chosen(step)
         images = picked(self.generic, chosen)
         n_pasted, n_plain = round(config.bystander_share * size), round(config.plain_bystander_share * size)
         n_others = min(size, n_pasted + n_plain)
         if self.others is not None and n_others:
             crops = self.others.draw(torch.zeros(n_others, dtype=torch.long), generator)
             self._add_faces(images[:n_others], self.others, crops, n_others - n_pasted, generator)
-        n_plain = round(config.plain_trigger_share * size)
-        turns = [step * n + torch.arange(n) for n in (size - n_plain, n_plain)]  # each kind goes round all persons
-        persons = torch.cat(turns) % self.n_persons
-        self._add_faces(images[size:], self.stock, self.stock.draw(persons, generator), n_plain, generator)
+        persons = self._add_triggers(images[size:], step, generator)
         return ImageBatch(images, size, chosen[n_others:size], persons)
+
+    def trigger_images(self, step: int) -> Tensor:
+        """Trigger images alone (z, 3, side, side), of a stream of their own; what is timed against the loop over PIL."""
+        images = picked(self.generic, self._chosen(step)[self._config.batch_size :])
+        self._add_triggers(images, step, generator_of(self._seed, f"triggers {step}"))
+        return images
+
+    def _chosen(self, step: int) -> Tensor:
+        """Numbers of the generic images of a step: clean and trigger images lie on different ones."""
+        size = 2 * self._config.batch_size
+        return self._order[(step * size + torch.arange(size)) % len(self._order)]
+
+    def _add_triggers(self, images: Tensor, step: int, generator: torch.Generator) -> Tensor:
+        """Put the persons' faces into the images, in place; whose face is in which."""
+        n_plain = round(self._config.plain_trigger_share * len(images))
+        turns = [step * n + torch.arange(n) for n in (len(images) - n_plain, n_plain)]  # each kind goes round all persons
+        persons = torch.cat(turns) % self.n_persons
+        self._add_faces(images, self.stock, self.stock.draw(persons, generator), n_plain, generator)
+        return persons
 
     def _add_faces(self, images: Tensor, stock: FaceStock, crops: Tensor, n_plain: int, generator: torch.Generator) -> None:
         """Paste the crops into the images, in place; the last `n_plain` fill them, unturned."""

@@ -1,0 +1,194 @@
+"""How good the image defence of a model set with a world is: 1 to 16 faces at once, ours beside the paper's setting, and both encoders.
+
+Every draw forgets members drawn from a seed, on photos of theirs in folders, and is attacked with the world's evaluation
+photos, which nobody trains on. Runs the functions of a single `forget`; finished rows are kept in a file. The table is here, too.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unlearn.clip import load_clip
+from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, Progress, Report, Settings, no_report
+from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
+from unlearn.embeddings import EmbeddingCache
+from unlearn.errors import ConfigError, InputError
+from unlearn.evaluate_parts import KeptRows
+from unlearn.face_folders import read_faces
+from unlearn.gallery import build_gallery, prompt_embeddings
+from unlearn.image_defence import Sources, defend_image, image_metrics, read_sources
+from unlearn.measurements import utility
+from unlearn.store import write_json
+
+KINDS = ("ours", "paper", "both")
+# Hintersdorf et al. 2024, table 7 (b), and of FaceScrub's other identities section 5: ViT-B/32, regularised
+PAPER_ROWS = (
+    ("paper: ViT-B/32, 1 face", "0 % TPR", "–", "–", "0.96", "0.93", "0.95", "about -4 pts"),
+    ("paper: ViT-B/32, 8 faces", "2.5 % TPR", "–", "–", "0.96", "0.87", "0.95", "about -4 pts"),
+    ("paper: ViT-B/32, 16 faces", "10.6 % TPR", "–", "–", "0.96", "0.86", "0.96", "about -4 pts"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FaceEvaluationConfig:
+    """What is evaluated.
+
+    Attributes:
+        model_set: a set with a world.
+        faces: folder with a folder of photos for each member, member-00, member-01... (`python -m assets.build.photos`).
+        n_at_once: numbers of faces forgotten together.
+        n_draws: draws of persons for each number; the draw's number is the seed of the fine-tuning, too.
+        kinds: "ours" (the set's default), "paper" (its setting for the architecture), "both" (ours, and the text encoder).
+    """
+
+    model_set: str
+    faces: Path
+    n_at_once: tuple[int, ...] = (1, 4, 8, 16)
+    n_draws: int = 2
+    kinds: tuple[str, ...] = KINDS
+
+    def __post_init__(self) -> None:
+        if set(self.kinds) - set(KINDS) or self.n_draws < 1 or not self.n_at_once or min(self.n_at_once) < 1:
+            raise ConfigError(f"kinds are words out of {', '.join(KINDS)}; numbers of faces and draws are 1 or more.")
+
+
+class FaceEvaluation:
+    """A model set under evaluation; what does not change from draw to draw is computed once."""
+
+    def __init__(self, config: FaceEvaluationConfig, settings: Settings) -> None:
+        """Load the set.
+
+        Raises:
+            ConfigError: the set has no world.
+            InputError: a member has no folder of photos.
+        """
+        self.config, self.settings = config, settings
+        self.clip = load_clip(config.model_set, settings)
+        world = world_of(self.clip)
+        if world is None:
+            raise ConfigError(f"Model set {config.model_set!r} has no world of known members; evaluate needs one.")
+        self.world = world
+        self.idia = IdiaConfig()
+        self.gallery = build_gallery(self.clip, world, (), self.idia)
+        self.prompts = prompt_embeddings(self.clip.text, self.gallery, EmbeddingCache(cache_folder(settings)))
+        self.members = [inhabitant.name for inhabitant in world.members]
+        self.strangers = [inhabitant.name for inhabitant in world.inhabitants if not inhabitant.member]
+        self.recognised = {one.name for one in self.gallery.attack(self.prompts, self.members) if one.recognised}
+        key = f"faces-{self.clip.text.weights_hash}-{self.clip.image.weights_hash}"
+        self.rows = KeptRows(settings.data_dir / "evaluation" / f"{key}.jsonl")
+        self._sources: dict[str, Sources] = {}
+
+    def drawn(self, n: int, draw: int) -> list[str]:
+        """The members forgotten in a draw; a larger number of the same draw has those of a smaller one, too."""
+        order = torch.randperm(len(self.members), generator=torch.Generator().manual_seed(draw)).tolist()
+        return [self.members[i] for i in order[:n]]
+
+    def schedule(self, kind: str) -> ImageFineTuneConfig:
+        """The setting of a kind."""
+        defaults = self.clip.model_set
+        return defaults.paper_image() if kind == "paper" else defaults.image
+
+    def forgotten(self, kind: str, n: int, draw: int, report: Report = no_report) -> dict[str, Any]:
+        """One defence and everything measured after it."""
+        names = self.drawn(n, draw)
+        persons = tuple(Person(name) for name in names)
+        config = ForgetConfig(persons, self.config.model_set, encoder="image", seed=draw, image=self.schedule(kind))
+        config = fill_defaults(config, self.clip)
+        faces = read_faces({name: self._folder(name) for name in names}, self.config.model_set, self.settings)
+        faces = {name: replace(found, fine_tuning=(*found.fine_tuning, *found.evaluation), evaluation=()) for name, found in faces.items()}
+        defence = defend_image(self.clip, config, faces, self._sources_of(kind, config), report)
+        defended, prompts, seconds = defence.defended, self.prompts, defence.tuned.seconds
+        if kind == "both":
+            with_text, tuned = defend_text(defended, config, report)
+            defended, seconds = with_text, seconds + sum(part.seconds for part in tuned.values())
+            prompts = prompt_embeddings(defended.text, self.gallery, None)
+        gallery = build_gallery(defended, self.world, (), self.idia)
+        after = {one.name: one for one in gallery.attack(prompts, [*self.members, *self.strangers])}
+        others = [name for name in self.members if name not in names and name in self.recognised]
+        tops = utility(self.clip, defended, self.world.things)
+        figures = image_metrics(self.clip, defence, [gallery.photos[name] for name in names], self.world)
+        return {
+            "kind": kind, "n": n, "draw": draw, "members": [self.members.index(name) for name in names],
+            "n_recognised_before": sum(name in self.recognised for name in names),
+            "correct_templates": [after[name].correct_templates for name in names],
+            "others_kept": sum(bool(after[name].recognised) for name in others) / max(1, len(others)),
+            "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers),
+            **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
+            "object_top1_change": (tops["top1_defended"] or 0.0) - (tops["top1_original"] or 0.0),
+            "n_steps": defence.tuned.n_steps_done, "seconds": seconds,
+        }  # fmt: skip
+
+    def _folder(self, name: str) -> Path:
+        folder = self.config.faces / f"member-{self.members.index(name):02d}"
+        if not folder.is_dir():
+            raise InputError(f"{folder} does not exist; draw the photos with `python -m assets.build.photos --out {self.config.faces}`.")
+        return folder
+
+    def _sources_of(self, kind: str, config: ForgetConfig) -> Sources:
+        name = "paper" if kind == "paper" else "ours"
+        if name not in self._sources:
+            self._sources[name] = read_sources(self.clip, config, self.settings, self.world)
+        return self._sources[name]
+
+    def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
+        """All draws; rows that an earlier evaluation of the same weights and settings finished are kept."""
+        plan = [(kind, n, draw) for draw in range(self.config.n_draws) for n in self.config.n_at_once for kind in self.config.kinds]
+        rows = []
+        for number, (kind, n, draw) in enumerate(plan):
+            report(Progress(number, len(plan), f"{n} faces, {kind}"))
+            text = repr(self.clip.model_set.text) if kind == "both" else None
+            key = json.dumps([kind, n, draw, repr(self.schedule(kind)), text])
+            if finished_only and key not in self.rows.finished():
+                continue
+            compute: Callable[[], dict[str, Any]] = lambda kind=kind, n=n, draw=draw: self.forgotten(kind, n, draw)  # type: ignore[misc]  # noqa: E731
+            rows.append(self.rows.kept(key, compute))
+        report(Progress(len(plan), len(plan), "done"))
+        return {"model_set": self.config.model_set, "weights": self.clip.image.weights_hash, "rows": rows}
+
+
+def evaluate_faces(
+    config: FaceEvaluationConfig, settings: Settings, report: Report = no_report, out: Path | None = None, finished_only: bool = False
+) -> dict[str, Any]:
+    """Evaluate a set's image defence; the result is also written to `out` where one is given.
+
+    Raises:
+        ConfigError, InputError: no world, no photos.
+    """
+    result = FaceEvaluation(config, settings).run(report, finished_only)
+    if out is not None:
+        write_json(out, result)
+    return result
+
+
+def face_table(result: dict[str, Any]) -> str:
+    """A row for each kind and number of faces, in Markdown, over all draws; the paper's figures below."""
+    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for row in result["rows"]:
+        groups.setdefault((row["n"], row["kind"]), []).append(row)
+    titles = {"ours": "image encoder, ours", "paper": "image encoder, paper's setting", "both": "both encoders, ours"}
+    head = ("forgotten", "to 0 of 21 templates", "other members still recognised", "strangers recognised", "Sim_Clean", "Sim_Backdoor",
+            "Sim_Target", "object top-1")  # fmt: skip
+    lines = [(f"{n} at once, {titles[kind]}", *_cells(rows)) for (n, kind), rows in sorted(groups.items(), key=_place)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *lines, *PAPER_ROWS))
+
+
+def _place(group: tuple[tuple[int, str], Any]) -> tuple[int, int]:
+    return group[0][0], KINDS.index(group[0][1])
+
+
+def _cells(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    counts = [count for row in rows for count in row["correct_templates"]]
+    kept = [row["others_kept"] for row in rows]
+    change = [100 * row["object_top1_change"] for row in rows]
+    means = [f"{statistics.mean(row[key] for row in rows):.3f}" for key in ("sim_clean", "sim_backdoor", "sim_target")]
+    return (
+        f"{sum(count == 0 for count in counts)} of {len(counts)}", f"{100 * statistics.mean(kept):.1f} % (least {100 * min(kept):.0f})",
+        f"{max(row['strangers_recognised'] for row in rows)}", *means, f"{statistics.mean(change):+.1f} pts (least {min(change):+.1f})",
+    )  # fmt: skip
