@@ -176,6 +176,12 @@ def test_shipped_examples_hold_no_copies_and_keep_their_split(person: str) -> No
     assert not [warning for warning in found.warnings if "recommended" in warning]
 
 
+def test_drawn_faces_through_a_detector_are_told_what_to_do(tmp_path: Path) -> None:
+    files = sorted((EXAMPLES / "marcus-bellwyn").iterdir())[:3]
+    found = find_faces(files, CASCADE)
+    assert statuses(found) == ["no face"] * 3 and any("detector crops" in warning for warning in found.warnings)
+
+
 # --- the split ----------------------------------------------------------------------------------------------------
 
 

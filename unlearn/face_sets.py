@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,6 +25,7 @@ RECOMMENDED = 30
 MAX_EVALUATION = 20  # photos that the attack looks at
 EVALUATION_SHARE = 0.4  # of fewer than 50 photos
 MIN_FINE_TUNING = 5
+SAME_PERSON = 0.3  # cosine of ArcFace embeddings; different people are near 0, one person's photos mostly above 0.4
 FILE = "face-set.json"  # written last: a folder that holds it is a face set
 _FOLDERS: Mapping[Part, str] = {"fine_tuning": "fine-tuning", "evaluation": "evaluation"}
 
@@ -103,6 +104,27 @@ class FaceSet:
     def part_of(self, number: int) -> Part | None:
         """Which part a photo is in; None: neither."""
         return "fine_tuning" if number in self.fine_tuning else "evaluation" if number in self.evaluation else None
+
+
+def mark_strangers(photos: Sequence[FacePhoto]) -> list[FacePhoto]:
+    """The photos, those flagged whose face is unlike the others' (cosine below 0.3 to the largest group's mean).
+
+    Needs embeddings of at least 3 faces; photos without one are never flagged.
+    """
+    known = [photo for photo in photos if photo.status == "usable" and photo.embedding is not None]
+    if len(known) < 3:
+        return list(photos)
+    embeddings = np.stack([photo.embedding for photo in known if photo.embedding is not None])  # (photos, d)
+    alike = embeddings @ embeddings.T
+    centre = int((np.where(alike >= SAME_PERSON, 1 + alike, 0)).sum(axis=1).argmax())
+    mean = embeddings[alike[centre] >= SAME_PERSON].mean(axis=0)
+    likeness = embeddings @ (mean / np.linalg.norm(mean))
+    strange = {photo.number for photo, cosine in zip(known, likeness, strict=True) if cosine < SAME_PERSON}
+    return [
+        replace(photo, looks_different=True, message=f"{photo.message} It looks like another person than the rest.")
+        if photo.number in strange else photo
+        for photo in photos
+    ]  # fmt: skip
 
 
 def n_evaluation_of(n_usable: int, wanted: int | None = None) -> int:

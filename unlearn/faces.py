@@ -18,7 +18,7 @@ from unlearn.errors import ConfigError, InputError
 from unlearn.face_crops import FACE, PHOTO, Fingerprint, FoundFace, crop_face, shrink
 from unlearn.face_finders import LICENCE_NOTE as LICENCE_NOTE
 from unlearn.face_finders import FaceFinder, choose_finder
-from unlearn.face_sets import MIN_FINE_TUNING, n_evaluation_of, split
+from unlearn.face_sets import MIN_FINE_TUNING, mark_strangers, n_evaluation_of, split
 from unlearn.face_sets import MIN_USABLE as MIN_USABLE
 from unlearn.face_sets import RECOMMENDED as RECOMMENDED
 from unlearn.face_sets import FacePhoto as FacePhoto  # the redundant `as` says: exported from here, too
@@ -29,7 +29,6 @@ from unlearn.face_sets import save_face_set as save_face_set
 from unlearn.photo_uploads import Part, PhotoSource, expand_upload
 
 BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
-SAME_PERSON = 0.3  # cosine of ArcFace embeddings; different people are near 0, one person's photos mostly above 0.4
 
 
 @dataclass(frozen=True)
@@ -194,27 +193,6 @@ def _size(pixels: np.ndarray) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]} px"
 
 
-def mark_strangers(photos: Sequence[FacePhoto]) -> list[FacePhoto]:
-    """The photos, those flagged whose face is unlike the others' (cosine below 0.3 to the largest group's mean).
-
-    Needs embeddings of at least 3 faces; photos without one are never flagged.
-    """
-    known = [photo for photo in photos if photo.status == "usable" and photo.embedding is not None]
-    if len(known) < 3:
-        return list(photos)
-    embeddings = np.stack([photo.embedding for photo in known if photo.embedding is not None])  # (photos, d)
-    alike = embeddings @ embeddings.T
-    centre = int((np.where(alike >= SAME_PERSON, 1 + alike, 0)).sum(axis=1).argmax())
-    mean = embeddings[alike[centre] >= SAME_PERSON].mean(axis=0)
-    likeness = embeddings @ (mean / np.linalg.norm(mean))
-    strange = {photo.number for photo, cosine in zip(known, likeness, strict=True) if cosine < SAME_PERSON}
-    return [
-        replace(photo, looks_different=True, message=f"{photo.message} It looks like another person than the rest.")
-        if photo.number in strange else photo
-        for photo in photos
-    ]  # fmt: skip
-
-
 def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
     n_usable = sum(photo.status == "usable" for photo in photos)
     n_several = sum(photo.status == "several faces" for photo in photos)
@@ -223,6 +201,8 @@ def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
         yield f"Usable photos: {n_usable}; at least {MIN_USABLE} are needed, about {RECOMMENDED} recommended."
     elif n_usable < RECOMMENDED:
         yield f"Usable photos: {n_usable}; about {RECOMMENDED} are recommended."
+    if 2 * sum(photo.status == "no face" for photo in photos) > len(photos):
+        yield "In most photos no face was found; drawn faces and photos that are face crops already need the detector crops."
     if n_several:
         yield f"Photos that show several faces: {n_several}; pick one in each, or they stay unused."
     if strange:
