@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import sys
 import tempfile
 import tracemalloc
 import zipfile
@@ -108,6 +109,14 @@ def test_bad_file_is_one_sentence_without_a_name(what: str, tmp_path: Path) -> N
     seen = "".join(map(str, (caught.value, caught.value.__cause__, repr(source))))
     assert "Jane" not in seen
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Jane-Doe.jpg"]
+
+
+def test_heic_without_its_library_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(picture(0), "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(InputError, match="need the package pillow-heif"):
+        decode_photo(data)
+    assert decode_photo(encoded(picture(0))).pixels.shape == (96, 128, 3)
 
 
 def test_huge_picture_is_refused_before_it_is_decoded() -> None:
