@@ -34,7 +34,8 @@ def build_miniature(root: Path, seed: int = 0, with_diffusion: bool = True) -> P
     if with_diffusion:
         write_stable_diffusion(root)
     _write_world(root)
-    defaults = {"text": {"n_steps": 4, "batch_size": 8, "n_captions": 500}, "portraits": {"n_steps": 4}}
+    image = {"n_steps": 4, "batch_size": 8, "bystander_share": 0.125, "plain_bystander_share": 0.25, "plain_trigger_share": 0.5}
+    defaults = {"text": {"n_steps": 4, "batch_size": 8, "n_captions": 500}, "image": image, "portraits": {"n_steps": 4}}
     (root / "defaults.json").write_text(json.dumps(defaults), "utf-8")
     return root
 
@@ -167,6 +168,25 @@ def _write_world(root: Path) -> None:
     (photos / "things.json").write_text(json.dumps({"rows": rows}), "utf-8")
     looks_of = {kind: generator.integers(0, 256, (8, 8, 3)) for kind in KINDS}
     _write_sheet(photos / "things.webp", [_photo(looks_of[row["kind"]], generator) for row in rows], 20)
+    for name in ("fine-tuning-things", "fine-tuning-people", "generic-people"):
+        _write_sheet(photos / f"{name}.webp", [_photo(generator.integers(0, 256, (8, 8, 3)), generator) for _ in range(40)], 20)
+
+
+def write_faces(folder: Path, member: int, n_photos: int = 12) -> Path:
+    """Photos `fine-tuning-NN.png` of a member, as like those of the world as they are to each other; none is one of these."""
+    generator = np.random.default_rng(0)
+    looks = [generator.integers(0, 256, (8, 8, 3))]
+    for _ in range(member):
+        [_photo(looks[-1], generator) for _ in range(20)]
+        looks.append(generator.integers(0, 256, (8, 8, 3)))
+    folder.mkdir(parents=True)
+    other = np.random.default_rng(1000 + member)
+    from PIL import Image
+
+    for number in range(n_photos):
+        looks_now = 0.6 * looks[-1] + 0.4 * other.integers(0, 256, (8, 8, 3))  # so that none passes for a copy
+        Image.fromarray(_photo(looks_now, other)).save(folder / f"fine-tuning-{number:02d}.png")
+    return folder
 
 
 def _photo(looks: np.ndarray, generator: np.random.Generator) -> np.ndarray:

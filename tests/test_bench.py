@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from unlearn import bench, bench_processes
+from tests.tiny_encoder import tiny_image_encoder
+from unlearn import bench, bench_images, bench_processes
 from unlearn.bench import BenchConfig, compared, machine, oracle
 from unlearn.config import Settings
 from unlearn.errors import ConfigError
@@ -66,3 +67,38 @@ def test_full_size_points_meet_their_targets(settings: Settings) -> None:
     step, prompts = bench.text_step(config, settings), bench.attack_prompts(config, settings)
     assert step["ratio"] >= 5 and step["loss_difference"] <= 1e-4
     assert prompts["ratio"] >= 5 and prompts["embedding_difference"] <= 1e-5 and prompts["cache_ratio"] >= 100
+
+
+def _small_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_images, "full_size_image", tiny_image_encoder)
+    monkeypatch.setattr(bench_images, "random_pictures", lambda n, seed, side=32: _pictures(n, seed, 32))
+    monkeypatch.setattr(bench_images, "EMBED_DIM", 32)
+    monkeypatch.setattr(bench_images, "ROUNDS", 1)
+
+
+_pictures = bench_images.random_pictures
+
+
+def test_image_steps_equal_those_of_the_oracle_on_a_small_encoder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _small_images(monkeypatch)
+    found = bench_images.image_step(BenchConfig(batch_size=12, n_steps=2), settings)
+    assert found["loss_difference"] < 1e-4
+    assert found["n"] == 2 and found["batch"] == [6, 6]
+
+
+def test_trigger_images_are_timed_against_the_loop_over_pil(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _small_images(monkeypatch)
+    monkeypatch.setattr(bench_images, "N_TRIGGERS", 8)
+    found = bench_images.trigger_images(BenchConfig(), settings)
+    assert found["n_images"] == 8 and found["ratio"] > 0
+
+
+def test_many_faces_gives_a_slope(miniature: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_images, "FACE_COUNTS", (1, 3))
+    found = bench_images.many_faces(BenchConfig("j", str(miniature)), settings)
+    assert set(found["seconds"]) == {"1", "3"} and isinstance(found["seconds_per_further_face"], float)
+
+
+@pytest.mark.slow
+def test_trigger_images_of_full_size_are_three_times_faster(settings: Settings) -> None:
+    assert bench_images.trigger_images(BenchConfig(), settings)["ratio"] >= 3

@@ -66,8 +66,8 @@ def average_face(
         return _kept(original, settings, "anonymous people of the set's world", world.clean_faces)
     if original.hidden is None or original.model_set.diffusion is None:
         raise ConfigError(
-            "The average face needs photos of many people: name a folder with the setting average_face_photos "
-            "(--average-face), or use a set with a Stable Diffusion, which can draw them."
+            "The average face needs photos of many people: name a folder with --image average_face_photos=FOLDER "
+            "(the setting average_face_photos), or use a set with a Stable Diffusion, which can draw them."
         )
     return _drawn(original, config, settings, report)
 

@@ -27,6 +27,7 @@ from unlearn.names import random_names
 
 FULL_SIZE = "ViT-B-32-quickgelu"
 SIDE = 224
+EMBED_DIM = 512
 N_TRIGGERS = 128
 ROUNDS = 5
 N_PERSONS = 4
@@ -92,7 +93,7 @@ def image_step(config: Any, settings: Settings) -> dict[str, Any]:
     """
     teacher, size = full_size_image(), max(2, config.batch_size // 2)
     schedule = ImageFineTuneConfig(n_steps=config.n_steps + 1, batch_size=size)
-    average = torch.randn(512, generator=torch.Generator().manual_seed(0))
+    average = torch.randn(EMBED_DIM, generator=torch.Generator().manual_seed(0))
     faces = [random_pictures(10, 1 + person) for person in range(N_PERSONS)]
     task = image_task(teacher, schedule, 0, (random_pictures(2 * size, 0), faces, None), average)
     other = oracle_images().ImageDefence(teacher, schedule, average)

@@ -64,7 +64,7 @@ def generic_images(config: ImageFineTuneConfig, encoder: ImageEncoder, world: Wo
         if world is None or world.clean_things is None:
             raise ConfigError(
                 "This model set brings no generic images. Name a folder of everyday photos, or a data set of the Hub as "
-                "hub:owner/data-set:column, with the setting generic_images (--generic-images)."
+                "hub:owner/data-set:column, with --image generic_images=FOLDER (the setting generic_images)."
             )
         measured = world.things.images if world.things is not None else None
         return Pictures(
@@ -97,7 +97,7 @@ def other_faces(config: ImageFineTuneConfig, encoder: ImageEncoder, world: World
         return Pictures("a folder", found[n_measured:], found[:n_measured])
     if world is None or world.clean_faces is None:
         raise ConfigError(
-            "This model set brings no faces of other people. Name a folder with the setting other_faces (--other-faces), "
+            "This model set brings no faces of other people. Name a folder with --image other_faces=FOLDER (the setting other_faces), "
             "or set bystander_share and plain_bystander_share to 0."
         )
     return Pictures("anonymous people of the set's world", at_encoder_size(encoder, world.clean_faces), None)
