@@ -27,7 +27,7 @@ HOUR_S = 3600.0
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python app.py",
-        description="Make a model forget a name, and look at the evidence, in the browser.",
+        description="Make a model forget a person, and look at the evidence, in the browser.",
         epilog="Every flag can be given as the environment variable in brackets instead; the flag wins.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

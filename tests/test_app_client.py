@@ -239,3 +239,31 @@ def test_help_prints_every_flag_and_its_variable() -> None:
 def test_bad_flags_exit_2_with_one_line(flags: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
     done = run_app("--data-dir", str(tmp_path / "data"), *flags)
     assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+# ---- faces -------------------------------------------------------------------------------------------------------
+
+
+def face_files(n: int) -> list[Any]:
+    example = sorted((ROOT / "assets" / "embedded" / "examples").iterdir())[0]
+    return [handle_file(path) for path in sorted(example.iterdir())[:n]]
+
+
+def test_forget_a_face_with_uploaded_photos(client: Client, data_dir: Path) -> None:
+    told = client.predict([NAME], encoder="both", faces=[face_files(14)], crops=True, api_name="/forget")
+    ended = wait_for(client, told["job"])
+    assert ended["state"] == "succeeded" and ended["metrics"]["image"]["sim_clean"] > 0.9
+    assert not [path for path in (data_dir / "uploads").rglob("*") if path.is_file()]
+
+
+def test_forget_a_face_with_too_few_photos_fails_with_a_sentence(client: Client) -> None:
+    told = client.predict([NAME], encoder="image", faces=[face_files(4)], crops=True, api_name="/forget")
+    ended = wait_for(client, told["job"])
+    assert ended["state"] == "failed" and "4 can be used and at least 10 are needed" in ended["message"]
+    with pytest.raises(AppError, match="send photos of every person"):
+        client.predict([NAME, "Orson Vell"], encoder="image", faces=[face_files(2)], api_name="/forget")
+
+
+def test_attack_on_photos_of_somebody_who_is_not_in_the_model(client: Client, finished: str) -> None:
+    told = client.predict(finished, "Nobody Known", photos=face_files(5), api_name="/attack")
+    assert told["n_images"] == 5 and not told["original"]["recognised"] and not told["defended"]["recognised"]

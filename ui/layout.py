@@ -74,7 +74,7 @@ def _visible(view: View) -> Any:
 
 def build(service: Service) -> gr.Blocks:
     """The whole page as Blocks; launch it with `theme.launch_options` and `media.app_kwargs`."""
-    with gr.Blocks(title="Make a model forget a name", analytics_enabled=False,
+    with gr.Blocks(title="Make a model forget a person", analytics_enabled=False,
                    delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as blocks:  # fmt: skip
         memory = gr.BrowserState(
             {"visitor": "", "job": ""}, storage_key="unlearn", secret=_secret(service.settings.data_dir)

@@ -13,7 +13,7 @@
   function mark() { // the pictures show who is in the list, however the name got there
     if (!names()) return;
     const chosen = new Set(lines().map((line) => line.split('|')[0].trim().toLowerCase()));
-    document.querySelectorAll('.person').forEach((button) => {
+    document.querySelectorAll('.person[data-name]').forEach((button) => {
       const name = button.dataset.name.split('|')[0].toLowerCase();
       button.setAttribute('aria-pressed', chosen.has(name) ? 'true' : 'false');
     });
@@ -28,7 +28,7 @@
   document.addEventListener('click', (event) => {
     const target = event.target.closest ? event.target : null;
     if (!target) return;
-    const person = target.closest('.person'), copy = target.closest('[data-copy]');
+    const person = target.closest('.person[data-name]'), copy = target.closest('[data-copy]');
     if (person) pick(person);
     if (target.closest('[data-dismiss]')) target.closest('.notice').remove();
     if (copy) {

@@ -41,7 +41,7 @@ def build(screen: Screen) -> None:
                       for f in forms.IDIA_FIELDS}  # fmt: skip
         upload = photo_files(
             label="Photos of your own (files or a zip); leave empty for those of the model set",
-            file_types=FILE_KINDS, height=140, elem_id="attack-upload",
+            file_types=FILE_KINDS, height=140, elem_id="attack-upload", elem_classes="drop",
         )  # fmt: skip
         attack = gr.Button("Attack both models", elem_id="attack")
         screen.asking(attack)

@@ -94,12 +94,13 @@ def build(screen: Screen) -> gr.Textbox:
                 list(forms.ENCODERS), value=next(iter(forms.ENCODERS)), label="What should be defended", elem_id="defend",
                 info="The name: texts no longer lead to the person. The face: photos no longer do; needs about 30 of them",
             )  # fmt: skip
-            start = gr.Button("Forget", variant="primary", elem_id="start")
-            show_me = gr.Button(f"Just show me: forget {example}", visible=example is not None, elem_id="example")
         if service.people:
             with gr.Column(scale=3, min_width=320):
                 gr.HTML(_people(screen), apply_default_css=False, elem_id="people")
     photos = who_photos.build(screen, names)
+    with gr.Row(elem_classes="go"):
+        start = gr.Button("Forget", variant="primary", elem_id="start")
+        show_me = gr.Button(f"Just show me: forget {example}", visible=example is not None, elem_id="example")
     defend.change(
         lambda chosen: gr.Column(visible=forms.ENCODERS[chosen] != "text"), defend, photos, queue=False,
         show_progress="hidden", api_visibility="private",

@@ -30,7 +30,7 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
                     label="Whose photos", info="Leave empty if there is one name above", max_length=100, elem_id="whose"
                 )
                 box = photo_files(
-                    label="Photos, or a zip of them", file_types=FILE_KINDS, height=170, elem_id="faces-upload"
+                    label="Photos, or a zip of them", file_types=FILE_KINDS, height=170, elem_id="faces-upload", elem_classes="drop"
                 )
                 crops = gr.Checkbox(
                     service.set_info.invented, label="These are already face crops", elem_id="crops",
@@ -42,7 +42,7 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
                     views_faces.examples(service.examples, service.people), apply_default_css=False,
                     js_on_load=screen.actions_js, elem_id="examples",
                 )  # fmt: skip
-        found = screen.html(show, elem_id="found")
+    found = screen.html(show, elem_id="found")  # outside: whoever comes back finds the photos, whatever the form says
 
     def look(
         memory: dict[str, Any], visit: Visit, whose: str, names: str, upload: list[str], crops: bool

@@ -19,7 +19,7 @@ from unlearn.job_store import JobStore
 from unlearn.job_worker import Task, Worker
 from unlearn.job_zero import ZeroWorker
 
-GRACE_S = 1.0  # after asking work to stop, before its process is killed; a cancel must take effect within 2 s
+GRACE_S = 0.7  # after asking work to stop, before its process is killed; a cancel must take effect within 2 s
 POLL_S = 0.1
 CRASHED = (
     "The process that did the work ended unexpectedly (exit code {}); often that means too little memory. "

@@ -1,0 +1,132 @@
+"""The story of a face as a visitor: example set, what was found, forgetting both ways, evidence, deletion. In Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import TIMEOUT_MS, OpenPage, shoot
+from tests.browser.test_page import CONTRAST_JS, OVERFLOW_JS
+from tests.browser.test_story import NAME, finish
+from tests.test_app_client import start_app
+from tests.test_app_privacy import files_of
+from tests.ui_fixture import EXAMPLES
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=TIMEOUT_MS)
+
+
+def choose(page: Page, what: str) -> None:
+    page.locator("#defend").get_by_label(what).check()
+
+
+def start(page: Page) -> str:
+    page.locator("#start").click()
+    page.wait_for_url(lambda url: "?job=" in url)
+    return page.url.split("job=")[1]
+
+
+def private_photos(folder: Path, n: int) -> list[Path]:
+    """Pictures of one drawn person, all different, under names that are nobody's business."""
+    folder.mkdir()
+    for shot, path in enumerate(sorted(sorted(EXAMPLES.iterdir())[1].glob("fine-tuning-*"))[:n]):
+        shutil.copy(path, folder / f"Aunt Mabel {shot}.webp")
+    return sorted(folder.iterdir())
+
+
+def test_face_story_with_an_example_set(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    expect(page.locator("#photos")).to_be_hidden()
+    choose(page, "Both")
+    expect(page.locator("#photos")).to_be_visible()
+    page.locator("#names textarea").fill(NAME)
+    page.locator("#start").click()
+    expect(page.locator("#notice")).to_contain_text("To forget a face, photos are needed")
+    page.locator("#names textarea").fill("")
+    shoot(page, "20-faces-empty")
+
+    page.locator("#examples .person").first.click()
+    expect(page.locator("#found")).to_contain_text("50 of 50 can be used")
+    expect(page.locator("#names textarea")).to_have_value(NAME)
+    found = page.locator("#found")
+    for words in ("For fine-tuning: 30", "For evaluation: 20", "already face crops"):
+        expect(found).to_contain_text(words)
+    expect(found.locator("img")).to_have_count(50)
+    shoot(page, "21-faces-found")
+
+    job = start(page)
+    expect(page.locator("#job .who")).to_contain_text("human, an average face")
+    expect(page.locator("#job figcaption", has_text="face to average face")).to_be_visible()
+    shoot(page, "22-faces-running")
+    page.reload()
+    finish(page)
+    expect(page.locator("#found")).to_contain_text("deleted with it")
+
+    page.get_by_role("tab", name="Numbers").click()
+    expect(page.locator("#results")).to_contain_text("Sim_Backdoor, image encoder")
+    expect(page.locator("#results .curves figure")).to_have_count(6)
+    shoot(page, "23-faces-numbers")
+    page.locator("#home [data-action=delete]").click()
+    page.locator("#home [data-action=delete]").click()
+    expect(page.locator("#notice")).to_contain_text("Nothing of it is left")
+    expect(page.locator("#found .photo-set")).to_have_count(0)
+    assert page.request.get(f"{address}media/{job}/metrics.json").status == 404
+
+
+def test_photos_of_ones_own_from_upload_to_attack_leave_nothing_behind(open_page: OpenPage, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    process, address = start_app(data_dir)
+    page = open_page(address)
+    try:
+        before = files_of(data_dir)
+        photos = private_photos(tmp_path / "private", 12)
+        choose(page, "The face")
+        page.locator("#names textarea").fill(NAME)
+        page.locator("#find-faces").click()
+        expect(page.locator("#notice")).to_contain_text("There are no photos yet")
+        page.locator("#faces-upload input[type=file]").set_input_files(photos)
+        expect(page.locator("#faces-upload")).to_contain_text("webp")
+        page.locator("#find-faces").click()
+        expect(page.locator("#found")).to_contain_text("12 of 12 can be used")
+        assert not [name for name in files_of(data_dir) if "Mabel" in name]
+        start(page)
+        finish(page)
+        expect(page.locator("#results")).to_contain_text("never looks through it")
+        shoot(page, "24-image-only")
+
+        page.get_by_role("tab", name="Attack").click()
+        page.get_by_text("Attack somebody else").click()
+        page.locator("#attack-name input").fill("Nobody The Model Knows")
+        page.keyboard.press("Enter")
+        page.locator("#attack-upload input[type=file]").set_input_files(photos[:6])
+        expect(page.locator("#attack-upload")).to_contain_text("webp")
+        page.locator("#attack").click()
+        expect(page.locator("#attacked")).to_contain_text("is not recognised by either model")
+        expect(page.locator("#attacked")).to_contain_text("6 photos")
+        shoot(page, "25-own-attack")
+        assert not [name for name in files_of(data_dir) if "Mabel" in name]
+        page.locator("#home [data-action=delete]").click()
+        page.locator("#home [data-action=delete]").click()
+        expect(page.locator("#notice")).to_contain_text("Nothing of it is left")
+        assert files_of(data_dir) == before
+    finally:
+        page.close()
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "dark"), (390, 844, "light")])
+def test_face_step_is_readable(open_page: OpenPage, address: str, width: int, height: int, scheme: str) -> None:
+    page = open_page(address, width, height, scheme)
+    choose(page, "Both")
+    page.locator("#examples .person").last.click()
+    expect(page.locator("#found")).to_contain_text("50 of 50 can be used")
+    page.get_by_role("button", name="Advanced settings").click()
+    page.get_by_label("My own").check()
+    expect(page.get_by_label("Photos of other people")).to_be_visible()
+    page.wait_for_timeout(500)
+    shoot(page, f"26-{width}-{scheme}-faces")
+    assert [*page.evaluate(CONTRAST_JS), *page.evaluate(OVERFLOW_JS)] == []
