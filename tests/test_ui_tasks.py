@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 
 from tests.miniature import MEMBERS, build_miniature
-from ui import tasks, views, views_numbers, views_results
+from tests.ui_fixture import EXAMPLES
+from ui import plots, tasks, views, views_numbers, views_results
 from ui.photos import encode_photo
 from ui.results import Run, read_run
-from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Progress, Settings, TextFineTuneConfig
+from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Progress, Settings, TextFineTuneConfig
 from unlearn.errors import InputError
 
 SETTINGS = Settings()
@@ -94,6 +96,43 @@ def test_attack_on_anybody_of_the_set_and_on_nobody(run: Run, runs: Path) -> Non
     assert len(told["templates"]) == 21 and isinstance(told["original"]["recognised"], bool)
     with pytest.raises(InputError, match="too few photos"):
         tasks.attack({"run": "job", "name": "Nobody Here", "idia": vars(IDIA)}, runs / "attack", lambda progress: None)
+
+
+def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
+    model_set: str, runs: Path, notes: list[Progress]
+) -> None:
+    image = ImageFineTuneConfig(n_steps=2, batch_size=2, lr_milestones=())
+    config = ForgetConfig((Person(MEMBERS[0]),), model_set, encoder="image", image=image, idia=IDIA, portraits=PORTRAITS)
+    given = runs.parent / "inputs" / "face"
+    give_photos(given / "p00", 12)
+    rows = [{"name": MEMBERS[0], "folder": "p00", "crops": True}]
+    told: list[Progress] = []
+    tasks.forget({"config": json.loads(config.to_json()), "faces": rows}, runs / "face", told.append)
+    found = read_run("face", runs / "face")
+    assert found is not None and found.has_weights and found.metrics["image"]["sim_clean"] is not None
+    assert [set(p.losses) >= {"step", "image_backdoor"} for p in told if p.losses] == [True, True]
+    assert {path.name for path in given.iterdir()} == {"p00-set"}, "raw photos are gone once their faces are found"
+    assert len(plots.curves(found.losses)) == 3 and "never looks through it" in views_results.portraits(found)
+    assert "image encoder" in views_numbers.numbers(found)
+
+    (runs / "own").mkdir()
+    give_photos(runs.parent / "inputs" / "own", 4)
+    request = {"run": "face", "name": "Nobody Here", "idia": vars(IDIA), "own_photos": True}
+    answer = tasks.attack(request, runs / "own", lambda progress: None)
+    assert answer["n_images"] in (3, 4) and answer["own_photos"]
+    assert not (runs.parent / "inputs" / "own").exists() and list((runs / "own").iterdir()) == []
+
+
+def give_photos(folder: Path, n: int) -> None:
+    folder.mkdir(parents=True)
+    for number, path in enumerate(sorted(sorted(EXAMPLES.iterdir())[0].glob("fine-tuning-*"))[:n]):
+        shutil.copy(path, folder / f"{number:03d}.upload")
+
+
+def test_examples_are_people_of_the_set(model_set: str) -> None:
+    shipped = tasks.examples(SETTINGS, "embedded")
+    assert len(shipped) == 5 and sum(row["member"] for row in shipped) == 4
+    assert tasks.examples(SETTINGS, model_set) == []
 
 
 def test_question_to_a_deleted_run_says_so(runs: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ui import story
-from ui.render import DASH, render
+from ui.render import DASH, decimal, render
 from ui.results import Run
 from ui.views import small_job, verdict_sentence
 from unlearn.jobs import Job, Succeeded
@@ -196,7 +196,9 @@ def bystanders(run: Run) -> str:
         {"title": title, **{s: counts.get(f"{key}_{s}") for s in SIDES}}
         for key, title in titles.items() if counts.get(f"{key}_original") is not None
     ]  # fmt: skip
-    return render("bystanders", persons=rows or None, things=things or None, sentence=sentence)
+    sims = [(run.metrics, "texts without the name"), (run.metrics.get("image") or {}, "pictures without the face")]
+    kept = [f"{what}: Sim_Clean {decimal(part.get('sim_clean'))}" for part, what in sims if part.get("sim_clean") is not None]
+    return render("bystanders", persons=rows or None, things=things or None, sentence=sentence, kept="; ".join(kept))
 
 
 def probes(rows: Sequence[dict[str, Any]], run: Run) -> str:
