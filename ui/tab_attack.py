@@ -10,7 +10,7 @@ import gradio as gr
 from ui import forms, photo_sets, story, views_results
 from ui.render import render
 from ui.screen import Screen, View, Visit
-from ui.uploads import photo_files, taken
+from ui.uploads import PhotoFiles, taken
 from ui.who_photos import FILE_KINDS
 from unlearn.config import clean_name
 
@@ -39,9 +39,9 @@ def build(screen: Screen) -> None:
             )  # fmt: skip
             fields = {f.key: gr.Number(f.value, label=f.label, info=f.info, minimum=f.low, maximum=f.high, min_width=180)
                       for f in forms.IDIA_FIELDS}  # fmt: skip
-        upload = photo_files(
+        upload = PhotoFiles(
             label="Photos of your own (files or a zip); leave empty for those of the model set",
-            file_types=FILE_KINDS, height=140, elem_id="attack-upload", elem_classes="drop",
+            file_types=FILE_KINDS, file_count="multiple", height=140, elem_id="attack-upload", elem_classes="drop",
         )  # fmt: skip
         attack = gr.Button("Attack both models", elem_id="attack")
         screen.asking(attack)

@@ -11,7 +11,7 @@ from ui.forms import parse_texts
 from ui.photos import data_uri, encode_photo, read_photo
 from ui.render import render
 from ui.screen import Screen, View, Visit
-from ui.uploads import photo_box, taken
+from ui.uploads import PhotoBox, taken
 from unlearn.errors import InputError
 
 
@@ -35,7 +35,9 @@ def build(screen: Screen) -> None:
     with gr.Accordion("Try another photo", open=False), gr.Row():
         with gr.Column(min_width=280):
             person = gr.Dropdown(people, value=None, label="A photo of", visible=bool(people), info="Somebody of the model set")
-            upload = photo_box(label="Or a photo of your own", height=220, elem_id="upload")
+            upload = PhotoBox(
+                label="Or a photo of your own", type="filepath", sources=["upload"], height=220, buttons=[], elem_id="upload"
+            )
         with gr.Column(min_width=280):
             labels = gr.Textbox(
                 "\n".join(service.labels), label="Labels", lines=9, info="One a line: people, things, anything",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 from gradio.utils import get_upload_folder
 
 from unlearn.errors import InputError
@@ -19,23 +20,32 @@ from unlearn.errors import InputError
 GONE = "An uploaded file is not here any more; choose it again."
 
 
-def photo_box(**properties: Any) -> gr.Image:
+class _Quietly(ComponentMeta):
+    """Makes a component that inherits all its events; Gradio's own way would write a stub file beside this module."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return type.__new__(cls, name, bases, attributes)
+
+
+class PhotoBox(gr.Image, metaclass=_Quietly):
     """A component for one photo; its value is a path, whatever the file holds."""
-    box = gr.Image(type="filepath", sources=["upload"], buttons=[], **properties)
-    box.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
-    return box
+
+    is_template = True  # to the browser it is Gradio's own
+
+    def preprocess(self, payload: Any) -> str | None:
+        """Path of the upload."""
+        return None if payload is None else payload.path
 
 
-def photo_files(**properties: Any) -> gr.File:
+class PhotoFiles(gr.File, metaclass=_Quietly):
     """A component for any number of files; its value is a list of paths."""
-    box = gr.File(type="filepath", file_count="multiple", **properties)
-    box.preprocess = _paths  # type: ignore[method-assign]
-    return box
 
+    is_template = True
 
-def _paths(payload: Any) -> list[str]:
-    files = getattr(payload, "root", payload) or []
-    return [file.path for file in (files if isinstance(files, list) else [files])]
+    def preprocess(self, payload: Any) -> list[str]:
+        """Paths of the uploads."""
+        files = getattr(payload, "root", payload) or []
+        return [file.path for file in (files if isinstance(files, list) else [files])]
 
 
 def checked(paths: Sequence[str | None]) -> list[Path]:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui import forms, photo_sets, story, views_faces
 from ui.screen import Screen, View, Visit
-from ui.uploads import photo_files, taken
+from ui.uploads import PhotoFiles, taken
 from unlearn.errors import InputError
 
 FILE_KINDS = ["image", ".heic", ".heif", ".zip"]
@@ -29,9 +29,10 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
                 whose = gr.Textbox(
                     label="Whose photos", info="Leave empty if there is one name above", max_length=100, elem_id="whose"
                 )
-                box = photo_files(
-                    label="Photos, or a zip of them", file_types=FILE_KINDS, height=170, elem_id="faces-upload", elem_classes="drop"
-                )
+                box = PhotoFiles(
+                    label="Photos, or a zip of them", file_types=FILE_KINDS, file_count="multiple", height=170,
+                    elem_id="faces-upload", elem_classes="drop",
+                )  # fmt: skip
                 crops = gr.Checkbox(
                     service.set_info.invented, label="These are already face crops", elem_id="crops",
                     info="Nothing is looked for then; right for the drawn people of this model set",
