@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -99,7 +99,8 @@ class FaceEvaluation:
         """One defence and everything measured after it."""
         names = self.drawn(n, draw)
         persons = tuple(Person(name) for name in names)
-        config = ForgetConfig(persons, self.config.model_set, encoder="image", seed=draw, image=self.schedule(kind))
+        encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
+        config = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
         config = fill_defaults(config, self.clip)
         faces = read_faces({name: self._folder(name) for name in names}, self.config.model_set, self.settings)
         faces = {name: replace(found, fine_tuning=(*found.fine_tuning, *found.evaluation), evaluation=()) for name, found in faces.items()}
@@ -132,10 +133,9 @@ class FaceEvaluation:
         return folder
 
     def _sources_of(self, kind: str, config: ForgetConfig) -> Sources:
-        name = "paper" if kind == "paper" else "ours"
-        if name not in self._sources:
-            self._sources[name] = read_sources(self.clip, config, self.settings, self.world)
-        return self._sources[name]
+        if kind not in self._sources:
+            self._sources[kind] = read_sources(self.clip, config, self.settings, self.world)
+        return self._sources[kind]
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """All draws; rows that an earlier evaluation of the same weights and settings finished are kept."""
@@ -143,7 +143,7 @@ class FaceEvaluation:
         rows = []
         for number, (kind, n, draw) in enumerate(plan):
             report(Progress(number, len(plan), f"{n} faces, {kind}"))
-            text = repr(self.clip.model_set.text) if kind == "both" else None
+            text = f"turned target 0.3, {self.clip.model_set.text!r}" if kind == "both" else None
             key = json.dumps([kind, n, draw, repr(self.schedule(kind)), text])
             if finished_only and key not in self.rows.finished():
                 continue

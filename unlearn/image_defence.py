@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearn.average_face import AverageFace, average_face
+from unlearn.average_face import AverageFace, apart_from_neutral_term, average_face
 from unlearn.clip import Clip
 from unlearn.config import ForgetConfig, Person, Report, Settings, no_report
 from unlearn.encoders import ImageEncoder
@@ -88,10 +88,13 @@ def read_sources(
         ConfigError, InputError: something is missing or unreadable; says which setting names it.
     """
     assert config.image is not None  # filled in by `fill_defaults`
+    average = average_face(original, config, settings, world, report)
+    if config.encoder == "both":
+        average = apart_from_neutral_term(original, average, config.neutral_term)
     return Sources(
         generic_images(config.image, original.image, world, config.seed),
         other_faces(config.image, original.image, world, config.seed),
-        average_face(original, config, settings, world, report),
+        average,
     )
 
 
