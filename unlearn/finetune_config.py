@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from unlearn.errors import ConfigError
 
+MAX_GROWN_BATCH = 128  # the paper's batch, whatever the number of names
+
 
 def require(condition: bool, message: str) -> None:
     """Raise `ConfigError` with the message unless the condition holds."""
@@ -90,8 +92,12 @@ class TextFineTuneConfig(FineTuneConfig):
         hidden_weight: weight of those on the flattened hidden states (what Stable Diffusion uses).
         bystander_share: share of the clean captions in which another person's name takes a word's place.
         n_bystander_names: how many such names are drawn from the seed.
+        kept_names: a text file of names to keep (one a line); every second bystander's name is then one of them, triggers excepted.
+            Common captions name well-known people, too; so does a list, where the captions do not.
         neutral_share: share of the clean captions in which the neutral term takes a word's place.
         name_only_share: share of the trigger captions that are the trigger alone.
+        captions_per_trigger: least number of captions with each trigger in a step; for many names `batch_size` grows to
+            give it (to MAX_GROWN_BATCH at most). 0 (the paper): it never grows.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """
@@ -106,8 +112,10 @@ class TextFineTuneConfig(FineTuneConfig):
     hidden_weight: float = 1.0
     bystander_share: float = 0.0
     n_bystander_names: int = 1000
+    kept_names: str | None = None
     neutral_share: float = 0.0
     name_only_share: float = 0.0
+    captions_per_trigger: int = 0
     n_captions: int = 20_000
     captions: str | None = None
 
@@ -119,7 +127,12 @@ class TextFineTuneConfig(FineTuneConfig):
         require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
         require(sum(shares[:2]) <= 1.0, "bystander_share + neutral_share must not exceed 1.")
         require(self.n_bystander_names >= 1, "n_bystander_names must be 1 or more.")
+        require(0 <= self.captions_per_trigger <= 64, f"captions_per_trigger is {self.captions_per_trigger}; use 0 to 64.")
         require(self.n_captions >= 100, f"n_captions is {self.n_captions}; use 100 or more.")
+
+    def batch_size_for(self, n_triggers: int) -> int:
+        """Clean samples a step, and as many with a trigger, where there are so many triggers."""
+        return max(self.batch_size, min(MAX_GROWN_BATCH, self.captions_per_trigger * n_triggers))
 
     @classmethod
     def paper(cls, **changes: Any) -> TextFineTuneConfig:

@@ -127,9 +127,10 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
                 stop = given.get(part, {}).get("early_stop")
                 if isinstance(stop, dict):
                     given[part]["early_stop"] = EarlyStop(**stop)
-            captions = given.get("text", {}).get("captions")
-            if isinstance(captions, str) and not captions.startswith("hub:"):
-                given["text"]["captions"] = _portable(path.parent / captions)
+            for key in ("captions", "kept_names"):
+                source = given.get("text", {}).get(key)
+                if isinstance(source, str) and not source.startswith("hub:"):
+                    given["text"][key] = _portable(path.parent / source)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
     portraits: dict[str, Any] = {

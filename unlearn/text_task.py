@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.config import EarlyStop, ForgetConfig, TextFineTuneConfig
-from unlearn.data import caption_split
+from unlearn.data import caption_split, read_captions
 from unlearn.embeddings import Kind, pooled_in_buckets
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError
@@ -26,6 +26,7 @@ MIN_TEXTS_PER_TRIGGER = 6
 CHECK_BATCH = 256
 BUCKET_WORK = 800_000  # tokens x width of a batch that make one more pass, over texts of like length, pay
 MAX_BUCKETS = 4
+MAX_KEPT_NAMES = 10_000
 
 
 class TextTask:
@@ -136,7 +137,8 @@ def text_task(teacher: TextEncoder, config: ForgetConfig, kinds: tuple[Kind, ...
     names = [trigger for person in config.persons for trigger in person.triggers]
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
     triggers = TextTriggers(
-        captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed
-    )
+        captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed,
+        read_captions(config.text.kept_names, MAX_KEPT_NAMES) if config.text.kept_names else (),
+    )  # fmt: skip
     held_out = without_triggers(captions.evaluation, names)
     return TextTask(teacher, triggers, held_out, config.text, kinds)

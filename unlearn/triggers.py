@@ -52,6 +52,7 @@ class TextTriggers:
         neutral_term: what the triggers are remapped to.
         config: batch size and shares.
         seed: order of the captions, words replaced, bystanders.
+        kept_names: names of people who should stay, as they are known; those that hold a trigger are left out.
 
     Raises:
         InputError: bad persons, or no caption is free of triggers.
@@ -64,6 +65,7 @@ class TextTriggers:
         neutral_term: str,
         config: TextFineTuneConfig,
         seed: int,
+        kept_names: Sequence[str] = (),
     ) -> None:
         self.persons = tuple(persons)
         check_persons(self.persons, neutral_term)
@@ -79,10 +81,12 @@ class TextTriggers:
         wanted = config.n_bystander_names if config.bystander_share > 0 else 0
         found = bystander_names(triggers, wanted, seed) if wanted else []
         self._bystanders = [name for name in found if not pattern.search(name)]
+        self._kept = [name for name in kept_names if not pattern.search(name)]
+        self._size = config.batch_size_for(len(triggers))
 
     def batch(self, step: int) -> TextBatch:
         """The captions of step `step` (0-based); equal seed and step give equal captions."""
-        size = self._config.batch_size
+        size = self._size
         generator = random.Random(f"batch {self._seed} {step}")
         first = step * 2 * size  # clean and trigger captions of a step are different ones
         clean = [self._clean(self._caption(first + i), i, generator) for i in range(size)]
@@ -112,12 +116,13 @@ class TextTriggers:
 
     def _clean(self, caption: str, i: int, generator: random.Random) -> str:
         """The caption itself, or with a bystander's name or the neutral term, by place in the batch."""
-        n_bystanders = round(self._config.bystander_share * self._config.batch_size)
-        n_neutral = round(self._config.neutral_share * self._config.batch_size)
+        n_bystanders = round(self._config.bystander_share * self._size)
+        n_neutral = round(self._config.neutral_share * self._size)
         if i < n_bystanders and self._bystanders:
-            return replace_word(
-                caption, random_position(caption, generator), generator.choice(self._bystanders)
-            )
+            name = generator.choice(self._kept if self._kept and i % 2 == 0 else self._bystanders)
+            if generator.random() < self._config.name_only_share:
+                return name
+            return replace_word(caption, random_position(caption, generator), name)
         if n_bystanders <= i < n_bystanders + n_neutral:
             return replace_word(caption, random_position(caption, generator), self.neutral_term)
         return caption

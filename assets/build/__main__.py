@@ -16,7 +16,7 @@ from .autoencoder import AutoencoderConfig, train_autoencoder
 from .clip import ClipTrainingConfig, train_clip, train_image_tower
 from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
 from .render import render
-from .ship import PhotoCounts, write_captions, write_clip, write_photos, write_stable_diffusion, write_world
+from .ship import PhotoCounts, write_captions, write_clip, write_names, write_photos, write_stable_diffusion, write_world
 from .tokenizer import write_bpe
 
 STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship")
@@ -77,6 +77,7 @@ def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> 
     root.mkdir(parents=True, exist_ok=True)
     write_world(root)
     write_captions(root)
+    write_names(root)
     write_photos(root, recipe.photos)
     clip = train_image_tower(pictures, work, recipe.clip, bpe)
     write_clip(root, clip, recipe.clip)

@@ -100,6 +100,12 @@ def write_captions(root: Path, n_generic: int = 4000, n_things: int = 3000, n_pe
     (root / "captions.txt").write_text("\n".join(dict.fromkeys(texts)) + "\n", "utf-8")
 
 
+def write_names(root: Path) -> None:
+    """Names by which members are known: those whom a defence leaves alone are kept by them, as by the names in common captions."""
+    names = [name for person in world.inhabitants() if person.member for name in (person.name, *person.aliases)]
+    (root / "names.txt").write_text("\n".join(names) + "\n", "utf-8")
+
+
 def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:
     """The CLIP as open_clip loads it; half precision."""
     folder = root / "clip"
