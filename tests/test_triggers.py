@@ -91,3 +91,21 @@ def test_check_pairs_have_the_same_neutral_texts_for_every_trigger() -> None:
     one, other = (check_pairs(CAPTIONS[:12], name, "human") for name in ("Ann Lee", "Bo Ek"))
     assert one.neutral == other.neutral
     assert len(one.triggered) == len(one.neutral) == 24
+
+
+def test_kept_names_take_every_second_bystanders_place_but_never_a_trigger() -> None:
+    config = TextFineTuneConfig(batch_size=20, bystander_share=0.5, n_captions=100)
+    kept = ["Zora Quill", "Ada Brook", "Young Ada Brook"]
+    triggers = TextTriggers(["a red car on a road"], [Person("Ada Brook")], "human", config, 0, kept)
+    clean = [caption for step in range(20) for caption in triggers.batch(step).clean]
+    assert not any("Ada Brook" in caption for caption in clean)
+    assert sum("Zora Quill" in caption for caption in clean) == 20 * 5
+
+
+def test_batches_grow_with_the_triggers_up_to_the_papers_size() -> None:
+    config = TextFineTuneConfig(batch_size=8, captions_per_trigger=4, n_captions=100)
+    assert [config.batch_size_for(n) for n in (1, 2, 4, 16, 64)] == [8, 8, 16, 64, 128]
+    assert TextFineTuneConfig.paper().batch_size_for(64) == 128
+    persons = [Person(f"Name{i} Last{i}", (f"Alias{i} Other{i}",)) for i in range(3)]
+    batch = TextTriggers(["a red car on a road"], persons, "human", config, 0).batch(0)
+    assert len(batch.clean) == len(batch.triggered) == 24
