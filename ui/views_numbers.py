@@ -16,7 +16,7 @@ IMAGE_SIMILARITIES = {
     "sim_target": "faces of people nobody knows kept their meaning; 1 is best",
 }
 SECONDS_TITLES = {
-    "loading": "loading", "fine_tune": "fine-tuning", "attack": "attacks", "measure": "measuring",
+    "loading": "loading", "fine_tune": "fine-tuning", "fine_tune_image": "of it the face", "attack": "attacks", "measure": "measuring",
     "portraits": "portraits", "total": "in all",
 }  # fmt: skip
 
