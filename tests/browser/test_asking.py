@@ -96,7 +96,7 @@ def test_tab_key_reaches_every_step_and_no_control_is_without_a_name(open_page: 
         if "Delete" in seen[-1]:
             break
     reached = " ".join(seen)
-    for place in ("names", "start", "example", "Portraits", "Slider", "Download", "Delete"):
+    for place in ("names", "start", "example", "Portraits", "Side by side", "Download", "Delete"):
         assert place in reached, f"{place} cannot be reached with the Tab key"
     assert [one for one in seen if one.endswith("|")] == [], "every control that the keyboard reaches has a name"
 
