@@ -28,7 +28,7 @@ from tests.test_app_client import ROOT, free_port
 
 N_CLICKS = 12
 N_VISITORS = 20
-POLL_S = 1.5
+POLL_S = 2.0
 ANSWER_JS = """
 () => new Promise((done) => {
   const from = performance.now(), shown = () => document.querySelector('#notice [role=alert]');
