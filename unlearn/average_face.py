@@ -33,7 +33,7 @@ from unlearn.weights import find_diffusion
 from unlearn.worlds import World
 
 N_NAMES = 40  # arbitrary ones, whose mean nearness to the average face is the measure
-APART = 0.3  # cosine by which the neutral term lies further away than they do; photos come near their target, not into it
+APART = 0.6  # cosine by which the neutral term lies further away than they do; photos come near their target, not into it
 LEAST_SINGULAR_VALUE = 0.05  # of the phrasings' directions, as a share of the greatest
 FIRST_SEED = 20_000  # of the portraits; far from those that a run shows
 

@@ -143,7 +143,7 @@ class FaceEvaluation:
         rows = []
         for number, (kind, n, draw) in enumerate(plan):
             report(Progress(number, len(plan), f"{n} faces, {kind}"))
-            text = f"turned target 0.3, {self.clip.model_set.text!r}" if kind == "both" else None
+            text = f"turned target 0.6, {self.clip.model_set.text!r}" if kind == "both" else None
             key = json.dumps([kind, n, draw, repr(self.schedule(kind)), text])
             if finished_only and key not in self.rows.finished():
                 continue
