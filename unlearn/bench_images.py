@@ -88,14 +88,19 @@ def trigger_images(config: Any, settings: Settings) -> dict[str, Any]:
 def image_step(config: Any, settings: Settings) -> dict[str, Any]:
     """(i) Image fine-tuning steps, ViT-B/32, half the batch of (a) clean and as much with one of 4 faces.
 
-    The oracle is handed the images, so that only the step is compared; ours makes its images within its time. The generic
-    images come again and again, as in a run; the first step, in which the teacher sees them, does not count.
+    Each side makes its trigger images within its time. So that the losses can be compared, the oracle then steps on ours. The
+    generic images come again and again, as in a run; the first step, in which the teacher sees them, does not count.
     """
+    from PIL import Image
+
     teacher, size = full_size_image(), max(2, config.batch_size // 2)
     schedule = ImageFineTuneConfig(n_steps=config.n_steps + 1, batch_size=size)
     average = torch.randn(EMBED_DIM, generator=torch.Generator().manual_seed(0))
     faces = [random_pictures(10, 1 + person) for person in range(N_PERSONS)]
-    task = image_task(teacher, schedule, 0, (random_pictures(2 * size, 0), faces, None), average)
+    generic = random_pictures(2 * size, 0)
+    task = image_task(teacher, schedule, 0, (generic, faces, None), average)
+    pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
+    rng = random.Random(0)
     other = oracle_images().ImageDefence(teacher, schedule, average)
     ours: list[float] = []
     theirs: list[float] = []
@@ -107,6 +112,7 @@ def image_step(config: Any, settings: Settings) -> dict[str, Any]:
         ours.append(time.perf_counter() - last)
         made = task.triggers.batch(progress.step - 1)
         started = time.perf_counter()
+        oracle_images().trigger_images(pictures, crops, size, rng, schedule)
         loss = other.step(made.images[: made.n_clean], made.images[made.n_clean :])
         theirs.append(time.perf_counter() - started)
         assert progress.losses is not None  # the loop reports them at every step
