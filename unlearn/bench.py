@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unlearn.clip import load_clip
-from unlearn.config import ForgetConfig, Person, Progress, Settings, TextFineTuneConfig
+from unlearn.config import FineTuneConfig, ForgetConfig, Person, Progress, Settings, TextFineTuneConfig
 from unlearn.embeddings import EmbeddingCache, Kind, encode
 from unlearn.encoders import OpenClipText
 from unlearn.errors import ConfigError
@@ -130,6 +130,19 @@ def _steps(config: BenchConfig, kinds: tuple[Kind, ...]) -> dict[str, Any]:
     run = ForgetConfig((Person("Ada Brook"),), text=schedule)
     task = text_task(teacher, run, kinds)
     other = oracle().Defence(teacher.without_shortcuts(), schedule, kinds)
+
+    def oracle_step(number: int) -> Callable[[], float]:
+        texts = task.triggers.batch(number)
+        return lambda: other.step(texts.clean, texts.triggered, texts.neutral)
+
+    return alternating(teacher, task, schedule, oracle_step)
+
+
+def alternating(teacher: Any, task: Any, schedule: FineTuneConfig, oracle_step: Callable[[int], Callable[[], float]]) -> dict[str, Any]:
+    """Our steps and the oracle's in turns; the first of each does not count.
+
+    `oracle_step(number)` prepares step `number` untimed and returns what is timed: the step, which gives its loss.
+    """
     ours: list[float] = []
     theirs: list[float] = []
     differences: list[float] = []
@@ -138,9 +151,9 @@ def _steps(config: BenchConfig, kinds: tuple[Kind, ...]) -> dict[str, Any]:
     def alternate(progress: Progress) -> None:
         nonlocal last
         ours.append(time.perf_counter() - last)
-        texts = task.triggers.batch(progress.step - 1)
+        step = oracle_step(progress.step - 1)
         started = time.perf_counter()
-        loss = other.step(texts.clean, texts.triggered, texts.neutral)
+        loss = step()
         theirs.append(time.perf_counter() - started)
         assert progress.losses is not None  # the loop reports them at every step
         differences.append(abs(loss - progress.losses["total"]))

@@ -8,19 +8,19 @@ from __future__ import annotations
 import random
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from unlearn.bench import compared
+from unlearn.bench import alternating, compared
 from unlearn.clip import load_clip
-from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Progress, Settings
+from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
 from unlearn.defences import fill_defaults, world_of
 from unlearn.encoders import OpenClipImage
 from unlearn.errors import ConfigError
 from unlearn.face_triggers import FaceTriggers
-from unlearn.finetune import fine_tune
 from unlearn.image_defence import PersonFaces, defend_image, read_sources
 from unlearn.image_task import image_task
 from unlearn.names import random_names
@@ -102,25 +102,17 @@ def image_step(config: Any, settings: Settings) -> dict[str, Any]:
     pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
     rng = random.Random(0)
     other = oracle_images().ImageDefence(teacher, schedule, average)
-    ours: list[float] = []
-    theirs: list[float] = []
-    differences: list[float] = []
-    last = time.perf_counter()
 
-    def alternate(progress: Progress) -> None:
-        nonlocal last
-        ours.append(time.perf_counter() - last)
-        made = task.triggers.batch(progress.step - 1)
-        started = time.perf_counter()
-        oracle_images().trigger_images(pictures, crops, size, rng, schedule)
-        loss = other.step(made.images[: made.n_clean], made.images[made.n_clean :])
-        theirs.append(time.perf_counter() - started)
-        assert progress.losses is not None  # the loop reports them at every step
-        differences.append(abs(loss - progress.losses["total"]))
-        last = time.perf_counter()
+    def oracle_step(number: int) -> Callable[[], float]:
+        made = task.triggers.batch(number)
 
-    fine_tune(teacher, task, schedule, alternate)
-    return {**compared(ours[1:], theirs[1:]), "batch": [size, size], "loss_difference": max(differences),
+        def step() -> float:
+            oracle_images().trigger_images(pictures, crops, size, rng, schedule)
+            return float(other.step(made.images[: made.n_clean], made.images[made.n_clean :]))
+
+        return step
+
+    return {**alternating(teacher, task, schedule, oracle_step), "batch": [size, size],
             "target": "ratio >= 1 and loss_difference <= 1e-4"}  # fmt: skip
 
 
