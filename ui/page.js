@@ -40,6 +40,30 @@
     }
   });
 
+  // A press counts although the page moved or was drawn anew between the mouse's down and up: the browser then gives the click
+  // to neither button. Only the mouse: a tap is down, up and click in one.
+  let press = null;
+
+  document.addEventListener('pointerdown', (event) => {
+    const button = event.pointerType === 'mouse' && event.button === 0 && event.target.closest && event.target.closest('[data-action]');
+    press = button ? { ...button.dataset, x: event.clientX, y: event.clientY } : null;
+  }, true);
+
+  document.addEventListener('click', (event) => {
+    if (event.target.closest && event.target.closest('[data-action]')) press = null;
+  }, true);
+
+  document.addEventListener('pointerup', (event) => {
+    const held = press;
+    if (!held || Math.hypot(event.clientX - held.x, event.clientY - held.y) > 8) { press = null; return; }
+    setTimeout(() => {
+      if (press !== held) return; // the click arrived
+      press = null;
+      const same = (one) => ['action', 'job', 'value'].every((key) => one.dataset[key] === held[key]);
+      [...document.querySelectorAll('[data-action]')].find(same)?.click();
+    });
+  }, true);
+
   document.addEventListener('input', (event) => {
     if (event.target.matches('#names textarea')) mark();
     if (event.target.matches('[data-cut]')) {
@@ -108,7 +132,8 @@
       else url.searchParams.delete('job');
       history.replaceState(null, '', url);
       mark();
-      if (scroll) document.getElementById('forgetting')?.scrollIntoView({ behavior: 'smooth', block: 'start' });
+      const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
+      if (scroll) document.getElementById('forgetting')?.scrollIntoView({ behavior, block: 'start' });
     },
   };
 })();

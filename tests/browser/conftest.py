@@ -56,8 +56,9 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def open_address(address: str, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
-        )
+            viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light",
+            reduced_motion="reduce",  # a click into a page that still scrolls tests the mouse, not the page
+        )  # fmt: skip
         contexts.append(context)
         context.set_default_timeout(TIMEOUT_MS)
         page = context.new_page()

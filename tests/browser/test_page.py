@@ -84,6 +84,17 @@ def test_polling_does_not_move_what_is_below(open_page: OpenPage, address: str) 
     expect(page.locator("#job .job.cancelled")).to_be_visible()
 
 
+def test_press_counts_when_the_panel_is_drawn_anew_under_it(open_page: OpenPage, address: str) -> None:
+    page = open_page(address)
+    start(page, "Slow Always")
+    cancel = page.locator("#job [data-action=cancel]")
+    cancel.hover()
+    page.mouse.down()
+    cancel.evaluate("e => { const actions = e.parentElement; actions.replaceWith(actions.cloneNode(true)); }")
+    page.mouse.up()
+    expect(page.locator("#job .job.cancelled")).to_be_visible()
+
+
 def test_keyboard_alone_chooses_starts_and_opens_tabs(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     page.locator(".person").nth(1).focus()

@@ -5,8 +5,6 @@ Drives the page in Chromium; the app runs with the test backend. Pictures of the
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -29,11 +27,13 @@ def names_box(page: Page) -> str:
 
 def start(page: Page, name: str) -> str:
     """Type a name, start, and return the job's id once the page shows it at work."""
+    before = page.url
     page.locator("#names textarea").fill(name)
     page.locator("#start").click()
-    page.wait_for_url(re.compile(r"\?job="))
-    expect(page.locator("#job .job")).to_be_visible()
-    return page.url.split("job=")[1]
+    page.wait_for_function("(before) => location.href !== before && location.href.includes('?job=')", arg=before)
+    job = page.url.split("job=")[1]
+    expect(page.locator(f"#job .job[data-job='{job}']")).to_be_visible()
+    return job
 
 
 def finish(page: Page) -> None:
