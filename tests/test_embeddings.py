@@ -9,8 +9,9 @@ import torch
 
 from tests import oracle
 from tests.tiny_encoder import CONTEXT_LENGTH, tiny_text_encoder
+from unlearn.causal_transformer import n_shared_tokens
 from unlearn.config import Progress
-from unlearn.embeddings import EmbeddingCache, cache_key, encode, pooled_in_buckets, trimmed
+from unlearn.embeddings import EmbeddingCache, batches_alike, cache_key, encode, pooled_in_buckets, trimmed
 from unlearn.encoders import OpenClipText
 from unlearn.errors import InputError, JobCancelled
 from unlearn.prompts import PROMPT_TEMPLATES, fill_all
@@ -46,7 +47,20 @@ def test_encode_reports_every_pass_and_can_be_cancelled(encoder: OpenClipText) -
 
     with pytest.raises(JobCancelled):
         EmbeddingCache(None).embed(encoder, TEXTS, batch_size=20, report=report)
-    assert seen == [(20, 84), (40, 84), (60, 84)]
+    assert [step for step, _ in seen] == sorted({step for step, _ in seen})
+    assert {total for _, total in seen} == {84}
+
+
+def test_batches_hold_every_text_once_and_keep_those_that_begin_alike_together(encoder: OpenClipText) -> None:
+    tokens = encoder.tokenize([text for pair in zip(TEXTS, reversed(TEXTS), strict=True) for text in pair] * 3)
+    lengths = encoder.end_of_text_positions(tokens)
+    batches = list(batches_alike(tokens, lengths, 12))
+    assert sorted(int(row) for rows in batches for row in rows) == list(range(len(tokens)))
+    assert all(0 < len(rows) <= 12 for rows in batches)
+    longest = [int(lengths[rows].max()) for rows in batches]
+    assert longest == sorted(longest, reverse=True)
+    n_shared = [n_shared_tokens(tokens[rows]) for rows in batches if len(rows) > 1]
+    assert sorted(n_shared)[len(n_shared) // 2] >= 4, "most batches share the words before the name"
 
 
 def test_encode_of_no_texts_raises(encoder: OpenClipText) -> None:

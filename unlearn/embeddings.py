@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from unlearn.encoders import TextEncoder
 from unlearn.errors import InputError
 
 CUDA_ROUNDING = 8  # tokens; tensor cores like multiples of 8, and fewer shapes mean fewer kernels to choose
+LEADING = (10, 8, 6, 4, 3, 2)  # tokens, the start token among them, by which texts are grouped
 Kind = Literal["pooled", "hidden"]
 
 
@@ -53,6 +54,28 @@ def pooled_in_buckets(encoder: TextEncoder, tokens: Tensor, n_buckets: int) -> T
     return torch.cat(parts)[order.argsort().to(parts[0].device)]
 
 
+def batches_alike(tokens: Tensor, lengths: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Cut texts into batches of like beginning (encoders may compute what all share once) and like length.
+
+    Args:
+        tokens: (n, context) token ids.
+        lengths: (n,) of the texts, in tokens.
+        batch_size: most texts a batch.
+
+    Yields:
+        Row numbers, each once; the batch with the longest text first: memory runs out at once or never.
+    """
+    left, groups = torch.arange(len(tokens)), []
+    for n_leading in LEADING:
+        _, kind, size = tokens[left, :n_leading].unique(dim=0, return_inverse=True, return_counts=True)
+        is_common = size[kind] >= batch_size
+        groups += [left[kind == which] for which in kind[is_common].unique()]
+        left = left[~is_common]
+    groups.append(left)
+    by_length = [group[lengths[group].argsort(descending=True, stable=True)] for group in groups if len(group)]
+    yield from sorted((rows for group in by_length for rows in group.split(batch_size)), key=lambda rows: -int(lengths[rows[0]]))
+
+
 @torch.no_grad()
 def encode(
     encoder: TextEncoder,
@@ -61,7 +84,7 @@ def encode(
     batch_size: int = 256,
     report: Report = no_report,
 ) -> Tensor:
-    """All texts through the encoder, sorted by length so that little is spent on padding.
+    """All texts through the encoder, in batches of like texts, so that little is computed twice or spent on padding.
 
     Args:
         encoder: it is not changed.
@@ -79,10 +102,9 @@ def encode(
     if not texts:
         raise InputError("There is no text to embed; give at least one.")
     tokens = encoder.tokenize(texts)  # (n, context)
-    order = encoder.end_of_text_positions(tokens).argsort(descending=True, stable=True)
+    n_done = 0
     result: Tensor | None = None
-    for start in range(0, len(texts), batch_size):  # the longest first: memory runs out at once or never
-        rows = order[start : start + batch_size]
+    for rows in batches_alike(tokens, encoder.end_of_text_positions(tokens), batch_size):
         picked = tokens[rows]
         out = (
             encoder.embed_texts(trimmed(encoder, picked))
@@ -92,7 +114,8 @@ def encode(
         if result is None:
             result = torch.empty(len(texts), *out.shape[1:])
         result[rows] = out.float().cpu()
-        report(Progress(start + len(rows), len(texts), "embedding"))
+        n_done += len(rows)
+        report(Progress(n_done, len(texts), "embedding"))
     assert result is not None  # texts is not empty
     return result
 
