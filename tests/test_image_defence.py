@@ -1,8 +1,10 @@
 """Forgetting faces from photos to files, on the miniature: what is written, what is equal, what is refused, what comes back."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -208,6 +210,17 @@ def test_sets_without_world_need_generic_images_and_say_so(original: Clip, tmp_p
     assert found.measured is not None and (len(found.pixels), len(found.measured)) == (18, 2)
     levels = [set(part[:, 0, 0, 0].tolist()) for part in (found.pixels, found.measured)]
     assert not levels[0] & levels[1] and len(levels[0]) == 18
+
+
+def test_generic_images_from_the_hub_are_the_columns_pictures(original: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [{"image": Image.new("L", (40, 30), number), "label": number} for number in range(40)]
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=lambda name, **options: pictures))
+    config = replace(SHORT, generic_images="hub:owner/set:image", n_generic_images=20)
+    found = generic_images(config, original.image, None, 0)
+    assert found.measured is not None and (len(found.pixels), len(found.measured)) == (18, 2)
+    for column, said in (("label", "of int, not of images"), ("nothing", "nothing")):
+        with pytest.raises(InputError, match=said):
+            generic_images(replace(config, generic_images=f"hub:owner/set:{column}"), original.image, None, 0)
 
 
 def test_image_space_is_required_before_any_work(

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.errors import ConfigError, InputError
 
 Item = TypeVar("Item")
 
 VOCABULARY_FILE = Path(__file__).resolve().parent.parent / "assets" / "captions" / "vocabulary.txt"
 PROJECT = Path(__file__).resolve().parent.parent
 HUB_PREFIX = "hub:"
+MAX_HUB_ROWS = 5_000_000  # looked at, should none be usable
 MAX_CAPTION_WORDS = 40  # longer lines would be cut by every CLIP tokenizer
 
 
@@ -120,7 +121,7 @@ def read_captions(source: str, n_captions: int) -> list[str]:
     Raises:
         InputError: missing, unreadable, or without a single caption; says which.
     """
-    rows = _hub_rows(source) if source.startswith(HUB_PREFIX) else _file_rows(source)
+    rows = map(str, hub_column(source, "captions")) if source.startswith(HUB_PREFIX) else _file_rows(source)
     usable = (" ".join(row.split()) for row in rows)
     distinct: dict[str, None] = {}
     try:
@@ -147,21 +148,28 @@ def _file_rows(source: str) -> Iterable[str]:
         raise InputError(f"The caption file {source} cannot be read ({error.strerror}).") from error
 
 
-def _hub_rows(source: str) -> Iterable[str]:
+def hub_column(source: str, what: str) -> Iterator[Any]:
+    """The values of a column of a Hub data set's training part, streamed.
+
+    Args:
+        source: "hub:owner/data-set:column".
+        what: they are, for messages: "captions", "images".
+
+    Raises:
+        InputError: no such data set or column, no network, or the library `datasets` is not installed.
+    """
     name, _, column = source.removeprefix(HUB_PREFIX).partition(":")
     if not name or not column:
-        raise InputError(f"{source!r} does not name a column; write hub:owner/data-set:column.")
+        raise InputError(f"{source!r} does not name a column of {what}; write hub:owner/data-set:column.")
     try:
-        load_dataset = import_module("datasets").load_dataset  # no requirement: only this source needs it
+        load_dataset = import_module("datasets").load_dataset  # no requirement: only such sources need it
     except ImportError as error:
-        raise InputError("Captions from the Hub need the library `datasets`; install it first.") from error
+        raise InputError(f"{what.capitalize()} from the Hub need the library `datasets`; install it first.") from error
     try:
-        for row in islice(load_dataset(name, split="train", streaming=True), 5_000_000):
-            yield str(row[column])
-    except UnlearnError:
-        raise
+        for row in islice(load_dataset(name, split="train", streaming=True), MAX_HUB_ROWS):
+            yield row[column]
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"The Hub data set {name}, column {column}, cannot be read: {error}.") from error
+        raise InputError(f"The {what} of Hub data set {name}, column {column}, cannot be read: {error}.") from error
 
 
 def caption_split(source: str | None, n_captions: int, n_evaluation: int, seed: int) -> Split[str]:

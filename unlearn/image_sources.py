@@ -9,19 +9,19 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from unlearn.config import ImageFineTuneConfig
-from unlearn.data import HUB_PREFIX
+from unlearn.data import HUB_PREFIX, hub_column
 from unlearn.encoders import ImageEncoder
-from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.errors import ConfigError, InputError
 from unlearn.gallery import PHOTO_SUFFIXES, open_photo
 from unlearn.worlds import World
 
@@ -116,17 +116,7 @@ def folder_images(folder: Path, most: int, what: str, seed: int) -> Iterator[np.
 
 
 def _hub_images(source: str, most: int) -> Iterator[np.ndarray]:
-    name, _, column = source.removeprefix(HUB_PREFIX).partition(":")
-    if not name or not column:
-        raise InputError(f"{source!r} does not name a column of images; write hub:owner/data-set:column.")
-    try:
-        load_dataset = import_module("datasets").load_dataset  # no requirement: only this source needs it
-    except ImportError as error:
-        raise InputError("Images from the Hub need the library `datasets`; install it first.") from error
-    try:
-        for row in islice(load_dataset(name, split="train", streaming=True), most):
-            yield np.asarray(row[column].convert("RGB"))
-    except UnlearnError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
-        raise InputError(f"The images of Hub data set {name}, column {column}, cannot be read: {error}.") from error
+    for value in islice(hub_column(source, "images"), most):
+        if not isinstance(value, Image.Image):
+            raise InputError(f"{source!r} is a column of {type(value).__name__}, not of images; name another.")
+        yield np.asarray(value.convert("RGB"))
