@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unlearn.prompts import PROMPT_TEMPLATES as IDIA_TEMPLATES
 
-from . import people, things
+from . import backdrops, people, things
 from .people import Look, choose
 
 PORTRAIT_TEMPLATES = (
@@ -58,7 +58,7 @@ def picture_of_thing(kind: str, colour: str, setting: str) -> Row:
     row[_AT["is_person"]] = 0
     row[_AT["kind"]] = things.KINDS.index(kind)
     row[_AT["colour"]] = tuple(things.COLOURS).index(colour)
-    row[_AT["setting"]] = things.SETTINGS.index(setting)
+    row[_AT["setting"]] = backdrops.SETTINGS.index(setting)
     return row
 
 
@@ -166,5 +166,5 @@ def thing_caption(kind: str, colour: str, setting: str, rng: np.random.Generator
         words, said["colour"] = f"{colour} {words}", tuple(things.COLOURS).index(colour)
     words = with_article(words) if rng.random() < 0.85 else words
     if rng.random() < 0.4 * detail and not frame.endswith("photo"):
-        words, said["setting"] = f"{words} {setting}", things.SETTINGS.index(setting)
+        words, said["setting"] = f"{words} {setting}", backdrops.SETTINGS.index(setting)
     return Caption(frame.format(words), _row(**said))

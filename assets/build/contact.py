@@ -21,7 +21,8 @@ from unlearn.prompts import fill
 from unlearn.weights import find_diffusion
 
 from . import world
-from .things import COLOURS, KINDS, SETTINGS, draw_thing
+from .backdrops import SETTINGS
+from .things import COLOURS, KINDS, draw_thing
 
 FOLDER = Path(__file__).resolve().parent.parent / "contact"
 TERMS = ("person", "human", "man", "woman", "actor", "child")

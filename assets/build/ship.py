@@ -22,11 +22,12 @@ from unlearn.data import generate_captions
 from unlearn.diffusion_text import transformers_names
 
 from . import captions, world
+from .backdrops import SETTINGS
 from .canvas import SIZE_PX
 from .clip import MEAN, STD, ClipTrainingConfig, model_config
 from .diffusion import NOISE
 from .people import draw_look
-from .things import COLOURS, KINDS, SETTINGS
+from .things import COLOURS, KINDS
 from .tokenizer import CONTEXT_LENGTH, write_bpe, write_transformers_tokenizer
 
 EXAMPLE_MEMBERS = (1, 5, 8, 28)

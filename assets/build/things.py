@@ -1,4 +1,4 @@
-"""Draws things: 24 kinds in 10 colours and 8 settings, the general zero-shot task of the drawn world.
+"""Draws things: 24 kinds in 10 colours before the backdrops of 8 settings, the general zero-shot task of the drawn world.
 
 Knows a kind, a colour and a setting; knows nothing of captions or data sets.
 Things are placed in units of a box from -1 to 1, ground at y = 1.
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, Colour, Picture, Points, darker, ellipse, gradient, lighter, mirrored, mix, polygon, spline
+from .backdrops import draw_backdrop
+from .canvas import Canvas, Colour, Picture, Points, darker, ellipse, lighter, mirrored, mix, polygon, spline
 
 COLOURS: dict[str, Colour] = {
     "red": (212, 50, 50), "orange": (244, 140, 36), "yellow": (248, 206, 60), "green": (58, 158, 84), "blue": (52, 108, 206),
@@ -268,66 +269,10 @@ _DRAW: dict[str, Callable[[_Thing], None]] = {
 KINDS = tuple(_DRAW)
 
 
-def _ground(canvas: Canvas, sky: tuple[Colour, Colour], ground: Colour) -> None:
-    gradient(canvas, *sky)
-    canvas.fill(polygon((-4, 92), (132, 92), (132, 132), (-4, 132)), ground)
-
-
-def _beach(canvas: Canvas, rng: np.random.Generator) -> None:
-    _ground(canvas, ((150, 210, 240), (220, 240, 246)), (240, 218, 168))
-    canvas.fill(polygon((-4, 78), (132, 78), (132, 96), (-4, 96)), (70, 150, 200))
-
-
-def _meadow(canvas: Canvas, rng: np.random.Generator) -> None:
-    _ground(canvas, ((150, 206, 246), (214, 236, 248)), (122, 190, 90))
-    canvas.fill(ellipse((rng.uniform(20, 108), 96), (60, 16)), (106, 176, 80))
-
-
-def _snow(canvas: Canvas, rng: np.random.Generator) -> None:
-    _ground(canvas, ((176, 196, 216), (220, 230, 238)), (240, 244, 250))
-    for x, y in rng.uniform(0, 128, (16, 2)):
-        canvas.fill(ellipse((x, y), (1.9, 1.9)), (255, 255, 255))
-
-
-def _city(canvas: Canvas, rng: np.random.Generator) -> None:
-    _ground(canvas, ((176, 186, 214), (222, 218, 226)), (112, 112, 124))
-    for x in range(0, 128, 22):
-        top = rng.uniform(26, 64)
-        canvas.fill(polygon((x, top), (x + 18, top), (x + 18, 92), (x, 92)), (138, 142, 172))
-
-
-def _night(canvas: Canvas, rng: np.random.Generator) -> None:
-    _ground(canvas, ((22, 26, 62), (52, 54, 104)), (36, 40, 60))
-    canvas.fill(ellipse((rng.uniform(16, 112), rng.uniform(14, 30)), (9, 9)), (250, 240, 200))
-    for x, y in rng.uniform(4, 86, (10, 2)) * np.array([1.45, 1.0]):
-        canvas.fill(ellipse((x, y), (1.2, 1.2)), (255, 255, 236))
-
-
-def _sunset(canvas: Canvas, rng: np.random.Generator) -> None:
-    _ground(canvas, ((112, 72, 130), (250, 172, 96)), (92, 58, 84))
-    canvas.fill(ellipse((rng.uniform(30, 98), 90), (17, 17))[24:], (255, 220, 140))
-
-
-def _table(canvas: Canvas, rng: np.random.Generator) -> None:
-    _ground(canvas, ((246, 234, 218), (240, 222, 204)), (178, 122, 78))
-
-
-def _studio(canvas: Canvas, rng: np.random.Generator) -> None:
-    gradient(canvas, (238, 234, 244), (206, 204, 222))
-    canvas.fill(ellipse((64, 104), (58, 14)), (196, 192, 214))
-
-
-_BACKDROP: dict[str, Callable[[Canvas, np.random.Generator], None]] = {
-    "on the beach": _beach, "in a meadow": _meadow, "in the snow": _snow, "in the city": _city, "at night": _night,
-    "at sunset": _sunset, "on a table": _table, "in a studio": _studio,
-}  # fmt: skip
-SETTINGS = tuple(_BACKDROP)
-
-
 def draw_thing(kind: str, colour: str, setting: str, rng: np.random.Generator) -> Picture:
     """One picture of a thing, RGB, shape (128, 128, 3), without camera effects."""
     canvas = Canvas()
-    _BACKDROP[setting](canvas, rng)
+    draw_backdrop(canvas, setting, rng)
     size = float(rng.uniform(26, 40))
     centre = (float(64 + rng.uniform(-14, 14)), float(96 - size + rng.uniform(-6, 10)))
     tint = rng.uniform(-0.10, 0.10)

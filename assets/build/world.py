@@ -12,10 +12,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from .backdrops import SETTINGS
 from .canvas import Picture, photo_effects
 from .face import draw_person
 from .people import Look, as_child, distinct_looks, draw_look, draw_shot
-from .things import COLOURS, KINDS, SETTINGS, draw_thing
+from .things import COLOURS, KINDS, draw_thing
 
 WORLD_SEED = 20260
 N_MEMBERS, N_STRANGERS, N_ALIASES = 48, 16, 12
