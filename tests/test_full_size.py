@@ -8,9 +8,12 @@ import torch
 from open_clip import CLIP
 from open_clip.factory import get_model_config
 
+from tests.miniature import write_faces
 from unlearn.bench_counts import meta_step, step_counts
+from unlearn.clip import load_clip
 from unlearn.config import Settings
 from unlearn.encoders import OpenClipImage, OpenClipText
+from unlearn.store import load_defended
 from unlearn.tokenization import ClipTokenizer
 
 SD14_UNET = {
@@ -65,11 +68,11 @@ def test_pooled_step_needs_a_fifth_of_the_oracles_operations_and_hidden_step_no_
     assert counts["hidden"]["ratio"] >= 0.999
 
 
-def _save_clip(path: Path) -> None:
+def _save_clip(path: Path, name: str = "ViT-B-32-quickgelu") -> None:
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    save_file(CLIP(**get_model_config("ViT-B-32-quickgelu")).state_dict(), path)
+    save_file(CLIP(**get_model_config(name)).state_dict(), path)
 
 
 def _save_stable_diffusion(folder: Path) -> None:
@@ -115,6 +118,35 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
     assert (run / "manifest.json").is_file()
     loaded = CLIPTextModel.from_pretrained(run / "defended" / "text_encoder")
     assert _n_parameters(loaded.encoder) == 85_054_464
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ViT-B-32-quickgelu", "RN50-quickgelu"])
+def test_image_towers_load_forget_a_face_and_save(name: str, tmp_path: Path) -> None:
+    from unlearn import experiment
+    from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person
+
+    _save_clip(tmp_path / "clip.safetensors", name)
+    faces, others = write_faces(tmp_path / "faces", 0), write_faces(tmp_path / "others", 1, 20)
+    image = ImageFineTuneConfig(n_steps=2, batch_size=2, generic_images=str(others), average_face_photos=str(others))
+    config = ForgetConfig(
+        (Person("Ada Brook"),), f"{name}:{tmp_path / 'clip.safetensors'}", encoder="image", image=image,
+        idia=IdiaConfig(n_candidate_names=10),
+    )  # fmt: skip
+    run, settings = tmp_path / "run", Settings(tmp_path / "data", device="cpu", offline=True)
+    metrics = experiment.forget(config, settings, run, faces={"Ada Brook": faces})
+    assert metrics["seconds"]["portraits"] is None, "there is no diffusion model"
+    assert metrics["image"]["sim_clean"] > 0.9
+    assert metrics["weights"]["original"] == metrics["weights"]["defended"], "the text encoder is the original's"
+    before = load_clip(config.model_set, settings)
+    after = load_defended(run, before)
+    tower, defended = dict(before.image.named_parameters()), dict(after.image.named_parameters())
+    assert any(not torch.equal(tower[key], value) for key, value in defended.items())
+    assert isinstance(before.image, OpenClipImage) and isinstance(after.image, OpenClipImage)
+    buffers, kept = dict(before.image.named_buffers()), dict(after.image.named_buffers())
+    statistics = [key for key in buffers if "running" in key]
+    assert bool(statistics) == name.startswith("RN")
+    assert all(torch.equal(buffers[key], kept[key]) for key in statistics)
 
 
 _NOT_ATTACKED = {"correct_templates": None, "recognised": None}

@@ -25,6 +25,7 @@ from unlearn.errors import InputError
 
 CUDA_ROUNDING = 8  # tokens; tensor cores like multiples of 8, and fewer shapes mean fewer kernels to choose
 LEADING = (10, 8, 6, 4, 3, 2)  # tokens, the start token among them, by which texts are grouped
+ENOUGH_ALIKE = 128  # texts; batches of fewer waste more than what they share saves
 Kind = Literal["pooled", "hidden"]
 
 
@@ -68,7 +69,7 @@ def batches_alike(tokens: Tensor, lengths: Tensor, batch_size: int) -> Iterator[
     left, groups = torch.arange(len(tokens)), []
     for n_leading in LEADING:
         _, kind, size = tokens[left, :n_leading].unique(dim=0, return_inverse=True, return_counts=True)
-        is_common = size[kind] >= batch_size
+        is_common = size[kind] >= min(batch_size, ENOUGH_ALIKE)
         groups += [left[kind == which] for which in kind[is_common].unique()]
         left = left[~is_common]
     groups.append(left)
