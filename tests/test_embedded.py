@@ -8,6 +8,7 @@ import torch
 from unlearn.clip import Clip, load_clip
 from unlearn.config import IdiaConfig, Person, Settings
 from unlearn.embeddings import encode
+from unlearn.experiment import attack
 from unlearn.gallery import build_gallery
 from unlearn.idia import idia_prompts
 from unlearn.measurements import utility
@@ -68,6 +69,20 @@ def test_attack_recognises_an_alias(clip: Clip, world: World) -> None:
     gallery = build_gallery(clip, world, (Person(alias),), IdiaConfig(n_candidate_names=200))
     prompts = encode(clip.text, idia_prompts(gallery.candidates))
     assert gallery.attack(prompts, [alias])[0].recognised
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "recognised"),
+    [("stranger", "Quentin Marlowe-Okafor", False), ("member", "Quentin Marlowe-Okafor", False), ("member", None, True)],
+)
+def test_attack_with_ones_own_photos_and_a_typed_name(
+    world: World, settings: Settings, folder: str, name: str | None, recognised: bool
+) -> None:
+    shown = {world.find(path.name.replace("-", " ").title()): path for path in (EMBEDDED_ROOT / "examples").iterdir()}
+    inhabitant, photos = next((one, path) for one, path in shown.items() if one and one.member == (folder == "member"))
+    outcome = attack(settings, "embedded", Person(name or inhabitant.name), idia=IdiaConfig(n_candidate_names=200), photos=photos)
+    assert outcome.recognised is recognised
+    assert len(outcome.templates) == 21
 
 
 def test_kinds_of_things_are_told_apart(clip: Clip, world: World) -> None:
