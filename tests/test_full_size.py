@@ -105,7 +105,7 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
     described.write_text(json.dumps({**json.loads(described.read_text()), "sample_size": 16}))
     name = f"ViT-B-32-quickgelu:{tmp_path / 'clip.safetensors'}+{tmp_path / 'sd'}"
     config = ForgetConfig(
-        (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100),
+        (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100, learning_rate=1e-6),
         idia=IdiaConfig(n_candidate_names=10), portraits=PortraitConfig(seeds=(0,), n_steps=1),
     )  # fmt: skip
     run = tmp_path / "run"
@@ -128,7 +128,7 @@ def test_image_towers_load_forget_a_face_and_save(name: str, tmp_path: Path) -> 
 
     _save_clip(tmp_path / "clip.safetensors", name)
     faces, others = write_faces(tmp_path / "faces", 0), write_faces(tmp_path / "others", 1, 20)
-    image = ImageFineTuneConfig(n_steps=2, batch_size=2, generic_images=str(others), average_face_photos=str(others))
+    image = ImageFineTuneConfig(n_steps=2, batch_size=2, learning_rate=1e-6, generic_images=str(others), average_face_photos=str(others))
     config = ForgetConfig(
         (Person("Ada Brook"),), f"{name}:{tmp_path / 'clip.safetensors'}", encoder="image", image=image,
         idia=IdiaConfig(n_candidate_names=10),
