@@ -125,9 +125,12 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
 def test_image_towers_load_forget_a_face_and_save(name: str, tmp_path: Path) -> None:
     from unlearn import experiment
     from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person
+    from unlearn.face_sets import save_face_set
+    from unlearn.faces import FaceConfig, find_faces
 
     _save_clip(tmp_path / "clip.safetensors", name)
-    faces, others = write_faces(tmp_path / "faces", 0), write_faces(tmp_path / "others", 1, 20)
+    faces, others = tmp_path / "faces", write_faces(tmp_path / "others", 1, 20)
+    save_face_set(find_faces([write_faces(tmp_path / "photos", 0)], FaceConfig(detector="crops")), faces)
     image = ImageFineTuneConfig(n_steps=2, batch_size=2, learning_rate=1e-6, generic_images=str(others), average_face_photos=str(others))
     config = ForgetConfig(
         (Person("Ada Brook"),), f"{name}:{tmp_path / 'clip.safetensors'}", encoder="image", image=image,
