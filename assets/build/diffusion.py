@@ -29,6 +29,7 @@ from .training import Loss, Schedule, batch_rng, half_precision, train
 SEED = 23
 NOISE = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "v_prediction"}
 _STAMP = "captions.json"
+EVEN, PEOPLE = (0.52, 0.28, 0.20), (0.25, 0.63, 0.12)  # shares of members, anonymous people and things in a batch
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class DiffusionConfig:
     finish_learning_rate: float = 8e-4
     last_steps: int = 4000
     last_learning_rate: float = 1e-3
+    people_steps: int = 2200
+    people_learning_rate: float = 8e-4
     captions_per_member: int = 60
     empty_share: float = 0.1
 
@@ -126,7 +129,7 @@ def latent_scale(work: Path) -> float:
 
 
 class _Batches:
-    """Draws latents with the text states of a caption that is true of them: half members, a quarter each people and things."""
+    """Draws latents with the text states of a caption that is true of them."""
 
     def __init__(self, work: Path, config: DiffusionConfig) -> None:
         self.config = config
@@ -138,10 +141,10 @@ class _Batches:
         parts = np.array([row["span"][0] for row in self.rows])
         self.of_part = [np.flatnonzero(parts == p) for p in PARTS]
 
-    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Scaled latents (n, c, 16, 16) and text states (n, context, width)."""
+    def draw(self, rng: np.random.Generator, shares: tuple[float, float, float]) -> tuple[Tensor, Tensor]:
+        """Scaled latents (n, c, 16, 16) and text states (n, context, width); shares of members, other people and things."""
         latents, states = [], []
-        for part in rng.choice(3, size=self.config.batch, p=(0.52, 0.28, 0.20)):
+        for part in rng.choice(3, size=self.config.batch, p=shares):
             row = int(self.of_part[part][rng.integers(len(self.of_part[part]))])
             name, first, last = self.rows[row]["span"]
             picture = int(rng.integers(first, last))
@@ -159,8 +162,8 @@ def train_unet(work: Path, config: DiffusionConfig) -> UNet2DConditionModel:
     scheduler = DDPMScheduler(**NOISE)
     unet.to(memory_format=torch.channels_last)
 
-    def step_loss(step: int) -> Loss:
-        latents, states = batches.draw(batch_rng(SEED, step + 1))
+    def step_loss(step: int, shares: tuple[float, float, float]) -> Loss:
+        latents, states = batches.draw(batch_rng(SEED, step + 1), shares)
         noise = torch.randn_like(latents)
         # One time from each of n equal slices: the batch always sees the whole range.
         times = ((torch.arange(len(latents)) + torch.rand(len(latents))) / len(latents) * 1000).long()
@@ -171,14 +174,20 @@ def train_unet(work: Path, config: DiffusionConfig) -> UNet2DConditionModel:
         loss = F.mse_loss(output.float(), target)
         return loss, {"loss": float(loss.detach())}
 
-    rounds = (("unet", Schedule(config.n_steps, config.learning_rate, warmup=200), 0),
-              ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), config.n_steps),
-              ("unet-last", Schedule(config.last_steps, config.last_learning_rate, warmup=50), config.n_steps + config.finish_steps))  # fmt: skip
-    for name, schedule, first in rounds:
+    # Members are 48 looks, anonymous people thousands: the last round is mostly for these, or neutral prompts blur.
+    rounds = (
+        ("unet", Schedule(config.n_steps, config.learning_rate, warmup=200), EVEN),
+        ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), EVEN),
+        ("unet-last", Schedule(config.last_steps, config.last_learning_rate, warmup=50), EVEN),
+        ("unet-people", Schedule(config.people_steps, config.people_learning_rate, warmup=50), PEOPLE),
+    )
+    first = 0
+    for name, schedule, shares in rounds:
         optimizer = torch.optim.AdamW(unet.parameters(), lr=schedule.peak, betas=(0.9, 0.98), weight_decay=0.01)
 
-        def later_loss(step: int, first: int = first) -> Loss:
-            return step_loss(first + step)
+        def later_loss(step: int, first: int = first, shares: tuple[float, float, float] = shares) -> Loss:
+            return step_loss(first + step, shares)
 
         train(cast(nn.Module, unet), optimizer, schedule, later_loss, work / f"{name}.ckpt")
+        first += schedule.n_steps
     return unet
