@@ -1,11 +1,14 @@
-"""What several test files share: a miniature model set and a short run with it, made once a session."""
+"""What several test files share: a miniature model set and a short run with it, made once a session; the page without its server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.miniature import MEMBERS, build_miniature
 from tests.short_runs import short_config
+from ui.options import Options
+from ui.service import Service
 from unlearn import experiment
 from unlearn.clip import Clip, load_clip
 from unlearn.config import Person, Settings
@@ -41,3 +44,12 @@ def run(miniature: Path, shared: Settings, tmp_path_factory: pytest.TempPathFact
     persons = (Person(MEMBERS[0], ("Captain Storm",)), Person(MEMBERS[1]))
     experiment.forget(short_config(miniature, *persons), shared, out)
     return out
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """What is behind the page, with the test backend."""
+    made = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.ui_fixture"))
+    made.start()
+    yield made
+    made.stop()

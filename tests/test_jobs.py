@@ -13,11 +13,7 @@ from typing import Any
 
 import pytest
 
-from unlearn.config import Progress
 from unlearn.errors import ConfigError, InputError
-from unlearn.job_states import fair_order
-from unlearn.job_store import JobStore
-from unlearn.job_tables import new_row
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, JobLimits, Jobs, Queued, Running, Succeeded
 
 WITHIN_S = 60.0  # for a worker to start on a busy machine
@@ -57,19 +53,6 @@ def is_alive(pid: int) -> bool:
 
 
 # ---- order -------------------------------------------------------------------------------------------------------
-
-
-def test_fair_order_two_owners_take_turns() -> None:
-    queued = [("a1", "ann"), ("a2", "ann"), ("a3", "ann"), ("b1", "bob")]
-    assert fair_order(queued, {}) == ["a1", "b1", "a2", "a3"]
-
-
-def test_fair_order_owner_served_last_waits() -> None:
-    assert fair_order([("a1", "ann"), ("b1", "bob")], {"ann": 5.0, "bob": 1.0}) == ["b1", "a1"]
-
-
-def test_fair_order_one_owner_first_come_first_served() -> None:
-    assert fair_order([("1", "ann"), ("2", "ann")], {"ann": 9.0}) == ["1", "2"]
 
 
 def test_queue_two_owners_run_in_turn(tmp_path: Path) -> None:
@@ -120,28 +103,6 @@ def test_quick_lane_is_not_blocked_by_a_long_job(jobs: Jobs) -> None:
     until(lambda: is_running(jobs, long))
     assert isinstance(jobs.wait(submit(jobs, "count", lane="quick", n=1).id, WITHIN_S).state, Succeeded)
     assert is_running(jobs, long)
-
-
-def test_ids_are_unguessable_and_different() -> None:
-    ids = {new_row("ann", "long", "x:y", {}).id for _ in range(100)}
-    assert len(ids) == 100 and min(map(len, ids)) >= 22  # 128 bits as base64
-
-
-def test_watch_changes_with_progress_and_tells_active(tmp_path: Path) -> None:
-    store = JobStore(tmp_path / "jobs.sqlite")
-    nothing = store.watch("ann", "")
-    job = store.add(new_row("ann", "long", "x:y", {}), 5)
-    waiting = store.watch("ann", "")
-    assert nothing == store.watch("bob", "") != waiting == store.watch("ann", "")
-    assert waiting.active and not nothing.active and store.watch("bob", job.id).active
-    store.claim("long")
-    started = store.watch("ann", "")
-    store.progress(job.id, Progress(1, 2, "half"))
-    going_on = store.watch("ann", "")
-    assert waiting.structure != started.structure == going_on.structure and going_on.progress > started.progress
-    store.finish(job.id, Succeeded({}))
-    assert not store.watch("ann", "").active and store.watch("ann", "").structure != going_on.structure
-    store.close()
 
 
 # ---- cancel ------------------------------------------------------------------------------------------------------

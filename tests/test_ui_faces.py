@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,6 @@ from unlearn.jobs import Job, Succeeded
 
 NAME = "Tilda Brackwater"
 CROPS = {"crops": True, "picks": {}}
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.ui_fixture"))
-    made.start()
-    yield made
-    made.stop()
 
 
 def photo_files(folder: Path, n: int) -> list[Path]:

@@ -83,14 +83,16 @@
     if (input.dataset.view !== undefined) block.dataset.showing = input.value;
   });
 
-  // News: a small request every other second while something is active. Only what changes the page's structure (a job came,
+  // News: a small request every few seconds while something is active and the page is looked at. Only what changes the page's structure (a job came,
   // went, or is in another state) goes through Gradio; progress is put in place here.
-  let asking = false, shown = '', pressed = '';
+  const LOOK_MS = 500;
+  let asking = false, asked = 0, shown = '', pressed = '';
 
   async function pulse() {
     const place = document.querySelector('[data-pulse]');
-    if (!place || !place.dataset.pulse || asking || document.hidden) return;
+    if (!place || !place.dataset.pulse || asking || document.hidden || performance.now() - asked < place.dataset.pauseMs) return;
     asking = true;
+    asked = performance.now();
     try {
       const answer = await fetch(`pulse/${place.dataset.pulse}?seen=${shown}`, { cache: 'no-store' });
       if (!answer.ok) return;
@@ -99,6 +101,7 @@
         const now = `${told.mark}${Math.floor(Date.now() / 6000)}`; // once more if it was lost
         if (pressed !== now) document.getElementById('refresh').click();
         pressed = now;
+        shown = '';
         return;
       }
       shown = told.progress;
@@ -123,7 +126,8 @@
     }
   }
 
-  setInterval(pulse, 2000);
+  setInterval(pulse, LOOK_MS);
+  document.addEventListener('visibilitychange', pulse);
 
   window.unlearn = {
     remember(memory, scroll) { // keep the address in step with what is shown, so that a reload comes back to it

@@ -1,7 +1,8 @@
-"""What an open page asks for every other second: has anything changed, and how far is what runs; cheap by construction.
+"""What an open page asks for every few seconds: has anything changed, and how far is what runs; cheap by construction.
 
 Gradio's own events touch every panel of the page, which is dear when many look on. So a page polls here, by a token that stands
-for who looks at what, and fires an event only when jobs came, went or changed their state. Knows no Gradio and no model.
+for who looks at what, and fires an event only when jobs came, went or changed their state. What is told of a running job is made
+once, however many look on. Knows no Gradio and no model.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ui import views
+from unlearn.job_states import Watch
 from unlearn.jobs import Job, Running
 
 if TYPE_CHECKING:
     from ui.service import Service
 
 MAX_TOKENS = 20_000
-MAX_KEPT = 64  # progress as HTML, of the latest versions of jobs
+MAX_KEPT = 64  # sentences and panels, of the latest versions of jobs
+OWN_PAUSE_MS, PAUSE_MS = 2000, 5000
 
 
 class Pulses:
@@ -29,7 +33,7 @@ class Pulses:
         self._lock = threading.Lock()
         self._viewers: dict[str, tuple[str, str]] = {}  # token -> owner, key
         self._tokens: dict[tuple[str, str], str] = {}
-        self._kept: dict[tuple[str, int, bool], str] = {}
+        self._kept: dict[tuple[str, int, str], str] = {}  # job, version, what -> HTML or a sentence
 
     def token(self, owner: str, key: str) -> str:
         """The token of somebody who looks at a job or the prepared example."""
@@ -48,6 +52,11 @@ class Pulses:
         """Stands for the jobs, states and places that a page shows."""
         return hashlib.blake2b(f"{key}:{structure}".encode(), digest_size=8).hexdigest()
 
+    @staticmethod
+    def pause_ms(watch: Watch) -> int:
+        """How long a page waits before it asks (again): less while something of its own runs or is next."""
+        return OWN_PAUSE_MS if watch.own_turn else PAUSE_MS
+
     def beat(self, token: str, seen: str) -> dict[str, Any]:
         """What a page is told.
 
@@ -65,19 +74,24 @@ class Pulses:
         owner, key = viewer
         watch = self._service.jobs.store.watch(owner, key)
         told: dict[str, Any] = {"mark": self.mark(key, watch.structure), "progress": watch.progress}
-        if str(watch.progress) == seen or not watch.active:
+        if str(watch.progress) == seen or not watch.running:
             return told
-        running = [one for one in self._service.jobs.store.find(active_of=(owner, key)) if isinstance(one.state, Running)]
-        for job in running:
-            if job.id == key:
-                told["job"] = self._panel(job, job.owner == owner)
-        return {**told, "notes": {job.id: views.small_job(job) for job in running}}
+        parts = {job: version for job, version in watch.running.items() if job != key}
+        told["notes"] = {job: self._once(job, version, "note", views.small_job) for job, version in parts.items()}
+        if key in watch.running:
+            what = "own panel" if watch.is_owner else "panel"
+            told["job"] = self._once(key, watch.running[key], what, lambda job: self._panel(job, watch.is_owner))
+        return told
 
     def _panel(self, job: Job, own: bool) -> str:
-        """The job's panel; made once a version, however many look on."""
-        which = (job.id, job.version, own)
+        return views.job_panel(job, self._service.jobs.store.losses(job.id), own)
+
+    def _once(self, job_id: str, version: int, what: str, make: Callable[[Job], str]) -> str:
+        """Something said of a running job, made once a version; empty when it has ended meanwhile."""
+        which = (job_id, version, what)
         if (kept := self._kept.get(which)) is None:
-            kept = views.job_panel(job, self._service.jobs.store.losses(job.id), own)
+            job = self._service.job(job_id)
+            kept = make(job) if job is not None and isinstance(job.state, Running) else ""
             with self._lock:
                 self._kept[which] = kept
                 while len(self._kept) > MAX_KEPT:

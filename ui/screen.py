@@ -133,7 +133,8 @@ class Screen:
         def show(view: View) -> str:
             watch = self.service.jobs.store.watch(view.owner, view.key)
             token = self.service.pulses.token(view.owner, view.key) if watch.active else ""
-            return render("pulse", token=token, mark=self.service.pulses.mark(view.key, watch.structure))
+            pulses = self.service.pulses
+            return render("pulse", token=token, mark=pulses.mark(view.key, watch.structure), pause_ms=pulses.pause_ms(watch))
 
         self.html(show, elem_classes="unseen")
         return gr.Button("Refresh", elem_id="refresh", elem_classes="unseen")

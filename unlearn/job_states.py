@@ -101,11 +101,26 @@ class Job:
 
 @dataclass(frozen=True)
 class Watch:
-    """What changed: `structure` when a job came, went, or is in another state or place; `progress` while one runs."""
+    """What somebody who looks on must know.
+
+    Attributes:
+        structure: another one when a job came, went, or is in another state or place.
+        running: the versions of the jobs that run, by their ids.
+        active: some job waits or runs.
+        is_owner: the job looked at is active and the watcher's own.
+        own_turn: one of the watcher's own jobs runs or is next.
+    """
 
     structure: str
-    progress: int
+    running: Mapping[str, int]
     active: bool
+    is_owner: bool
+    own_turn: bool
+
+    @property
+    def progress(self) -> int:
+        """Grows while a job runs."""
+        return sum(self.running.values())
 
 
 @dataclass(frozen=True)

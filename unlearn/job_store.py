@@ -1,17 +1,19 @@
 """Jobs in an SQLite table that outlives the server; knows no process and nothing of what the work does.
 
 All changes of a job's state are made here, each in one transaction. One server process owns the file; its
-threads may call at the same time. Deleted rows are overwritten on disk (`secure_delete`).
+threads may call at the same time. What pages and lanes ask over and over is answered from memory until a job comes, goes or
+changes its state. Deleted rows are overwritten on disk (`secure_delete`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Engine, event, func, or_
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +25,9 @@ from unlearn.job_states import Failed, Job, State, Succeeded, Watch, fair_order
 from unlearn.job_tables import JobRow, LossRow, job_of
 
 BUSY_TIMEOUT_S = 10
+MAX_ANSWERS = 20_000
+
+T = TypeVar("T")
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
@@ -38,6 +43,8 @@ class JobStore:
         self._path = path
         self._lock = threading.Lock()
         self._live_losses: dict[str, list[dict[str, float]]] = {}  # of running jobs, which pages ask for every second
+        self._versions: dict[str, int] = {}  # of running jobs
+        self._answers: dict[tuple[str, ...], Any] = {}  # see `_once`
         self._engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
         event.listen(self._engine, "connect", _set_pragmas)
         with self._session():
@@ -49,7 +56,7 @@ class JobStore:
         self._engine.dispose()
 
     @contextmanager
-    def _session(self, write: bool = False) -> Iterator[Session]:
+    def _session(self, write: bool = False, only_progress: bool = False) -> Iterator[Session]:
         """One transaction; writers take turns. The one place where foreign errors are mapped."""
         if write:
             self._lock.acquire()
@@ -58,12 +65,25 @@ class JobStore:
                 yield session
                 if write:
                     session.commit()
+                    if not only_progress:
+                        self._answers = {}  # a new one: who asked before the change puts the answer into the old one
         except SQLAlchemyError as error:
             text = f"The list of jobs could not be used ({type(error).__name__}); is the disk full?"
             raise UnlearnError(text) from error
         finally:
             if write:
                 self._lock.release()
+
+    def _once(self, question: tuple[str, ...], ask: Callable[[], T]) -> T:
+        """The answer to a question that progress does not change; asked of the file once between other changes."""
+        answers = self._answers
+        if question in answers:
+            kept: T = answers[question]
+            return kept
+        answer = ask()
+        if len(answers) < MAX_ANSWERS:
+            answers[question] = answer
+        return answer
 
     def add(self, job: JobRow, max_waiting: int) -> Job:
         """Store a new waiting job.
@@ -94,12 +114,10 @@ class JobStore:
 
     def find(
         self, *, owner: str | None = None, parent: str | None = None, group: str | None = None,
-        job_id: str | None = None, active_of: tuple[str, str] | None = None,
+        job_id: str | None = None,
     ) -> list[Job]:  # fmt: skip
-        """The jobs of an owner, a parent, a group or an id, or those that an (owner, job) waits for; newest first."""
+        """The jobs of an owner, a parent, a group or an id; newest first."""
         query = select(JobRow).order_by(col(JobRow.created).desc())
-        if active_of is not None:
-            query = query.where(self._shown(*active_of), col(JobRow.state).in_(("queued", "running")))
         columns = ((JobRow.owner, owner), (JobRow.parent, parent), (JobRow.group, group), (JobRow.id, job_id))
         for column, value in columns:
             if value is not None:
@@ -114,15 +132,23 @@ class JobStore:
 
     def watch(self, owner: str, job_id: str) -> Watch:
         """What a page that polls must know about an owner's jobs, a job and its parts; cheap."""
+        watch = self._once(("watch", owner, job_id), lambda: self._watch(owner, job_id))
+        return replace(watch, running={one: self._versions.get(one, 0) for one in watch.running})
+
+    def _watch(self, owner: str, job_id: str) -> Watch:
         shown = self._shown(owner, job_id)
         active = col(JobRow.state).in_(("queued", "running"))
-        query = select(JobRow.id, JobRow.state, JobRow.version, JobRow.lane).where(shown, active).order_by(JobRow.id)
+        query = select(JobRow.id, JobRow.state, JobRow.owner, JobRow.lane).where(shown, active)
         with self._session() as session:
             n_jobs = session.exec(select(func.count()).where(shown)).one()
-            busy = session.exec(query).all()
+            busy = session.exec(query.order_by(JobRow.id)).all()
             places = {lane: self._waiting(session, lane) for lane in {row[3] for row in busy if row[1] == "queued"}}
         states = [(row[0], places[row[3]].index(row[0]) if row[0] in places.get(row[3], ()) else row[1]) for row in busy]
-        return Watch(f"{n_jobs}{states}", sum(row[2] for row in busy), bool(busy))
+        own = {row[0] for row in busy if row[2] == owner}
+        return Watch(
+            structure=f"{n_jobs}{states}", running=dict.fromkeys((row[0] for row in busy if row[1] == "running"), 0), active=bool(busy),
+            is_owner=job_id in own, own_turn=any(one in own and state in (0, "running") for one, state in states),
+        )  # fmt: skip
 
     def losses(self, job_id: str) -> list[dict[str, float]]:
         """Rows {"step", loss name: value...} reported so far, in the order of the steps."""
@@ -147,6 +173,10 @@ class JobStore:
         ).all()
         return fair_order(queued, {owner: when for owner, when in served if when is not None})
 
+    def _any_waiting(self, lane: str) -> bool:
+        with self._session() as session:
+            return bool(self._waiting(session, lane))
+
     def _position(self, session: Session, row: JobRow) -> int:
         """Place in the queue; one that a worker took since the row was read stood first."""
         waiting = self._waiting(session, row.lane) if row.state == "queued" else []
@@ -154,6 +184,8 @@ class JobStore:
 
     def claim(self, lane: str) -> Job | None:
         """Mark the next waiting job of the lane as running and return it; None when nobody waits."""
+        if not self._once(("waiting", lane), lambda: self._any_waiting(lane)):
+            return None
         with self._session(write=True) as session:
             waiting = self._waiting(session, lane)
             row = session.get(JobRow, waiting[0]) if waiting else None
@@ -162,11 +194,12 @@ class JobStore:
             row.state, row.started, row.note = "running", time.time(), "Starting"
             row.version += 1
             session.add(row)
+            self._versions[row.id] = row.version
         return job_of(row, 0)
 
     def progress(self, job_id: str, progress: Progress, losses: Sequence[tuple[int, dict[str, float]]] = ()) -> None:
         """Store how far a running job is, and the losses of the steps since the last call."""
-        with self._session(write=True) as session:
+        with self._session(write=True, only_progress=True) as session:
             row = session.get(JobRow, job_id)
             if row is None or row.state != "running":
                 return
@@ -174,6 +207,7 @@ class JobStore:
             row.version += 1
             session.add(row)
             session.add_all(LossRow(job=job_id, step=step, losses=values) for step, values in losses)
+        self._versions[job_id] = row.version
         live = self._live_losses.setdefault(job_id, [])
         live.extend({"step": step, **values} for step, values in losses)
 
@@ -186,6 +220,7 @@ class JobStore:
             row.state, row.finished = type(state).__name__.lower(), time.time()
             row.version += 1
             self._live_losses.pop(job_id, None)
+            self._versions.pop(job_id, None)
             if isinstance(state, Succeeded):
                 row.result, row.step = state.result, row.total
             elif isinstance(state, Failed):
@@ -211,7 +246,10 @@ class JobStore:
         return True
 
     def cancel_requested(self, job_id: str) -> bool:
-        """True when somebody asked the job to stop, or deleted it."""
+        """True when somebody asked the job to stop, or deleted it; lanes ask ten times a second."""
+        return self._once(("cancel", job_id), lambda: self._cancel_requested(job_id))
+
+    def _cancel_requested(self, job_id: str) -> bool:
         with self._session() as session:
             asked = session.exec(select(JobRow.cancel_requested).where(JobRow.id == job_id)).first()
         return asked is None or asked
