@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 SITE = Path(np.__file__).resolve().parent.parent
 INSIGHTFACE_IMAGES = SITE / "insightface" / "data" / "images"
+SIX_FACES, ONE_FACE = INSIGHTFACE_IMAGES / "t1.jpg", INSIGHTFACE_IMAGES / "Tom_Hanks_54745.png"
 
 
 def picture(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -93,3 +94,33 @@ def zipped(members: dict[str, bytes], packing: int = zipfile.ZIP_DEFLATED) -> by
         for name, data in members.items():
             archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    """The folder with these files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def raw(folder: Path, n: int, first: int = 0) -> Path:
+    """n photos of a kind that needs no detector, none like another."""
+    return write(folder, {f"p{seed:03d}.png": encoded(picture(seed)) for seed in range(first, first + n)})
+
+
+def copies_of(original: Image.Image) -> dict[str, bytes]:
+    """Copies of a picture that differ in their bytes, by what was done to them."""
+    width, height = original.size
+    return {
+        "exact": encoded(original),
+        "recompressed": encoded(original, "JPEG", quality=40),
+        "another format": encoded(original, "WEBP", quality=60),
+        "half as large": encoded(original.resize((width // 2, height // 2))),
+        "brighter": encoded(ImageEnhance.Brightness(original).enhance(1.15)),
+        "less contrast": encoded(ImageEnhance.Contrast(original).enhance(0.7)),
+        "grey": encoded(original.convert("L")),
+        "mirrored": encoded(original.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        "cropped": encoded(original.crop((width // 25, height // 25, width - width // 25, height - height // 25))),
+        "turned by EXIF": turned(np.ascontiguousarray(np.asarray(original).swapaxes(0, 1)[::-1]), 6, "PNG"),
+    }
