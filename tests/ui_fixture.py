@@ -1,7 +1,7 @@
 """A backend for tests of the page: the functions of `ui.tasks`, computed from nothing, and a plausible run folder.
 
 The numbers are made up here and appear nowhere but in tests. Names that the page's tests use to provoke something:
-"Fails Always" raises, "Hangs Always" never reports, "Slow Always" takes a minute.
+"Fails Always" raises, "Hangs Always" never reports, "Slow Always" takes a minute, "Computes Always" multiplies matrices.
 """
 
 from __future__ import annotations
@@ -62,6 +62,15 @@ def warm_up() -> None:
     """Nothing to import here."""
 
 
+def _compute() -> None:
+    """The same work each time, on as many threads as torch takes."""
+    import torch
+
+    matrix = torch.full((1024, 1024), 1 / 1024)
+    for _ in range(4):
+        matrix = matrix @ matrix
+
+
 def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Report some steps with losses that fall, then write a run folder."""
     config = ForgetConfig.from_json(json.dumps(request["config"]))
@@ -86,7 +95,10 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
         if told and config.encoder != "text":
             told = {("" if key == "step" else "image_") + key: value for key, value in told.items()}
         report(Progress(25 * step, 25 * N_STEPS, note, told))
-        time.sleep(pause_s)
+        if name == "Computes Always":
+            _compute()
+        else:
+            time.sleep(pause_s)
     write_run(folder, config, rows[8:33])
     return {}
 
