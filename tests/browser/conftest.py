@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.test_app_client import start_app
+from tests.test_app_privacy import files_of
 
 ROOT = Path(__file__).parent.parent.parent
 SHOTS = ROOT / "artefacts" / "browser"
@@ -77,6 +79,37 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@dataclass(frozen=True)
+class OwnApp:
+    """An app that serves nobody else: its page, its data folder, and what lay there at first."""
+
+    page: Page
+    data_dir: Path
+    before: set[str]
+
+    def new_files(self) -> set[str]:
+        """What lies in the data folder by now."""
+        return files_of(self.data_dir) - self.before
+
+    def delete(self, panel: str = "#home") -> None:
+        """Press the button that deletes; nothing may be left."""
+        self.page.locator(f"{panel} [data-action=delete]").click()
+        self.page.locator(f"{panel} [data-action=delete]").click()
+        expect(self.page.locator("#notice")).to_contain_text("Nothing of it is left")
+        assert files_of(self.data_dir) == self.before
+
+
+@pytest.fixture
+def own_app(open_page: OpenPage, tmp_path: Path) -> Iterator[OwnApp]:
+    data_dir = tmp_path / "data"
+    process, address = start_app(data_dir)
+    page = open_page(address)
+    yield OwnApp(page, data_dir, files_of(data_dir))
+    page.close()
+    process.terminate()
+    process.wait(20)
 
 
 def shoot(page: Page, name: str) -> None:

@@ -12,10 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import ui_world
-from tests.browser.conftest import TIMEOUT_MS, OpenPage, shoot
+from tests.browser.conftest import TIMEOUT_MS, OpenPage, OwnApp, shoot
 from tests.browser.test_story import NAME, finish, start
-from tests.test_app_client import start_app
-from tests.test_app_privacy import files_of
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=TIMEOUT_MS)
@@ -101,34 +99,22 @@ def test_tab_key_reaches_every_step_and_no_control_is_without_a_name(open_page: 
     assert [one for one in seen if one.endswith("|")] == [], "every control that the keyboard reaches has a name"
 
 
-def test_photo_of_ones_own_leaves_nothing_behind(open_page: OpenPage, tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    process, address = start_app(data_dir)
-    photo = tmp_path / "Aunt Mabel.jpg"
+def test_photo_of_ones_own_leaves_nothing_behind(own_app: OwnApp, tmp_path: Path) -> None:
+    photo, page = tmp_path / "Aunt Mabel.jpg", own_app.page
     ui_world.portrait(3, 3).save(photo)
-    page = open_page(address)
-    try:
-        before = files_of(data_dir)
-        job = start(page, NAME)
-        finish(page)
-        tab(page, "Predictions")
-        page.get_by_text("Try another photo").click()
-        page.locator("#upload input[type=file]").set_input_files(photo)
-        expect(page.locator("#upload img")).to_be_visible()
-        page.locator("#predict").click()
-        expect(page.locator("#predicted")).to_contain_text("top before")
-        expect(page.locator("#upload img")).to_have_count(0)
-        kept = {name for name in files_of(data_dir) - before if not name.startswith("runs/")}
-        assert kept == set(), "the job keeps what it was asked; Gradio's copy is gone"
-        assert page.url.endswith(job)
-        page.locator("#home [data-action=delete]").click()
-        page.locator("#home [data-action=delete]").click()
-        expect(page.locator("#notice")).to_contain_text("Nothing of it is left")
-        assert files_of(data_dir) == before
-    finally:
-        page.close()
-        process.terminate()
-        process.wait(20)
+    job = start(page, NAME)
+    finish(page)
+    tab(page, "Predictions")
+    page.get_by_text("Try another photo").click()
+    page.locator("#upload input[type=file]").set_input_files(photo)
+    expect(page.locator("#upload img")).to_be_visible()
+    page.locator("#predict").click()
+    expect(page.locator("#predicted")).to_contain_text("top before")
+    expect(page.locator("#upload img")).to_have_count(0)
+    kept = {name for name in own_app.new_files() if not name.startswith("runs/")}
+    assert kept == set(), "the job keeps what it was asked; Gradio's copy is gone"
+    assert page.url.endswith(job)
+    own_app.delete()
 
 
 def test_example_without_weights_says_so_before_it_is_asked(open_page: OpenPage, address: str) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import TIMEOUT_MS, OpenPage, shoot
+from tests.browser.conftest import TIMEOUT_MS, OpenPage, OwnApp, shoot
 from tests.browser.test_page import CONTRAST_JS, OVERFLOW_JS
 from tests.browser.test_story import NAME, finish
-from tests.test_app_client import start_app
-from tests.test_app_privacy import files_of
+from tests.photo_zoo import ONE_FACE, SIX_FACES
 from tests.ui_fixture import EXAMPLES
 
 pytestmark = pytest.mark.browser
@@ -27,6 +26,15 @@ def start(page: Page) -> str:
     page.locator("#start").click()
     page.wait_for_url(lambda url: "?job=" in url)
     return page.url.split("job=")[1]
+
+
+def upload(page: Page, where: str, photos: list[Path]) -> None:
+    page.locator(f"{where} input[type=file]").set_input_files(photos)
+    expect(page.locator(where)).to_contain_text(photos[0].suffix.strip("."))
+
+
+def wait_for_pictures(page: Page) -> None:
+    page.wait_for_function("() => [...document.querySelectorAll('#found img')].every((one) => one.naturalWidth > 0)")
 
 
 def private_photos(folder: Path, n: int) -> list[Path]:
@@ -76,46 +84,64 @@ def test_face_story_with_an_example_set(open_page: OpenPage, address: str) -> No
     assert page.request.get(f"{address}media/{job}/metrics.json").status == 404
 
 
-def test_photos_of_ones_own_from_upload_to_attack_leave_nothing_behind(open_page: OpenPage, tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    process, address = start_app(data_dir)
-    page = open_page(address)
-    try:
-        before = files_of(data_dir)
-        photos = private_photos(tmp_path / "private", 12)
-        choose(page, "The face")
-        page.locator("#names textarea").fill(NAME)
-        page.locator("#find-faces").click()
-        expect(page.locator("#notice")).to_contain_text("There are no photos yet")
-        page.locator("#faces-upload input[type=file]").set_input_files(photos)
-        expect(page.locator("#faces-upload")).to_contain_text("webp")
-        page.locator("#find-faces").click()
-        expect(page.locator("#found")).to_contain_text("12 of 12 can be used")
-        assert not [name for name in files_of(data_dir) if "Mabel" in name]
-        start(page)
-        finish(page)
-        expect(page.locator("#results")).to_contain_text("never looks through it")
-        shoot(page, "24-image-only")
+def test_photos_of_ones_own_from_upload_to_attack_leave_nothing_behind(own_app: OwnApp, tmp_path: Path) -> None:
+    page, photos = own_app.page, private_photos(tmp_path / "private", 12)
+    choose(page, "The face")
+    page.locator("#names textarea").fill(NAME)
+    page.locator("#find-faces").click()
+    expect(page.locator("#notice")).to_contain_text("There are no photos yet")
+    upload(page, "#faces-upload", photos)
+    page.locator("#find-faces").click()
+    expect(page.locator("#found")).to_contain_text("12 of 12 can be used")
+    assert not [name for name in own_app.new_files() if "Mabel" in name]
+    start(page)
+    finish(page)
+    expect(page.locator("#results")).to_contain_text("never looks through it")
+    shoot(page, "24-image-only")
 
-        page.get_by_role("tab", name="Attack").click()
-        page.get_by_text("Attack somebody else").click()
-        page.locator("#attack-name input").fill("Nobody The Model Knows")
-        page.keyboard.press("Enter")
-        page.locator("#attack-upload input[type=file]").set_input_files(photos[:6])
-        expect(page.locator("#attack-upload")).to_contain_text("webp")
-        page.locator("#attack").click()
-        expect(page.locator("#attacked")).to_contain_text("is not recognised by either model")
-        expect(page.locator("#attacked")).to_contain_text("6 photos")
-        shoot(page, "25-own-attack")
-        assert not [name for name in files_of(data_dir) if "Mabel" in name]
-        page.locator("#home [data-action=delete]").click()
-        page.locator("#home [data-action=delete]").click()
-        expect(page.locator("#notice")).to_contain_text("Nothing of it is left")
-        assert files_of(data_dir) == before
-    finally:
-        page.close()
-        process.terminate()
-        process.wait(20)
+    page.get_by_role("tab", name="Attack").click()
+    page.get_by_text("Attack somebody else").click()
+    page.locator("#attack-name input").fill("Nobody The Model Knows")
+    page.keyboard.press("Enter")
+    upload(page, "#attack-upload", photos[:6])
+    page.locator("#attack").click()
+    expect(page.locator("#attacked")).to_contain_text("is not recognised by either model")
+    expect(page.locator("#attacked")).to_contain_text("6 photos")
+    shoot(page, "25-own-attack")
+    assert not [name for name in own_app.new_files() if "Mabel" in name]
+    own_app.delete()
+
+
+def test_real_photos_one_face_is_taken_and_several_wait_for_a_pick(own_app: OwnApp) -> None:
+    page = own_app.page
+    choose(page, "The face")
+    page.locator("#names textarea").fill(NAME)
+    page.get_by_label("These are already face crops").uncheck()  # ticked, since the model set's own people are drawn
+    upload(page, "#faces-upload", [ONE_FACE, SIX_FACES])
+    page.locator("#find-faces").click()
+    found = page.locator("#found")
+    expect(found).to_contain_text("1 of 2 can be used: not enough yet")
+    expect(found).to_contain_text("LBP cascade of scikit-image")
+    expect(found.locator("figure.face > img")).to_have_count(1)
+    expect(found.locator(".unusable")).to_contain_text("several faces")
+    faces = found.locator("[data-action=pick]")
+    assert faces.count() > 1
+    wait_for_pictures(page)
+    shoot(page, "27-real-1440-pick")
+    for width, scheme in ((390, "light"), (390, "dark")):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.wait_for_timeout(500)
+        shoot(page, f"27-real-{width}-{scheme}-pick")
+        assert [*page.evaluate(CONTRAST_JS), *page.evaluate(OVERFLOW_JS)] == []
+    page.set_viewport_size({"width": 1440, "height": 900})
+    faces.nth(1).click()
+    expect(found).to_contain_text("2 of 2 can be used")
+    expect(found.locator("figure.face > img")).to_have_count(2)
+    expect(faces).to_have_count(0)
+    wait_for_pictures(page)
+    shoot(page, "28-real-picked")
+    own_app.delete("#found")
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "dark"), (390, 844, "light")])
