@@ -53,7 +53,7 @@ def test_prompts_equal_those_of_the_oracle_on_a_small_encoder(
     monkeypatch.setattr(bench, "full_size_text", lambda: original.text)  # type: ignore[attr-defined]
     found = bench.attack_prompts(BenchConfig(n_names=30), settings)
     assert found["embedding_difference"] < 1e-5
-    assert found["cache_ratio"] > 0
+    assert found["cache_ratio"] > 1
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Forgetting faces from photos to files, on the miniature: what is written, what is equal, what is refused, what comes back."""
 
+import io
 import json
 import sys
 from dataclasses import replace
@@ -221,6 +222,15 @@ def test_generic_images_from_the_hub_are_the_columns_pictures(original: Clip, mo
     for column, said in (("label", "of int, not of images"), ("nothing", "nothing")):
         with pytest.raises(InputError, match=said):
             generic_images(replace(config, generic_images=f"hub:owner/set:{column}"), original.image, None, 0)
+
+
+def test_damaged_image_from_the_hub_is_a_clear_error(original: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(whole, "PNG")
+    damaged = Image.open(io.BytesIO(whole.getvalue()[:4000]))
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=lambda name, **options: [{"image": damaged}]))
+    with pytest.raises(InputError, match="cannot be decoded"):
+        generic_images(replace(SHORT, generic_images="hub:owner/set:image"), original.image, None, 0)
 
 
 def test_image_space_is_required_before_any_work(

@@ -46,7 +46,7 @@
 
   document.addEventListener('pointerdown', (event) => {
     const button = event.pointerType === 'mouse' && event.button === 0 && event.target.closest && event.target.closest('[data-action]');
-    press = button ? { ...button.dataset, x: event.clientX, y: event.clientY } : null;
+    press = button ? { ...button.dataset, panel: button.closest('[id^=html-]'), x: event.clientX, y: event.clientY } : null;
   }, true);
 
   document.addEventListener('click', (event) => {
@@ -60,7 +60,7 @@
       if (press !== held) return; // the click arrived
       press = null;
       const same = (one) => ['action', 'job', 'value'].every((key) => one.dataset[key] === held[key]);
-      [...document.querySelectorAll('[data-action]')].find(same)?.click();
+      [...held.panel.querySelectorAll('[data-action]')].find(same)?.click();
     });
   }, true);
 
@@ -83,8 +83,8 @@
     if (input.dataset.view !== undefined) block.dataset.showing = input.value;
   });
 
-  // News: a small request every few seconds while something is active and the page is looked at. Only what changes the page's structure (a job came,
-  // went, or is in another state) goes through Gradio; progress is put in place here.
+  // News: a small request every few seconds while something is active and the page is looked at. Only what changes the page's
+  // structure (a job came, went, or is in another state) goes through Gradio; progress is put in place here.
   const LOOK_MS = 500;
   let asking = false, asked = 0, shown = '', pressed = '';
 

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +55,7 @@ def pooled_in_buckets(encoder: TextEncoder, tokens: Tensor, n_buckets: int) -> T
     return torch.cat(parts)[order.argsort().to(parts[0].device)]
 
 
-def batches_alike(tokens: Tensor, lengths: Tensor, batch_size: int) -> Iterator[Tensor]:
+def batches_alike(tokens: Tensor, lengths: Tensor, batch_size: int) -> list[Tensor]:
     """Cut texts into batches of like beginning (encoders may compute what all share once) and like length.
 
     Args:
@@ -63,7 +63,7 @@ def batches_alike(tokens: Tensor, lengths: Tensor, batch_size: int) -> Iterator[
         lengths: (n,) of the texts, in tokens.
         batch_size: most texts a batch.
 
-    Yields:
+    Returns:
         Row numbers, each once; the batch with the longest text first: memory runs out at once or never.
     """
     left, groups = torch.arange(len(tokens)), []
@@ -74,7 +74,7 @@ def batches_alike(tokens: Tensor, lengths: Tensor, batch_size: int) -> Iterator[
         left = left[~is_common]
     groups.append(left)
     by_length = [group[lengths[group].argsort(descending=True, stable=True)] for group in groups if len(group)]
-    yield from sorted((rows for group in by_length for rows in group.split(batch_size)), key=lambda rows: -int(lengths[rows[0]]))
+    return sorted((rows for group in by_length for rows in group.split(batch_size)), key=lambda rows: -int(lengths[rows[0]]))
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 
+from unlearn.average_face import APART
 from unlearn.clip import load_clip
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, Progress, Report, Settings, no_report
 from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
@@ -143,7 +144,7 @@ class FaceEvaluation:
         rows = []
         for number, (kind, n, draw) in enumerate(plan):
             report(Progress(number, len(plan), f"{n} faces, {kind}"))
-            text = f"turned target 0.6, {self.clip.model_set.text!r}" if kind == "both" else None
+            text = f"turned target {APART}, {self.clip.model_set.text!r}" if kind == "both" else None
             key = json.dumps([kind, n, draw, repr(self.schedule(kind)), text])
             if finished_only and key not in self.rows.finished():
                 continue

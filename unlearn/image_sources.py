@@ -119,4 +119,8 @@ def _hub_images(source: str, most: int) -> Iterator[np.ndarray]:
     for value in islice(hub_column(source, "images"), most):
         if not isinstance(value, Image.Image):
             raise InputError(f"{source!r} is a column of {type(value).__name__}, not of images; name another.")
-        yield np.asarray(value.convert("RGB"))
+        try:
+            image = value.convert("RGB")
+        except OSError as error:  # some are decoded only now
+            raise InputError(f"A picture of {source!r} cannot be decoded: {error}.") from error
+        yield np.asarray(image)
