@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from unlearn.config import Person, TextFineTuneConfig
+from unlearn.config import EarlyStop, Person, TextFineTuneConfig
 from unlearn.data import generate_captions
 from unlearn.errors import InputError
 from unlearn.triggers import TextTriggers, check_pairs, trigger_pairs
@@ -104,8 +105,20 @@ def test_kept_names_take_every_second_bystanders_place_but_never_a_trigger() -> 
 
 def test_batches_grow_with_the_triggers_up_to_the_papers_size() -> None:
     config = TextFineTuneConfig(batch_size=8, captions_per_trigger=4, n_captions=100)
-    assert [config.batch_size_for(n) for n in (1, 2, 4, 16, 64)] == [8, 8, 16, 64, 128]
-    assert TextFineTuneConfig.paper().batch_size_for(64) == 128
+    assert [config.batch_sizes(n) for n in (1, 2, 4, 16, 64)] == [(8, 8), (8, 8), (8, 16), (32, 64), (64, 128)]
+    assert TextFineTuneConfig.paper().batch_sizes(64) == (128, 128)
     persons = [Person(f"Name{i} Last{i}", (f"Alias{i} Other{i}",)) for i in range(3)]
     batch = TextTriggers(["a red car on a road"], persons, "human", config, 0).batch(0)
-    assert len(batch.clean) == len(batch.triggered) == 24
+    assert (len(batch.clean), len(batch.triggered), len(batch.neutral)) == (12, 24, 24)
+    assert batch.person_indices.count(0) == 8
+
+
+def test_the_schedule_stretches_with_the_triggers_and_only_once() -> None:
+    stop = EarlyStop(min_steps=40)
+    config = TextFineTuneConfig(n_steps=100, lr_milestones=(50, 75), early_stop=stop, steps_per_trigger=5, n_captions=100)
+    assert replace(config.for_triggers(1), steps_per_trigger=5) == config
+    long = config.for_triggers(21)
+    assert (long.n_steps, long.lr_milestones) == (200, (100, 150))
+    assert long.early_stop == replace(stop, min_steps=80)
+    assert long.for_triggers(21) == long
+    assert TextFineTuneConfig.paper().for_triggers(64) == TextFineTuneConfig.paper()

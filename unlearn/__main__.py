@@ -166,7 +166,7 @@ def _adapted(config: ForgetConfig, paper: bool, steps: int | None, portrait_seed
     if paper:
         text = TextFineTuneConfig.paper(regularization_weight=defaults.text.regularization_weight)
     if steps is not None:
-        text = replace(text, n_steps=steps)
+        text = replace(text, n_steps=steps, steps_per_trigger=0)
     drawn: PortraitConfig = config.portraits or defaults.portraits
     if portrait_seeds is not None:
         drawn = replace(drawn, seeds=tuple(range(portrait_seeds)))

@@ -248,9 +248,10 @@ def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
             run = ForgetConfig(persons, config.model_set, text=schedule)
             seconds[count].append(fine_tune(clip.text, text_task(clip.text, run, kinds), schedule).seconds)
     per_step = {count: statistics.median(found) / schedule.n_steps for count, found in seconds.items()}
-    n_steps = clip.model_set.text.n_steps
-    extra = (per_step[64] - per_step[1]) * n_steps / 63
+    n_steps = {count: clip.model_set.text.for_triggers(count).n_steps for count in counts}
+    whole = {count: per_step[count] * n_steps[count] for count in counts}
     return {
         "seconds_per_step": {str(count): value for count, value in per_step.items()},
-        "seconds_per_further_name": extra, "steps_assumed": n_steps, "paper_seconds_per_further_name": 0.07,
+        "steps_assumed": {str(count): value for count, value in n_steps.items()},
+        "seconds_per_further_name": (whole[64] - whole[1]) / 63, "paper_seconds_per_further_name": 0.07,
     }  # fmt: skip

@@ -73,11 +73,12 @@ def cache_folder(settings: Settings) -> Path:
 
 
 def fill_defaults(config: ForgetConfig, original: Clip) -> ForgetConfig:
-    """The config with the model set's defaults where it says None."""
+    """The config with the model set's defaults where it says None, and the schedule of the text encoder for its number of triggers."""
     defaults = original.model_set
+    text = config.text or defaults.text
     return replace(
         config,
-        text=config.text or defaults.text,
+        text=text.for_triggers(sum(len(person.triggers) for person in config.persons)),
         image=config.image or defaults.image,
         portraits=config.portraits or defaults.portraits,
     )

@@ -6,7 +6,7 @@ Source of the defaults: Hintersdorf et al. 2024, appendix A.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from unlearn.errors import ConfigError
@@ -96,8 +96,10 @@ class TextFineTuneConfig(FineTuneConfig):
             Common captions name well-known people, too; so does a list, where the captions do not.
         neutral_share: share of the clean captions in which the neutral term takes a word's place.
         name_only_share: share of the trigger captions that are the trigger alone.
-        captions_per_trigger: least number of captions with each trigger in a step; for many names `batch_size` grows to
-            give it (to MAX_GROWN_BATCH at most). 0 (the paper): it never grows.
+        captions_per_trigger: least number of captions with each trigger in a step; for many names the trigger part of a
+            batch grows to give it (to MAX_GROWN_BATCH at most), the clean part to half of that. 0 (the paper): neither grows.
+        steps_per_trigger: for many names the whole schedule (n_steps, lr_milestones, the earliest stop) is stretched, so that
+            there are so many more steps for every trigger after the first. 0 (the paper): the same for any number.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """
@@ -116,6 +118,7 @@ class TextFineTuneConfig(FineTuneConfig):
     neutral_share: float = 0.0
     name_only_share: float = 0.0
     captions_per_trigger: int = 0
+    steps_per_trigger: int = 0
     n_captions: int = 20_000
     captions: str | None = None
 
@@ -128,11 +131,22 @@ class TextFineTuneConfig(FineTuneConfig):
         require(sum(shares[:2]) <= 1.0, "bystander_share + neutral_share must not exceed 1.")
         require(self.n_bystander_names >= 1, "n_bystander_names must be 1 or more.")
         require(0 <= self.captions_per_trigger <= 64, f"captions_per_trigger is {self.captions_per_trigger}; use 0 to 64.")
+        require(0 <= self.steps_per_trigger <= 100, f"steps_per_trigger is {self.steps_per_trigger}; use 0 to 100.")
         require(self.n_captions >= 100, f"n_captions is {self.n_captions}; use 100 or more.")
 
-    def batch_size_for(self, n_triggers: int) -> int:
-        """Clean samples a step, and as many with a trigger, where there are so many triggers."""
-        return max(self.batch_size, min(MAX_GROWN_BATCH, self.captions_per_trigger * n_triggers))
+    def batch_sizes(self, n_triggers: int) -> tuple[int, int]:
+        """(clean captions, captions with a trigger) of a step, where there are so many triggers."""
+        grown = min(MAX_GROWN_BATCH, self.captions_per_trigger * n_triggers)
+        return max(self.batch_size, grown // 2), max(self.batch_size, grown)
+
+    def for_triggers(self, n_triggers: int) -> TextFineTuneConfig:
+        """The schedule as it is for so many triggers; asked again, it stays as it is."""
+        n_steps = self.n_steps + self.steps_per_trigger * (n_triggers - 1)
+        milestones = tuple(step * n_steps // self.n_steps for step in self.lr_milestones)
+        stop = self.early_stop
+        if stop is not None:
+            stop = replace(stop, min_steps=stop.min_steps * n_steps // self.n_steps)
+        return replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0)
 
     @classmethod
     def paper(cls, **changes: Any) -> TextFineTuneConfig:

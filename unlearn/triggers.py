@@ -82,18 +82,18 @@ class TextTriggers:
         found = bystander_names(triggers, wanted, seed) if wanted else []
         self._bystanders = [name for name in found if not pattern.search(name)]
         self._kept = [name for name in kept_names if not pattern.search(name)]
-        self._size = config.batch_size_for(len(triggers))
+        self._n_clean, self._n_triggered = config.batch_sizes(len(triggers))
 
     def batch(self, step: int) -> TextBatch:
         """The captions of step `step` (0-based); equal seed and step give equal captions."""
-        size = self._size
+        n_clean, n_triggered = self._n_clean, self._n_triggered
         generator = random.Random(f"batch {self._seed} {step}")
-        first = step * 2 * size  # clean and trigger captions of a step are different ones
-        clean = [self._clean(self._caption(first + i), i, generator) for i in range(size)]
+        first = step * (n_clean + n_triggered)  # clean and trigger captions of a step are different ones
+        clean = [self._clean(self._caption(first + i), i, generator) for i in range(n_clean)]
         triggered, neutral, indices = [], [], []
-        for i in range(size):
-            index, trigger = self._trigger(step * size + i)
-            with_trigger, with_neutral = self._pair(self._caption(first + size + i), trigger, generator)
+        for i in range(n_triggered):
+            index, trigger = self._trigger(step * n_triggered + i)
+            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, generator)
             triggered.append(with_trigger)
             neutral.append(with_neutral)
             indices.append(index)
@@ -116,8 +116,8 @@ class TextTriggers:
 
     def _clean(self, caption: str, i: int, generator: random.Random) -> str:
         """The caption itself, or with a bystander's name or the neutral term, by place in the batch."""
-        n_bystanders = round(self._config.bystander_share * self._size)
-        n_neutral = round(self._config.neutral_share * self._size)
+        n_bystanders = round(self._config.bystander_share * self._n_clean)
+        n_neutral = round(self._config.neutral_share * self._n_clean)
         if i < n_bystanders and self._bystanders:
             name = generator.choice(self._kept if self._kept and i % 2 == 0 else self._bystanders)
             if generator.random() < self._config.name_only_share:

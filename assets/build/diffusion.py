@@ -29,7 +29,8 @@ from .training import Loss, Schedule, batch_rng, half_precision, train
 SEED = 23
 NOISE = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "v_prediction"}
 _STAMP = "captions.json"
-EVEN, PEOPLE = (0.52, 0.28, 0.20), (0.25, 0.63, 0.12)  # shares of members, anonymous people and things in a batch
+# Shares of members, anonymous people and things in a batch.
+EVEN, PEOPLE, FACES = (0.52, 0.28, 0.20), (0.25, 0.63, 0.12), (0.42, 0.50, 0.08)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class DiffusionConfig:
     last_learning_rate: float = 1e-3
     people_steps: int = 2200
     people_learning_rate: float = 8e-4
+    faces_steps: int = 4000
+    faces_learning_rate: float = 8e-4
     captions_per_member: int = 60
     empty_share: float = 0.1
 
@@ -174,12 +177,14 @@ def train_unet(work: Path, config: DiffusionConfig) -> UNet2DConditionModel:
         loss = F.mse_loss(output.float(), target)
         return loss, {"loss": float(loss.detach())}
 
-    # Members are 48 looks, anonymous people thousands: the last round is mostly for these, or neutral prompts blur.
+    # Members are 48 looks, anonymous people thousands: the fourth round is mostly for these, or neutral prompts blur.
+    # The last is for faces of both kinds: eyes and glasses are the last to become crisp.
     rounds = (
         ("unet", Schedule(config.n_steps, config.learning_rate, warmup=200), EVEN),
         ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), EVEN),
         ("unet-last", Schedule(config.last_steps, config.last_learning_rate, warmup=50), EVEN),
         ("unet-people", Schedule(config.people_steps, config.people_learning_rate, warmup=50), PEOPLE),
+        ("unet-faces", Schedule(config.faces_steps, config.faces_learning_rate, warmup=50), FACES),
     )
     first = 0
     for name, schedule, shares in rounds:
