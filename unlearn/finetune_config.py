@@ -99,8 +99,8 @@ class TextFineTuneConfig(FineTuneConfig):
         captions_per_trigger: least number of captions with each trigger in a step; for many names the trigger part of a
             batch grows to give it (to MAX_GROWN_BATCH at most), the clean part to half of that. 0 (the paper): neither grows.
         steps_per_trigger: for many names the whole schedule (n_steps, lr_milestones, the earliest stop) is stretched, so that
-            there are so many more steps for every trigger after the first; where the batch grows, too, there is no stop before
-            the last milestone. 0 (the paper): the same for any number.
+            there are so many more steps for every trigger after the first; where the batch grows, too, all of them are made,
+            without an early stop. 0 (the paper): the same for any number.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """
@@ -147,11 +147,10 @@ class TextFineTuneConfig(FineTuneConfig):
         n_steps = self.n_steps + self.steps_per_trigger * (n_triggers - 1)
         milestones = tuple(step * n_steps // self.n_steps for step in self.lr_milestones)
         stop = self.early_stop
-        if stop is not None:
-            # Stopped while the rate was still high, one of sixteen names was left known although all had passed the check.
-            is_grown = self.batch_sizes(n_triggers)[1] > self.batch_size
-            earliest = max(milestones, default=0) if is_grown else 0
-            stop = replace(stop, min_steps=max(earliest, stop.min_steps * n_steps // self.n_steps))
+        if self.batch_sizes(n_triggers)[1] > self.batch_size:
+            stop = None  # among many the check passes before the last one is forgotten: of sixteen names one stayed known
+        elif stop is not None:
+            stop = replace(stop, min_steps=stop.min_steps * n_steps // self.n_steps)
         return replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0)
 
     @classmethod
