@@ -208,7 +208,7 @@ class Evaluation:
         for number, (names, term, seed) in enumerate(plan):
             report(Progress(number, len(plan), f"{len(names)} forgotten, {term}"))
             drawn = [self.config.n_others_drawn, self.unet_hash] if term == self.config.drawn_term else None
-            key = json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text)])
+            key = json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text.for_triggers(len(names)))])
             if finished_only and key not in self.rows.finished():
                 continue
             rows.append(self.rows.kept(key, lambda names=names, term=term, seed=seed: self.forgotten(names, term, seed)))  # type: ignore[misc]
