@@ -92,7 +92,7 @@ def write_stable_diffusion(root: Path) -> None:
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=WIDTH, attention_head_dim=8,
     )  # fmt: skip
-    scheduler = DPMSolverMultistepScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction")
+    scheduler = DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++", beta_schedule="scaled_linear", prediction_type="v_prediction")
     pipeline = StableDiffusionPipeline(
         vae=vae, unet=unet, scheduler=scheduler, text_encoder=_text_model(root, config), tokenizer=_tokenizer(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.clip import Clip, resolve_device, resolve_precision
-from unlearn.config import ForgetConfig, PortraitConfig, Report, Settings, no_report
+from unlearn.config import ForgetConfig, Report, Settings, no_report
 from unlearn.diffusion import conditions, draw, load_diffusion
 from unlearn.embeddings import encode
 from unlearn.errors import ConfigError
@@ -103,7 +103,7 @@ def _drawn(original: Clip, config: ForgetConfig, settings: Settings, report: Rep
     assert config.image is not None and original.hidden is not None
     chosen = config.portraits or original.model_set.portraits
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + config.image.n_average_faces))
-    drawing = PortraitConfig(seeds, chosen.n_steps, chosen.guidance_scale, chosen.scheduler, chosen.prompt_template)
+    drawing = replace(chosen, seeds=seeds)
     prompt = fill(drawing.prompt_template, config.neutral_term)
     source = "portraits of the neutral term by the set's own Stable Diffusion"
     folder = find_diffusion(original.model_set, settings)

@@ -34,7 +34,6 @@ from unlearn.worlds import World
 RIVAL_TERMS = ("human", "person", "man", "woman")
 RIVAL_TEMPLATE = "a photo of {0}"
 PERSON_NOUNS = ("person", "human", "man", "woman")
-NAMING_TEMPLATES = ("a portrait of {0}", "a photo of {0}", "{0}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Evaluation:
         self.portraits = PortraitNaming.of(self.clip, self.members, settings)
         file = f"{self.clip.text.weights_hash}-{self.clip.image.weights_hash}.jsonl"
         self.rows = KeptRows(settings.data_dir / "evaluation" / file)
-        self.unet_hash = self.portraits.weights_hash if self.portraits is not None else None
+        self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
 
     def _prompts(self, gallery: Gallery) -> Tensor:
         return prompt_embeddings(self.clip.text, gallery, EmbeddingCache(cache_folder(self.settings)))
@@ -202,12 +201,12 @@ class Evaluation:
 
         `finished_only` computes no row that is missing.
         """
-        original = self.rows.kept(json.dumps(["original", self.unet_hash]), self.original)
+        original = self.rows.kept(json.dumps(["original", self.drawing_hash]), self.original)
         plan = self.plan()
         rows = []
         for number, (names, term, seed) in enumerate(plan):
             report(Progress(number, len(plan), f"{len(names)} forgotten, {term}"))
-            drawn = [self.config.n_others_drawn, self.unet_hash] if term == self.config.drawn_term else None
+            drawn = [self.config.n_others_drawn, self.drawing_hash] if term == self.config.drawn_term else None
             key = json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text.for_triggers(len(names)))])
             if finished_only and key not in self.rows.finished():
                 continue

@@ -5,9 +5,10 @@ Knows files of rows, and drawing; knows nothing of which rows an evaluation want
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +77,20 @@ class PortraitNaming:
         rows = functional.normalize(encode(original.text, texts), dim=-1).view(len(NAMING_TEMPLATES), len(names), -1)
         return cls(original, diffusion, tuple(names), functional.normalize(rows.mean(0), dim=-1))
 
-    @property
-    def weights_hash(self) -> str:
-        """Of the U-Net."""
-        return state_hash(self.diffusion.unet)
+    def drawing_hash(self, seeds: Sequence[int]) -> str:
+        """Of all that the pictures depend on besides the text encoder: weights, scheduler, settings and noise."""
+        parts = (state_hash(self.diffusion.unet), state_hash(self.diffusion.vae), self.diffusion.scheduler_config, self._settings(seeds))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def _settings(self, seeds: Sequence[int]) -> PortraitConfig:
+        return replace(self.original.model_set.portraits, seeds=tuple(seeds))
 
     def shares(self, clip: Clip, names: Sequence[str], seeds: Sequence[int]) -> dict[str, float] | None:
         """Name -> share of the portraits drawn by `clip`, one a seed, that the original names so; None: nothing to draw."""
         if clip.hidden is None or not names:
             return None
-        config = self.original.model_set.portraits or PortraitConfig()
-        wanted = conditions(clip.hidden, [fill(config.prompt_template, name) for name in names])
-        drawing = PortraitConfig(
-            seeds=tuple(seeds), n_steps=config.n_steps, guidance_scale=config.guidance_scale,
-            scheduler=config.scheduler, prompt_template=config.prompt_template,
-        )  # fmt: skip
+        drawing = self._settings(seeds)
+        wanted = conditions(clip.hidden, [fill(drawing.prompt_template, name) for name in names])
         pictures = draw(self.diffusion, wanted, drawing)  # (seeds, names, h, w, 3)
         found = {}
         for i, name in enumerate(names):

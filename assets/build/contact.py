@@ -7,6 +7,7 @@ looks best: members in the order of the world, seeds counted from 0.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 
 from unlearn.clip import Clip, load_clip
-from unlearn.config import ForgetConfig, Person, PortraitConfig, Settings, no_report
+from unlearn.config import ForgetConfig, Person, Settings, no_report
 from unlearn.defences import defend_text, fill_defaults
 from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
 from unlearn.prompts import fill
@@ -63,9 +64,8 @@ def _anonymous(n: int) -> list[np.ndarray]:
 def pictures(diffusion: Diffusion, clip: Clip, texts: list[str], seeds: tuple[int, ...]) -> np.ndarray:
     """Portraits uint8 (texts, seeds, h, w, 3) with the set's own settings."""
     assert clip.hidden is not None
-    base = clip.model_set.portraits or PortraitConfig()
-    config = PortraitConfig(seeds=seeds, n_steps=base.n_steps, guidance_scale=base.guidance_scale, scheduler=base.scheduler, prompt_template=base.prompt_template)
-    prompts = [fill(base.prompt_template, text) for text in texts]
+    config = replace(clip.model_set.portraits, seeds=seeds)
+    prompts = [fill(config.prompt_template, text) for text in texts]
     return np.swapaxes(draw(diffusion, conditions(clip.hidden, prompts), config), 0, 1)
 
 
