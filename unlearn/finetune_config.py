@@ -94,6 +94,8 @@ class TextFineTuneConfig(FineTuneConfig):
         n_bystander_names: how many such names are drawn from the seed.
         kept_names: a text file of names to keep (one a line); every second bystander's name is then one of them, triggers excepted.
             Common captions name well-known people, too; so does a list, where the captions do not.
+        near_names: every second of those is one of the so many names that the original takes for nearest to a trigger, for
+            they are what a remapping drags along first. 0: all kept names in equal shares.
         neutral_share: share of the clean captions in which the neutral term takes a word's place.
         name_only_share: share of the trigger captions that are the trigger alone.
         captions_per_trigger: least number of captions with each trigger in a step; for many names the trigger part of a
@@ -116,6 +118,7 @@ class TextFineTuneConfig(FineTuneConfig):
     bystander_share: float = 0.0
     n_bystander_names: int = 1000
     kept_names: str | None = None
+    near_names: int = 0
     neutral_share: float = 0.0
     name_only_share: float = 0.0
     captions_per_trigger: int = 0
@@ -131,6 +134,7 @@ class TextFineTuneConfig(FineTuneConfig):
         require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
         require(sum(shares[:2]) <= 1.0, "bystander_share + neutral_share must not exceed 1.")
         require(self.n_bystander_names >= 1, "n_bystander_names must be 1 or more.")
+        require(0 <= self.near_names <= 1000, f"near_names is {self.near_names}; use 0 to 1000.")
         require(0 <= self.captions_per_trigger <= 64, f"captions_per_trigger is {self.captions_per_trigger}; use 0 to 64.")
         require(0 <= self.steps_per_trigger <= 100, f"steps_per_trigger is {self.steps_per_trigger}; use 0 to 100.")
         require(self.n_captions >= 100, f"n_captions is {self.n_captions}; use 100 or more.")

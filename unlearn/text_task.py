@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from unlearn.config import EarlyStop, ForgetConfig, TextFineTuneConfig
 from unlearn.data import caption_split, read_captions
-from unlearn.embeddings import Kind, pooled_in_buckets
+from unlearn.embeddings import Kind, encode, pooled_in_buckets
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError
 from unlearn.losses import Batch
@@ -136,9 +136,24 @@ def text_task(teacher: TextEncoder, config: ForgetConfig, kinds: tuple[Kind, ...
         raise ConfigError("The text schedule is not set; fill in the defaults of the model set.")
     names = [trigger for person in config.persons for trigger in person.triggers]
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
-    triggers = TextTriggers(
-        captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed,
-        read_captions(config.text.kept_names, MAX_KEPT_NAMES) if config.text.kept_names else (),
-    )  # fmt: skip
+    kept = read_captions(config.text.kept_names, MAX_KEPT_NAMES) if config.text.kept_names else []
+    near = nearest_names(teacher, without_triggers(kept, names), names, config.text.near_names)
+    triggers = TextTriggers(captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed, kept, near)
     held_out = without_triggers(captions.evaluation, names)
     return TextTask(teacher, triggers, held_out, config.text, kinds)
+
+
+def nearest_names(teacher: TextEncoder, kept: Sequence[str], triggers: Sequence[str], n: int) -> list[str]:
+    """The up to n of the kept names that the teacher embeds nearest to each trigger, without repetition, in the order of `kept`."""
+    if not kept or n == 0:
+        return []
+    kind: Kind = "pooled" if teacher.pools else "hidden"
+
+    def directions(texts: Sequence[str]) -> Tensor:
+        return functional.normalize(encode(teacher, texts, kind).flatten(1), dim=1)
+
+    goals = directions(triggers)  # (triggers, d)
+    parts = [kept[i : i + CHECK_BATCH] for i in range(0, len(kept), CHECK_BATCH)]
+    nearness = torch.cat([goals @ directions(part).T for part in parts], dim=1)  # (triggers, kept)
+    chosen = set(nearness.topk(min(n, len(kept)), dim=1).indices.flatten().tolist())
+    return [kept[i] for i in sorted(chosen)]

@@ -15,6 +15,8 @@ from unlearn.errors import InputError
 from unlearn.names import bystander_names
 from unlearn.prompts import CHECK_TEMPLATES, fill, random_position, replace_word, trigger_pattern
 
+NEAR_SHARE = 0.5  # of the kept names in clean captions
+
 
 @dataclass(frozen=True)
 class TextBatch:
@@ -53,6 +55,7 @@ class TextTriggers:
         config: batch size and shares.
         seed: order of the captions, words replaced, bystanders.
         kept_names: names of people who should stay, as they are known; those that hold a trigger are left out.
+        near_names: those of them that take every second turn.
 
     Raises:
         InputError: bad persons, or no caption is free of triggers.
@@ -66,6 +69,7 @@ class TextTriggers:
         config: TextFineTuneConfig,
         seed: int,
         kept_names: Sequence[str] = (),
+        near_names: Sequence[str] = (),
     ) -> None:
         self.persons = tuple(persons)
         check_persons(self.persons, neutral_term)
@@ -82,6 +86,7 @@ class TextTriggers:
         found = bystander_names(triggers, wanted, seed) if wanted else []
         self._bystanders = [name for name in found if not pattern.search(name)]
         self._kept = [name for name in kept_names if not pattern.search(name)]
+        self._near = [name for name in near_names if not pattern.search(name)] or self._kept
         self._n_clean, self._n_triggered = config.batch_sizes(len(triggers))
 
     def batch(self, step: int) -> TextBatch:
@@ -119,13 +124,19 @@ class TextTriggers:
         n_bystanders = round(self._config.bystander_share * self._n_clean)
         n_neutral = round(self._config.neutral_share * self._n_clean)
         if i < n_bystanders and self._bystanders:
-            name = generator.choice(self._kept if self._kept and i % 2 == 0 else self._bystanders)
+            name = generator.choice(self._others(i, generator))
             if generator.random() < self._config.name_only_share:
                 return name
             return replace_word(caption, random_position(caption, generator), name)
         if n_bystanders <= i < n_bystanders + n_neutral:
             return replace_word(caption, random_position(caption, generator), self.neutral_term)
         return caption
+
+    def _others(self, i: int, generator: random.Random) -> list[str]:
+        """The names of which one stands in the clean caption at this place of the batch."""
+        if i % 2 or not self._kept:
+            return self._bystanders
+        return self._near if generator.random() < NEAR_SHARE else self._kept
 
 
 def trigger_pairs(captions: Sequence[str], trigger: str, neutral_term: str, seed: int) -> TriggerPairs:
