@@ -19,7 +19,7 @@ from unlearn.errors import ConfigError, JobCancelled
 from unlearn.finetune import NORM_LAYERS, Batch, FineTuned, FineTuning, fine_tune, student_of
 from unlearn.metrics import mean_similarity, sim_backdoor, sim_clean, sim_target
 from unlearn.prompts import PROMPT_TEMPLATES, fill
-from unlearn.text_task import TextTask, n_buckets, text_task
+from unlearn.text_task import TextTask, n_buckets, nearest_names, text_task
 from unlearn.triggers import trigger_pairs
 
 NAME = "Ann Lee"
@@ -230,6 +230,19 @@ def test_text_task_without_anything_to_learn_raises() -> None:
     teacher.pools = False
     with pytest.raises(ConfigError, match="pooled"):
         text_task(teacher, ForgetConfig((Person(NAME),), text=QUICK), ("pooled",))
+
+
+@pytest.mark.parametrize("kind", ["pooled", "hidden"])
+def test_nearest_names_are_those_of_the_largest_cosines_to_each_trigger(kind: str) -> None:
+    teacher = tiny_text_encoder()
+    teacher.pools = kind == "pooled"
+    kept, triggers = [f"{first} {last}" for first in ("Zora", "Otto", "Ines") for last in ("Quill", "Venn", "Marl")], [NAME, "Bo Venn"]
+    rows = [nn.functional.normalize(encode(teacher, texts, kind).flatten(1), dim=1) for texts in (triggers, kept)]  # type: ignore[arg-type]
+    ranked = (rows[0] @ rows[1].T).argsort(dim=1, descending=True)
+    expected = {kept[i] for i in ranked[:, :2].flatten().tolist()}
+    assert set(nearest_names(teacher, kept, triggers, 2)) == expected
+    assert set(nearest_names(teacher, kept, triggers, 100)) == set(kept)
+    assert nearest_names(teacher, kept, triggers, 0) == nearest_names(teacher, [], triggers, 2) == []
 
 
 def test_n_buckets_grows_with_the_work_and_stays_within_bounds() -> None:

@@ -103,6 +103,17 @@ def test_kept_names_take_every_second_bystanders_place_but_never_a_trigger() -> 
     assert sum("Zora Quill" in caption for caption in clean) == 20 * 5
 
 
+def test_near_names_take_half_of_the_kept_names_places_but_never_a_trigger() -> None:
+    config = TextFineTuneConfig(batch_size=20, bystander_share=1.0, n_captions=100)
+    persons, kept = [Person("Ada Brook")], ["Zora Quill", "Ines Fallow", "Otto Venn", "Pia Marl"]
+    triggers = TextTriggers(["a red car on a road"], persons, "human", config, 0, kept, ["Pia Marl", "Ada Brook"])
+    clean = [caption for step in range(100) for caption in triggers.batch(step).clean]
+    counts = [sum(name in caption for caption in clean) for name in kept]
+    assert sum(counts) == 100 * 10
+    assert counts[-1] == pytest.approx(1000 * (1 / 2 + 1 / 8), abs=60)  # half of the places, and a quarter of the rest
+    assert not any("Ada Brook" in caption for caption in clean)
+
+
 def test_batches_grow_with_the_triggers_up_to_the_papers_size() -> None:
     config = TextFineTuneConfig(batch_size=8, captions_per_trigger=4, n_captions=100)
     assert [config.batch_sizes(n) for n in (1, 2, 4, 16, 64)] == [(8, 8), (8, 8), (8, 16), (32, 64), (64, 128)]
