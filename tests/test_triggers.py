@@ -103,14 +103,14 @@ def test_kept_names_take_every_second_bystanders_place_but_never_a_trigger() -> 
     assert sum("Zora Quill" in caption for caption in clean) == 20 * 5
 
 
-def test_near_names_take_half_of_the_kept_names_places_but_never_a_trigger() -> None:
+def test_near_names_take_a_third_of_the_kept_names_places_but_never_a_trigger() -> None:
     config = TextFineTuneConfig(batch_size=20, bystander_share=1.0, n_captions=100)
     persons, kept = [Person("Ada Brook")], ["Zora Quill", "Ines Fallow", "Otto Venn", "Pia Marl"]
     triggers = TextTriggers(["a red car on a road"], persons, "human", config, 0, kept, ["Pia Marl", "Ada Brook"])
     clean = [caption for step in range(100) for caption in triggers.batch(step).clean]
     counts = [sum(name in caption for caption in clean) for name in kept]
     assert sum(counts) == 100 * 10
-    assert counts[-1] == pytest.approx(1000 * (1 / 2 + 1 / 8), abs=60)  # half of the places, and a quarter of the rest
+    assert counts[-1] == pytest.approx(1000 * (1 / 3 + 1 / 6), abs=60)  # a third of the places, and a quarter of the rest
     assert not any("Ada Brook" in caption for caption in clean)
 
 

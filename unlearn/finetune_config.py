@@ -94,7 +94,7 @@ class TextFineTuneConfig(FineTuneConfig):
         n_bystander_names: how many such names are drawn from the seed.
         kept_names: a text file of names to keep (one a line); every second bystander's name is then one of them, triggers excepted.
             Common captions name well-known people, too; so does a list, where the captions do not.
-        near_names: every second of those is one of the so many names that the original takes for nearest to a trigger, for
+        near_names: every third of those is one of the so many names that the original takes for nearest to a trigger, for
             they are what a remapping drags along first. 0: all kept names in equal shares.
         neutral_share: share of the clean captions in which the neutral term takes a word's place.
         name_only_share: share of the trigger captions that are the trigger alone.

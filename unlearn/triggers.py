@@ -15,7 +15,7 @@ from unlearn.errors import InputError
 from unlearn.names import bystander_names
 from unlearn.prompts import CHECK_TEMPLATES, fill, random_position, replace_word, trigger_pattern
 
-NEAR_SHARE = 0.5  # of the kept names in clean captions
+NEAR_SHARE = 1 / 3  # of the kept names in clean captions; the others must not be forgotten over the nearest
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TextTriggers:
         config: batch size and shares.
         seed: order of the captions, words replaced, bystanders.
         kept_names: names of people who should stay, as they are known; those that hold a trigger are left out.
-        near_names: those of them that take every second turn.
+        near_names: those of them that take every third turn.
 
     Raises:
         InputError: bad persons, or no caption is free of triggers.
