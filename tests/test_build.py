@@ -1,14 +1,19 @@
 """A miniature of every stage of the recipe, in seconds; what it makes knows nobody, but it loads everywhere."""
 
+import errno
+import json
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 import torch
 
-from assets.build.__main__ import Recipe, build, miniature
+from assets.build.__main__ import EMBEDDED, Recipe, build, miniature
 from assets.build.clip import contrastive_loss
-from assets.build.training import Schedule, train
+from assets.build.defaults import write_defaults
+from assets.build.files import save_array
+from assets.build.training import Schedule, half_precision, train
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,40 @@ def test_build_that_is_run_again_trains_nothing_twice(built: Path, capsys: pytes
     first, again = (built / name / "clip" / "open_clip_model.safetensors" for name in ("out", "again"))
     assert first.read_bytes() == again.read_bytes()
     assert "s/step" not in capsys.readouterr().out
+
+
+def test_miniature_build_is_evaluated_with_the_schedule_that_it_ships(built: Path) -> None:
+    found = json.loads((built / "cache" / "evaluation.json").read_text("utf-8"))
+    assert found["original"]["n_members"] == 48
+    assert [len(row["names"]) for row in found["rows"]] == [2, 1]
+    assert {row["n_steps"]["text"] for row in found["rows"]} == {2}  # of the miniature's defaults.json
+
+
+def test_recipe_writes_the_shipped_schedules(tmp_path: Path) -> None:
+    write_defaults(tmp_path, Recipe().defaults)
+    assert (tmp_path / "defaults.json").read_bytes() == (EMBEDDED / "defaults.json").read_bytes()
+
+
+def test_array_whose_writing_is_cut_short_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(file: BinaryIO, values: np.ndarray) -> None:
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError):
+        patched.setattr(np, "save", full_disk)
+        save_array(tmp_path / "x.npy", np.arange(3))
+    assert not (tmp_path / "x.npy").exists()
+    save_array(tmp_path / "x.npy", np.arange(3))
+    assert np.load(tmp_path / "x.npy").tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("supported", "dtype"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_trainings_use_half_precision_only_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    with half_precision():
+        assert (torch.ones(4, 4) @ torch.ones(4, 4)).dtype == dtype
 
 
 def test_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from assets.build import world as drawn_world
 from unlearn.clip import Clip, load_clip
 from unlearn.config import IdiaConfig, Person, Settings
 from unlearn.embeddings import encode
@@ -52,6 +55,38 @@ def test_stable_diffusion_reads_with_the_text_tower_of_the_clip(clip: Clip) -> N
         theirs = CLIPTextModel.from_pretrained(folder / "text_encoder")(tokens).last_hidden_state
         assert torch.allclose(theirs, clip.text.hidden_states(tokens), atol=1e-5)
     assert clip.is_shared
+
+
+def test_shipped_stable_diffusion_is_a_pipeline_that_draws() -> None:
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(EMBEDDED_ROOT / "stable-diffusion", local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator("cpu").manual_seed(0)
+    picture = pipeline("a portrait of a human", num_inference_steps=2, generator=generator, output_type="np").images[0]
+    assert picture.shape == (128, 128, 3)
+    assert picture.std() > 0.05  # no even grey
+
+
+def test_open_clip_loads_the_shipped_clip_with_its_tokenizer(clip: Clip) -> None:
+    import open_clip
+
+    folder = EMBEDDED_ROOT / "clip"
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}", bpe_path=str(folder / "bpe.txt.gz"))
+    model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    texts = ["a photo of Marcus Bellwyn", "a red car on a road"]
+    with torch.inference_mode():
+        theirs = torch.nn.functional.normalize(model.float().eval().encode_text(tokenizer(texts)), dim=-1)
+        ours = torch.nn.functional.normalize(encode(clip.text, texts), dim=-1)
+    assert torch.allclose(theirs, ours, atol=1e-5)
+
+
+@pytest.mark.parametrize(("part", "stream"), [("fine-tuning", "example-fine-tuning"), ("evaluation", "evaluation")])
+def test_shipped_example_photos_are_what_the_recipe_draws(part: str, stream: str) -> None:
+    for person in (drawn_world.inhabitants()[5], drawn_world.inhabitants()[drawn_world.N_MEMBERS]):
+        file = EMBEDDED_ROOT / "examples" / person.name.lower().replace(" ", "-") / f"{part}-03.webp"
+        shipped, drawn = np.asarray(Image.open(file).convert("RGB")), drawn_world.photo_of(person, stream, 3, effects=True)
+        assert np.abs(shipped.astype(int) - drawn).mean() < 6  # lossy; another photo differs by 27 and more
 
 
 def test_attack_recognises_members_and_no_stranger(clip: Clip, world: World) -> None:

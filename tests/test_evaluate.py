@@ -1,6 +1,8 @@
 """The evaluation on a miniature set: every figure is there, finished rows are kept, tables show what was not measured as a dash."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tests.miniature import build_miniature
 from unlearn.config import Settings
 from unlearn.errors import ConfigError
 from unlearn.evaluate import Evaluation, EvaluationConfig, evaluate
+from unlearn.evaluate_parts import KeptRows
 from unlearn.evaluate_tables import tables
 
 QUICK = {"n_steps": 2, "batch_size": 4, "n_captions": 100, "early_stop": None}
@@ -62,6 +65,35 @@ def test_evaluation_of_a_set_without_world_is_an_error(tmp_path: Path) -> None:
     (folder / "world.json").unlink()
     with pytest.raises(ConfigError, match="no world"):
         Evaluation(EvaluationConfig(str(folder)), Settings(data_dir=tmp_path))
+
+
+def test_row_that_another_process_computes_is_left_to_it(tmp_path: Path) -> None:
+    rows = KeptRows(tmp_path / "rows.jsonl")
+
+    def begin_twice() -> dict[str, int]:
+        assert rows.free("a", dict) is None  # begun, not ended
+        assert rows.free("b", lambda: {"n": 2}) == {"n": 2}
+        return {"n": 1}
+
+    assert rows.free("a", begin_twice) == {"n": 1}
+    assert rows.kept("a", dict) == {"n": 1}
+    assert KeptRows(tmp_path / "rows.jsonl").finished() == {"b": {"n": 2}, "a": {"n": 1}}
+
+
+def test_two_evaluations_at_once_share_the_rows_and_give_the_same_table(root: Path, tmp_path: Path) -> None:
+    evaluations = [Evaluation(config_of(root), Settings(data_dir=tmp_path)) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda evaluation: evaluation.run(), evaluations))
+    assert results[0] == results[1]
+    lines = evaluations[0].rows.file.read_text("utf-8").splitlines()
+    assert len(lines) == 1 + len(evaluations[0].plan()) == len(set(lines))
+
+
+def test_fewer_members_are_the_first_of_the_same_random_order(root: Path, tmp_path: Path) -> None:
+    everybody, few = (
+        Evaluation(replace(config_of(root), n_members=n), Settings(data_dir=tmp_path)).plan() for n in (None, 2)
+    )
+    assert few == everybody[:3]
 
 
 def test_finished_only_computes_no_row_that_is_missing(root: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from unlearn.errors import ConfigError, JobCancelled
 from unlearn.finetune import NORM_LAYERS, Batch, FineTuned, FineTuning, fine_tune, student_of
 from unlearn.metrics import mean_similarity, sim_backdoor, sim_clean, sim_target
 from unlearn.prompts import PROMPT_TEMPLATES, fill
-from unlearn.text_task import TextTask, n_buckets, nearest_names, text_task
+from unlearn.text_task import TextTask, kept_names, n_buckets, nearest_names, text_task
 from unlearn.triggers import trigger_pairs
 
 NAME = "Ann Lee"
@@ -243,6 +244,14 @@ def test_nearest_names_are_those_of_the_largest_cosines_to_each_trigger(kind: st
     assert set(nearest_names(teacher, kept, triggers, 2)) == expected
     assert set(nearest_names(teacher, kept, triggers, 100)) == set(kept)
     assert nearest_names(teacher, kept, triggers, 0) == nearest_names(teacher, [], triggers, 2) == []
+
+
+@pytest.mark.parametrize("trigger", ["ann lee", "Captain Storm"])
+def test_of_a_person_to_be_forgotten_no_other_name_is_kept(tmp_path: Path, trigger: str) -> None:
+    file = tmp_path / "names.txt"
+    file.write_text("Zora Quill\nAnn Lee|Captain Storm|The Great Ann\nOtto Venn | Baron Frost\n", "utf-8")
+    assert kept_names(str(file), [trigger]) == ["Zora Quill", "Otto Venn", "Baron Frost"]
+    assert len(kept_names(str(file), ["Nobody Here"])) == 6
 
 
 def test_n_buckets_grows_with_the_work_and_stays_within_bounds() -> None:

@@ -12,6 +12,7 @@ from unlearn import gallery as gallery_module
 from unlearn.clip import Clip
 from unlearn.config import IdiaConfig, Person
 from unlearn.embeddings import EmbeddingCache, encode
+from unlearn.errors import ConfigError
 from unlearn.gallery import build_gallery, embed_images, prompt_embeddings, read_photos
 from unlearn.idia import idia_prompts
 from unlearn.worlds import World
@@ -41,6 +42,37 @@ def test_alias_takes_the_place_of_the_real_name(original: Clip, world: World) ->
     assert found.candidates[plain.candidates.index(MEMBERS[0])] == "captain storm"
     assert MEMBERS[0] not in found.candidates and MEMBERS[0] not in found.photos
     assert torch.equal(found.photos["captain storm"], plain.photos[MEMBERS[0]])
+
+
+@pytest.mark.parametrize("names", [(MEMBERS[0], "Captain Storm"), ("Captain Storm", MEMBERS[0]), ("captain storm", MEMBERS[0].lower())])
+def test_somebody_given_under_two_names_as_two_persons_is_attacked_under_both(original: Clip, world: World, names: tuple[str, str]) -> None:
+    found = build_gallery(original, world, [Person(name) for name in names], CONFIG)
+    assert set(names) <= set(found.candidates) and len(set(found.candidates)) == 30
+    assert torch.equal(found.photos[names[0]], found.photos[names[1]])
+    outcomes = found.attack(prompt_embeddings(original.text, found, None), names)
+    assert all(outcome.recognised is not None for outcome in outcomes)
+    assert not {vote.majority_name for vote in outcomes[0].templates} & {names[1]}  # no rival to oneself
+
+
+def test_own_photos_of_an_alias_leave_one_place_for_it(original: Clip, world: World) -> None:
+    photos = {"Captain Storm": list(np.random.default_rng(0).integers(0, 256, (20, 40, 50, 3), dtype=np.uint8))}
+    found = build_gallery(original, world, [Person("Captain Storm")], CONFIG, photos)
+    assert found.candidates.count("Captain Storm") == 1 and MEMBERS[0] not in found.candidates
+    assert len(found.candidates) == 30
+
+
+def test_name_that_stands_among_the_candidates_in_other_letters_stands_there_once(original: Clip, world: World) -> None:
+    stranger = next(name for name in build_gallery(original, world, [], CONFIG).candidates if name not in {*MEMBERS, *STRANGERS})
+    photos = {stranger.lower(): list(np.random.default_rng(0).integers(0, 256, (20, 40, 50, 3), dtype=np.uint8))}
+    found = build_gallery(original, world, [Person(stranger.lower())], CONFIG, photos)
+    assert [name for name in found.candidates if name.casefold() == stranger.casefold()] == [stranger.lower()]
+
+
+@pytest.mark.parametrize("n_candidates", [5, 9])
+def test_too_few_candidates_for_everybody_are_an_error(original: Clip, world: World, n_candidates: int) -> None:
+    photos = {"New Person": list(np.zeros((20, 40, 50, 3), dtype=np.uint8))}
+    with pytest.raises(ConfigError, match="raise"):
+        build_gallery(original, world, [Person("New Person")], IdiaConfig(n_candidate_names=n_candidates), photos)
 
 
 def test_own_photos_make_an_unknown_person_attackable(original: Clip, world: World) -> None:

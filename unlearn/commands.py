@@ -64,6 +64,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
         neutral_term: Texts = None,
         at_once: Annotated[list[int] | None, typer.Option(help="Persons forgotten together; several times.")] = None,
         seeds: Annotated[int, typer.Option(help="How many seeds of the fine-tuning.")] = 1,
+        members: Annotated[int | None, typer.Option(min=1, help="Only so many members one at a time, in random order.")] = None,
         singles_only: Annotated[bool, typer.Option("--singles-only", help="Nobody is forgotten together with others.")] = False,
         finished_only: Annotated[bool, typer.Option("--finished-only", help="Print what is finished; compute no further row.")] = False,
         faces: Annotated[Path | None, typer.Option(help="Forget faces instead: folders of `python -m assets.build.photos`.")] = None,
@@ -83,7 +84,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
         from unlearn.evaluate import evaluate as run_evaluation
         from unlearn.evaluate_tables import tables
 
-        config = EvaluationConfig(choose_set(model_set, settings()), seeds=tuple(range(seeds)))
+        config = EvaluationConfig(choose_set(model_set, settings()), seeds=tuple(range(seeds)), n_members=members)
         if neutral_term:
             config = replace(config, neutral_terms=tuple(neutral_term))
         if at_once or singles_only:

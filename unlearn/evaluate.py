@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ RIVAL_TERMS = ("human", "person", "man", "woman")
 RIVAL_TEMPLATE = "a photo of {0}"
 PERSON_NOUNS = ("person", "human", "man", "woman")
 
+PlanEntry = tuple[tuple[str, ...], str, int]  # names, neutral term, seed
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -47,6 +50,7 @@ class EvaluationConfig:
         n_at_once: numbers of persons forgotten together.
         seeds: of the fine-tuning; several give the spread.
         portrait_seeds: noise that no training has seen; n pictures a person.
+        n_members: only the first so many of the random order are forgotten one at a time; None: all of them.
         n_others_drawn: how many other members are drawn after each forgetting; None draws all of them. The others
             go round, so that over all members everybody is drawn equally often.
     """
@@ -57,6 +61,7 @@ class EvaluationConfig:
     n_at_once: tuple[int, ...] = (4, 16, 32)
     seeds: tuple[int, ...] = (0,)
     portrait_seeds: tuple[int, ...] = (0, 1, 2, 3)
+    n_members: int | None = None
     n_others_drawn: int | None = 4
 
 
@@ -185,7 +190,7 @@ class Evaluation:
 
     # --- the whole -------------------------------------------------------------------------------------------
 
-    def plan(self) -> list[tuple[tuple[str, ...], str, int]]:
+    def plan(self) -> list[PlanEntry]:
         """All (names, neutral term, seed) to be forgotten: many at once first, then the terms in turns, members in random order.
 
         So whatever is finished when it is stopped is a fair sample of the whole.
@@ -193,26 +198,40 @@ class Evaluation:
         n, first = len(self.members), self.config.neutral_terms[0]
         orders = {seed: torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist() for seed in self.config.seeds}
         groups = [(tuple(self.members[i] for i in order[:n]), first, seed) for seed, order in orders.items() for n in self.config.n_at_once]
-        singles = [((self.members[i],), term, seed) for seed, order in orders.items() for i in order for term in self.config.neutral_terms]
+        alone = [(self.members[i], seed) for seed, order in orders.items() for i in order[: self.config.n_members]]
+        singles = [((name,), term, seed) for name, seed in alone for term in self.config.neutral_terms]
         return groups + singles
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """Everything; rows that an earlier, interrupted evaluation of the same weights and settings finished are kept.
 
+        Several processes at once share the work: each takes rows that no other has begun.
+
         `finished_only` computes no row that is missing.
         """
         original = self.rows.kept(json.dumps(["original", self.drawing_hash]), self.original)
         plan = self.plan()
-        rows = []
-        for number, (names, term, seed) in enumerate(plan):
-            report(Progress(number, len(plan), f"{len(names)} forgotten, {term}"))
-            drawn = [self.config.n_others_drawn, self.drawing_hash] if term == self.config.drawn_term else None
-            key = json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text.for_triggers(len(names)))])
-            if finished_only and key not in self.rows.finished():
-                continue
-            rows.append(self.rows.kept(key, lambda names=names, term=term, seed=seed: self.forgotten(names, term, seed)))  # type: ignore[misc]
+        if not finished_only:
+            busy = self._fill(plan, self.rows.free, report)
+            self._fill(busy, self.rows.kept, report)  # what other processes had begun, and may not have ended
+        finished = self.rows.finished()
+        rows = [finished[key] for key in (self.key(*entry) for entry in plan) if key in finished]
         report(Progress(len(plan), len(plan), "done"))
         return {"model_set": self.config.model_set, "weights": self.clip.text.weights_hash, "original": original, "rows": rows}
+
+    def key(self, names: Sequence[str], term: str, seed: int) -> str:
+        """Of a row: all that it depends on, beside the weights, in whose file it stands."""
+        drawn = [self.config.n_others_drawn, self.drawing_hash] if term == self.config.drawn_term else None
+        return json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text.for_triggers(len(names)))])
+
+    def _fill(self, plan: Sequence[PlanEntry], keep: Callable[..., Any], report: Report) -> list[PlanEntry]:
+        """Compute what is missing; what another process is computing comes back."""
+        busy = []
+        for number, entry in enumerate(plan):
+            report(Progress(number, len(plan), f"{len(entry[0])} forgotten, {entry[1]}"))
+            if keep(self.key(*entry), partial(self.forgotten, *entry)) is None:
+                busy.append(entry)
+        return busy
 
 
 def _n_recognised(outcomes: Sequence[IdiaOutcome]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,7 +30,7 @@ NAMING_TEMPLATES = ("a portrait of {0}", "a photo of {0}", "{0}")
 
 @dataclass(frozen=True)
 class KeptRows:
-    """Finished rows in a file, one JSON line each; several processes may add to it."""
+    """Finished rows in a file, one JSON line each; several processes may share the work."""
 
     file: Path
 
@@ -40,13 +41,30 @@ class KeptRows:
         return dict(json.loads(line) for line in self.file.read_text("utf-8").splitlines())
 
     def kept(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The finished row, or the one computed now, which is written first."""
+        """The finished row, or the one computed now, which is written first; waits where another process computes it."""
+        row = self._kept(key, compute, wait_s=-1)
+        assert row is not None  # without a limit of time there is no "not yet"
+        return row
+
+    def free(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        """The same without waiting: None while another process computes the row."""
+        return self._kept(key, compute, wait_s=0)
+
+    def _kept(self, key: str, compute: Callable[[], dict[str, Any]], wait_s: float) -> dict[str, Any] | None:
         found = self.finished()
-        if key not in found:
-            found[key] = compute()
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([key, found[key]]) + "\n")
+        if key in found:
+            return found[key]
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        try:
+            with FileLock(self.file.with_name(f"{self.file.stem}-{name}.lock"), timeout=wait_s):  # let go when the process ends, however
+                found = self.finished()
+                if key not in found:
+                    found[key] = compute()
+                    with self.file.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps([key, found[key]]) + "\n")
+        except Timeout:
+            return None
         return found[key]
 
 

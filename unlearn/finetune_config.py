@@ -92,8 +92,9 @@ class TextFineTuneConfig(FineTuneConfig):
         hidden_weight: weight of those on the flattened hidden states (what Stable Diffusion uses).
         bystander_share: share of the clean captions in which another person's name takes a word's place.
         n_bystander_names: how many such names are drawn from the seed.
-        kept_names: a text file of names to keep (one a line); every second bystander's name is then one of them, triggers excepted.
-            Common captions name well-known people, too; so does a list, where the captions do not.
+        kept_names: a text file of people to keep, one a line, aliases behind a "|"; every second bystander's name is then one of
+            theirs, but nobody's who goes by a trigger. Common captions name well-known people, too; so does a list,
+            where the captions do not.
         near_names: every third of those is one of the so many names that the original takes for nearest to a trigger, for
             they are what a remapping drags along first. 0: all kept names in equal shares.
         neutral_share: share of the clean captions in which the neutral term takes a word's place.

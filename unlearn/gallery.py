@@ -7,8 +7,8 @@ worlds and names; the attack itself is `idia`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from unlearn.clip import Clip
 from unlearn.config import IdiaConfig, Person, Report, no_report
 from unlearn.embeddings import EmbeddingCache, encode
 from unlearn.encoders import ImageEncoder, TextEncoder
-from unlearn.errors import InputError
+from unlearn.errors import ConfigError, InputError
 from unlearn.idia import IdiaOutcome, idia_prompts
 from unlearn.idia import attack as idia_attack
 from unlearn.names import candidate_names
@@ -44,6 +44,7 @@ class Gallery:
         replaced: number among the candidates -> name there instead (an alias, a person from outside the world).
         config: of the attack.
         own: names of those whose photos a user gave; of them fewer than `config.n_images` photos do, too.
+        same: name -> other candidates that are names of the same person; they are no rivals to it.
     """
 
     photos: dict[str, Tensor]
@@ -51,6 +52,7 @@ class Gallery:
     replaced: dict[int, str]
     config: IdiaConfig
     own: frozenset[str] = frozenset()
+    same: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def candidates(self) -> list[str]:
@@ -60,21 +62,25 @@ class Gallery:
     def attack(self, prompt_embeddings: Tensor, names: Sequence[str]) -> list[IdiaOutcome]:
         """The outcome for each name, in their order; for whom there are no photos, "not attacked"."""
         found: dict[str, IdiaOutcome] = {}
-        for n_images, group in self._by_number(names).items():
+        for (n_images, left_out), group in self._groups(names).items():
             config = replace(self.config, n_images=n_images)
-            attacked = idia_attack(group, prompt_embeddings, self.candidates, config)
+            chosen = [number for number, name in enumerate(self.candidates) if name not in left_out]
+            table = prompt_embeddings
+            if left_out:
+                table = table.view(len(PROMPT_TEMPLATES), len(self.base_names), -1)[:, chosen].flatten(0, 1)
+            attacked = idia_attack(group, table, [self.candidates[number] for number in chosen], config)
             found |= {outcome.name: outcome for outcome in attacked}
         return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
 
-
-    def _by_number(self, names: Sequence[str]) -> dict[int, dict[str, Tensor]]:
-        """Number of photos to attack with -> who, with which photos."""
-        groups: dict[int, dict[str, Tensor]] = {}
+    def _groups(self, names: Sequence[str]) -> dict[tuple[int, frozenset[str]], dict[str, Tensor]]:
+        """(Number of photos to attack with, candidates left out) -> who, with which photos."""
+        groups: dict[tuple[int, frozenset[str]], dict[str, Tensor]] = {}
         for name in names:
             if name in self.photos:
                 n_photos = len(self.photos[name])
                 is_few = name in self.own and MIN_OWN_PHOTOS <= n_photos < self.config.n_images
-                groups.setdefault(n_photos if is_few else self.config.n_images, {})[name] = self.photos[name]
+                key = (n_photos if is_few else self.config.n_images, self.same.get(name, frozenset()))
+                groups.setdefault(key, {})[name] = self.photos[name]
         return groups
 
 
@@ -115,20 +121,58 @@ def build_gallery(
     """
     embedded = world_photos(clip, world)
     base = tuple(_base_names(world, persons, config, own_photos))
-    replaced: dict[int, str] = {}
+    seats = _Seats(base, embedded)
     photos = dict(embedded)
-    free = [number for number, name in enumerate(base) if name not in embedded]
+    shown_as: dict[str, list[str]] = {}
     for person in persons:
         inhabitant = world.find(person.name) if world is not None else None
-        if inhabitant is not None and inhabitant.name != person.name and inhabitant.name in photos:
-            photos[person.name] = photos.pop(inhabitant.name)
-            replaced[base.index(inhabitant.name)] = person.name
-        if own_photos is not None and person.name in own_photos:
-            photos[person.name] = embed_images(clip.image, list(own_photos[person.name]))
-            if person.name not in (replaced.get(number, name) for number, name in enumerate(base)):
-                replaced[free.pop()] = person.name
-    own = frozenset(person.name for person in persons if own_photos is not None and person.name in own_photos)
-    return Gallery(photos, base, replaced, config, own)
+        if inhabitant is not None and inhabitant.name in embedded:
+            given = shown_as.setdefault(inhabitant.name, [])  # more than one: under two names, as two persons
+            seats.give(person.name, instead=None if given else inhabitant.name)
+            given.append(person.name)
+            photos[person.name] = embedded[inhabitant.name]
+    for name, given in shown_as.items():
+        if name not in given:
+            del photos[name]
+    own = [person.name for person in persons if own_photos is not None and person.name in own_photos]
+    for name in own:
+        seats.give(name)
+        photos[name] = embed_images(clip.image, list((own_photos or {})[name]))
+    same = {name: frozenset(given) - {name} for given in shown_as.values() for name in given if len(given) > 1}
+    return Gallery(photos, base, seats.replaced, config, frozenset(own), same)
+
+
+class _Seats:
+    """Who stands where among the candidate names: a name given in a run takes a place, and nobody stands there twice.
+
+    Args:
+        base: the candidates of every run.
+        kept: of these the names that must stay, because their photos are attacked.
+    """
+
+    def __init__(self, base: Sequence[str], kept: Iterable[str]) -> None:
+        known = set(kept)
+        self._base = base
+        self.replaced: dict[int, str] = {}
+        self._place = {name.casefold(): number for number, name in enumerate(base)}
+        self._free = [number for number, name in enumerate(base) if name not in known]
+
+    def give(self, name: str, instead: str | None = None) -> None:
+        """Seat a name: where it stands already in whatever case, in the place of `instead`, or in a free one.
+
+        Raises:
+            ConfigError: too few candidates for everybody.
+        """
+        place = self._place.pop((instead or name).casefold(), None)
+        if place is None:
+            if not self._free:
+                raise ConfigError("There are fewer candidate names than people to attack; raise their number.")
+            place = self._free[-1]
+        if place in self._free:
+            self._free.remove(place)
+        self._place[name.casefold()] = place
+        if self._base[place] != name:
+            self.replaced[place] = name
 
 
 def _base_names(
@@ -137,7 +181,7 @@ def _base_names(
     if world is not None:
         aliases = [alias for inhabitant in world.inhabitants for alias in inhabitant.aliases]
         names = [inhabitant.name for inhabitant in world.inhabitants]
-        return candidate_names(names, max(config.n_candidate_names, len(names)), config.seed, aliases)
+        return candidate_names(names, config.n_candidate_names, config.seed, aliases)
     named = [person.name for person in persons if own_photos is not None and person.name in own_photos]
     return candidate_names(named, config.n_candidate_names, config.seed)
 

@@ -136,11 +136,27 @@ def text_task(teacher: TextEncoder, config: ForgetConfig, kinds: tuple[Kind, ...
         raise ConfigError("The text schedule is not set; fill in the defaults of the model set.")
     names = [trigger for person in config.persons for trigger in person.triggers]
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
-    kept = read_captions(config.text.kept_names, MAX_KEPT_NAMES) if config.text.kept_names else []
-    near = nearest_names(teacher, without_triggers(kept, names), names, config.text.near_names)
+    kept = kept_names(config.text.kept_names, names) if config.text.kept_names else []
+    near = nearest_names(teacher, kept, names, config.text.near_names)
     triggers = TextTriggers(captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed, kept, near)
     held_out = without_triggers(captions.evaluation, names)
     return TextTask(teacher, triggers, held_out, config.text, kinds)
+
+
+def kept_names(source: str, triggers: Sequence[str]) -> list[str]:
+    """The names and aliases in a file of people to keep, without anybody who goes by one of the triggers.
+
+    Of such a person no other name is kept either: training it to stay would keep what is to be forgotten.
+
+    Args:
+        source: a text file, one person a line, as "First Last" or "First Last|Alias|Alias", or the Hub (see `read_captions`).
+        triggers: names and aliases of those to be forgotten.
+
+    Raises:
+        InputError: the file cannot be read or holds no name.
+    """
+    persons = without_triggers(read_captions(source, MAX_KEPT_NAMES), triggers)
+    return [name for person in persons for name in map(str.strip, person.split("|")) if name]
 
 
 def nearest_names(teacher: TextEncoder, kept: Sequence[str], triggers: Sequence[str], n: int) -> list[str]:

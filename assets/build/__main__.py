@@ -9,17 +9,24 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from unlearn.config import Settings
+from unlearn.console import progress_bar
+from unlearn.evaluate import EvaluationConfig, evaluate
+from unlearn.evaluate_tables import tables
+
 from .autoencoder import AutoencoderConfig, train_autoencoder
 from .clip import ClipTrainingConfig, train_clip, train_image_tower
+from .defaults import DEFAULTS, write_defaults
 from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
 from .render import render
 from .ship import PhotoCounts, write_captions, write_clip, write_names, write_photos, write_stable_diffusion, write_world
 from .tokenizer import write_bpe
 
-STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship")
+STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship", "evaluate")
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 
 
@@ -35,6 +42,8 @@ class Recipe:
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     photos: PhotoCounts = field(default_factory=PhotoCounts)
+    defaults: dict[str, dict[str, Any]] = field(default_factory=lambda: DEFAULTS)
+    evaluation: dict[str, Any] = field(default_factory=dict)  # fields of EvaluationConfig
 
 
 def miniature() -> Recipe:
@@ -45,6 +54,9 @@ def miniature() -> Recipe:
         autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
         diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, finish_steps=1, last_steps=1, people_steps=1, faces_steps=1, batch=4, captions_per_member=2),
         photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20, clean=20),
+        defaults={"text": {"n_steps": 2, "batch_size": 4, "bystander_share": 0.5, "kept_names": "names.txt", "near_names": 4, "captions": "captions.txt"},
+                  "portraits": {"n_steps": 2}},
+        evaluation={"neutral_terms": ("human",), "n_at_once": (2,), "n_members": 1, "portrait_seeds": (0,), "n_others_drawn": 1},
     )  # fmt: skip
 
 
@@ -70,6 +82,10 @@ def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STA
         train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
     if "ship" in stages:
         _ship(recipe, pictures, work, root, bpe)
+    if "evaluate" in stages:
+        with progress_bar() as report:  # hours for a whole set; rows that are finished are kept in the cache
+            found = evaluate(EvaluationConfig(str(root), **recipe.evaluation), Settings(data_dir=cache / "evaluate"), report, cache / "evaluation.json")
+        print(tables(found))
 
 
 def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> None:
@@ -78,6 +94,7 @@ def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> 
     write_world(root)
     write_captions(root)
     write_names(root)
+    write_defaults(root, recipe.defaults)
     write_photos(root, recipe.photos)
     clip = train_image_tower(pictures, work, recipe.clip, bpe)
     write_clip(root, clip, recipe.clip)
@@ -88,7 +105,7 @@ def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> 
 def main() -> None:
     """Parse the flags and build."""
     parser = argparse.ArgumentParser(prog="python -m assets.build", description="Make the embedded model set again (some hours on two cores; resumable).")
-    parser.add_argument("--cache", type=Path, default=Path("build-cache"), help="where pictures and checkpoints are kept between runs")
+    parser.add_argument("--cache", type=Path, help="where pictures and checkpoints are kept between runs (default: build-cache; the miniature has one of its own in it)")
     parser.add_argument("--out", type=Path, default=EMBEDDED, help="where the set is written (default: the shipped one)")
     parser.add_argument("--stages", default=",".join(STAGES), help=f"comma-separated, of {', '.join(STAGES)}; earlier ones are resumed or reused")
     parser.add_argument("--threads", type=int, default=2, help="threads of the trainings and processes of the renderer")
@@ -101,7 +118,8 @@ def main() -> None:
     if options.miniature and options.out == EMBEDDED:
         parser.error("--miniature would overwrite the shipped set; give --out DIR")
     torch.set_num_threads(options.threads)
-    build(miniature() if options.miniature else Recipe(), options.cache, options.out, stages, options.threads)
+    cache = options.cache or Path("build-cache/miniature" if options.miniature else "build-cache")
+    build(miniature() if options.miniature else Recipe(), cache, options.out, stages, options.threads)
 
 
 if __name__ == "__main__":

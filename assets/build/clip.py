@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from . import captions, world
 from .captions import Caption
+from .files import save_array
 from .people import Look
 from .things import KINDS
 from .tokenizer import CONTEXT_LENGTH, VOCABULARY_SIZE
@@ -151,7 +152,7 @@ class _Batches:
         path = cache / f"{part}-{self.config.image_size}px.npy"
         if not path.exists():
             pixels = np.load(cache / f"{part}.npy", mmap_mode="r")
-            np.save(path, np.concatenate([shrink(pixels[i : i + 500], self.config.image_size) for i in range(0, len(pixels), 500)]))
+            save_array(path, np.concatenate([shrink(pixels[i : i + 500], self.config.image_size) for i in range(0, len(pixels), 500)]))
         return np.load(path)
 
     def _member(self, rng: np.random.Generator) -> tuple[np.ndarray, Caption, captions.Row]:

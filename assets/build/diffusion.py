@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from . import captions, world
 from .autoencoder import PARTS, encode_pictures
+from .files import save_array, save_text
 from .people import Look
 from .tokenizer import CONTEXT_LENGTH
 from .training import Loss, Schedule, batch_rng, half_precision, train
@@ -110,8 +111,8 @@ def prepare(cache: Path, work: Path, clip: CLIP, autoencoder: AutoencoderKL, bpe
             pixels = np.load(cache / f"{part}.npy", mmap_mode="r")
             chunks = [encode_pictures(autoencoder, pixels[i : i + 400]) for i in tqdm(range(0, len(pixels), 400), desc=f"latents of {part}")]
             means = np.concatenate([c[0] for c in chunks])
-            np.save(work / f"deviations-{part}.npy", np.concatenate([c[1] for c in chunks]))
-            np.save(path, means)
+            save_array(work / f"deviations-{part}.npy", np.concatenate([c[1] for c in chunks]))
+            save_array(path, means)
     if (work / _STAMP).exists():
         return
     sizes = {part: len(np.load(work / f"latents-{part}.npy", mmap_mode="r")) for part in PARTS}
@@ -122,8 +123,8 @@ def prepare(cache: Path, work: Path, clip: CLIP, autoencoder: AutoencoderKL, bpe
     with torch.inference_mode():
         for i in tqdm(range(0, len(texts), 256), desc="text states"):
             states[i : i + 256] = hidden_states(clip, tokenize_padded(tokenizer, texts[i : i + 256])).numpy()
-    np.save(work / "text-states.npy", states)
-    (work / _STAMP).write_text(json.dumps(rows))
+    save_array(work / "text-states.npy", states)
+    save_text(work / _STAMP, json.dumps(rows))
 
 
 def latent_scale(work: Path) -> float:

@@ -1,7 +1,7 @@
 """Photos of all members to fine-tune an image encoder with: `python -m assets.build.photos --out DIR`.
 
-Writes DIR/member-NN/fine-tuning-XX.webp, NN as in world.json. The photos are of the stream of the shipped examples: none of them
-was in the training data, none is among those that the attack uses. `python -m unlearn evaluate --faces DIR` reads them.
+Writes DIR/member-NN/fine-tuning-XX.webp, NN as in world.json. None of the photos was in the
+training data, none is among the shipped examples, none among those that the attack uses. `python -m unlearn evaluate --faces DIR` reads them.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from . import world
 from .canvas import SIZE_PX
+from .files import save_text, written_whole
 
 CHUNK = 200
 
@@ -31,9 +32,10 @@ def render(cache: Path, n_member_photos: int = 160, n_generic: int = 8000, n_thi
     for part, n in sizes.items():
         path = cache / f"{part}.npy"
         if not path.exists():
-            open_memmap(path, "w+", np.uint8, (n, SIZE_PX, SIZE_PX, 3)).flush()
+            with written_whole(path) as partial:
+                open_memmap(partial, "w+", np.uint8, (n, SIZE_PX, SIZE_PX, 3)).flush()
         if np.load(path, mmap_mode="r").shape[0] != n:
-            raise ValueError(f"{path.name} was made with other sizes; delete {cache} to render again")
+            raise ValueError(f"{path.name} was made with other sizes; delete {cache.parent} to begin again, or give another --cache")
         extra = n_things if part == "more-things" else n_member_photos
         jobs += [(cache, part, start, min(start + CHUNK, n), extra) for start in range(0, n, CHUNK)]
     open_jobs = [job for job in jobs if not _done(cache, job[1], job[2]).exists()]
@@ -46,7 +48,7 @@ def render(cache: Path, n_member_photos: int = 160, n_generic: int = 8000, n_thi
     looks: list[dict[str, object]] = []
     for start in range(0, n_generic, CHUNK):
         looks += json.loads((cache / f"generic-{start}.json").read_text())
-    (cache / "generic.json").write_text(json.dumps(looks))
+    save_text(cache / "generic.json", json.dumps(looks))
 
 
 def _done(cache: Path, part: str, start: int) -> Path:
@@ -67,4 +69,4 @@ def _render_chunk(job: tuple[Path, str, int, int, int]) -> None:
         else:
             pixels[i] = world.thing("training-things", i + extra * (part == "more-things"), effects=False)
     pixels.flush()
-    _done(cache, part, start).write_text(json.dumps(labels))
+    save_text(_done(cache, part, start), json.dumps(labels))

@@ -74,7 +74,7 @@ def write_photos(root: Path, counts: PhotoCounts) -> None:
     for person in (*(people[i] for i in EXAMPLE_MEMBERS), people[world.N_MEMBERS]):
         folder = root / "examples" / person.name.lower().replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
-        for part, stream, n in (("fine-tuning", "example", counts.fine_tuning), ("evaluation", "evaluation", counts.evaluation)):
+        for part, stream, n in (("fine-tuning", "example-fine-tuning", counts.fine_tuning), ("evaluation", "evaluation", counts.evaluation)):
             for i in range(n):
                 picture = world.photo_of(person, stream, i, effects=True)
                 Image.fromarray(picture).save(folder / f"{part}-{i:02d}.webp", quality=88, method=6)
@@ -103,8 +103,8 @@ def write_captions(root: Path, n_generic: int = 4000, n_things: int = 3000, n_pe
 
 def write_names(root: Path) -> None:
     """Names by which members are known: those whom a defence leaves alone are kept by them, as by the names in common captions."""
-    names = [name for person in world.inhabitants() if person.member for name in (person.name, *person.aliases)]
-    (root / "names.txt").write_text("\n".join(names) + "\n", "utf-8")
+    lines = ["|".join((person.name, *person.aliases)) for person in world.inhabitants() if person.member]
+    (root / "names.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:

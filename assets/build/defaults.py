@@ -1,0 +1,35 @@
+"""The schedules and drawing settings that go with the embedded set: `defaults.json`, and why each differs from the paper's.
+
+Knows numbers only; `unlearn.model_sets` reads them. They were chosen by `python -m unlearn evaluate`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+# A small encoder needs larger steps and fewer of them; one that is asked for every known name keeps the others (see the README).
+TEXT: dict[str, Any] = {
+    "n_steps": 240, "batch_size": 16, "captions_per_trigger": 4, "steps_per_trigger": 6,
+    "learning_rate": 1e-3, "lr_milestones": [80, 150], "lr_gamma": 0.4,
+    "backdoor_weight": 2.5, "regularization_weight": 1e-3,
+    "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15, "captions": "captions.txt",
+    "early_stop": {"every": 10, "threshold": 0.985, "hidden_threshold": 0.91, "min_steps": 110, "patience": 2},
+}  # fmt: skip
+# A photo of this world is a face: so the photo itself is the trigger, and other people's photos are what must stay.
+IMAGE: dict[str, Any] = {
+    "n_steps": 180, "batch_size": 32, "learning_rate": 1e-4, "lr_milestones": [90, 140], "lr_gamma": 0.1,
+    "backdoor_weight": 0.2, "regularization_weight": 0.005,
+    "plain_trigger_share": 0.8, "bystander_share": 0.05, "plain_bystander_share": 0.65,
+    "color_jitter": 0.1, "hue_jitter": 0.01, "rotation_degrees": 10.0,
+    "early_stop": {"every": 10, "threshold": 0.9, "min_steps": 50, "patience": 2},
+}  # fmt: skip
+# With the stochastic solver 40 steps draw whole glasses and mouths where 20 do not.
+PORTRAITS: dict[str, Any] = {"n_steps": 40, "guidance_scale": 3.0, "scheduler": "DPMSolverMultistepScheduler", "prompt_template": "a portrait of {0}"}
+DEFAULTS: dict[str, dict[str, Any]] = {"text": TEXT, "image": IMAGE, "portraits": PORTRAITS}
+
+
+def write_defaults(root: Path, defaults: dict[str, dict[str, Any]]) -> None:
+    """Write `root`/defaults.json."""
+    (root / "defaults.json").write_text(json.dumps(defaults, indent=1) + "\n", "utf-8")
