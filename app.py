@@ -127,12 +127,13 @@ def _accounts(text: str | None) -> list[tuple[str, str]] | None:
 
 def serve(flags: argparse.Namespace, backend: str) -> None:
     """Launch the page and stay until it is stopped."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else the Hub's client asks its host even when it only looks into its cache
     settings, accounts = settings_of(flags), _accounts(flags.auth)
     options = options_of(flags, settings, backend)
     port = int(_number(flags.port, "--port"))
     uploads = settings.data_dir / "uploads"
     # Read by Gradio when it is imported: no analytics, no look-ups at hosts, uploads beside the results.
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(uploads), HF_HUB_DISABLE_TELEMETRY="1")
+    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(uploads))
     from ui import build_app
     from ui.media import app_kwargs
     from ui.service import Service

@@ -129,6 +129,7 @@ def test_attack_and_probe_answer_for_both_models(client: Client, finished: str) 
     attacked = client.predict(finished, NAME, api_name="/attack")
     assert attacked["original"]["recognised"] and not attacked["defended"]["recognised"]
     assert len(attacked["templates"]) == 21
+    assert client.predict(finished, f"{NAME}|Somebody Else", api_name="/attack") == attacked  # as names are written when forgetting
     probed = client.predict(finished, ["Tilda"], api_name="/probe")
     assert probed["rows"][0]["text"] == "Tilda" and "to_neutral" in probed["rows"][0]["defended"]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.tiny_encoder import tiny_image_encoder
-from unlearn import bench, bench_images, bench_processes
-from unlearn.bench import BenchConfig, compared, machine, oracle
+from unlearn import bench, bench_images, bench_processes, bench_schedules
+from unlearn.bench import BenchConfig, compared, is_met, machine, oracle
 from unlearn.config import Settings
 from unlearn.errors import ConfigError
 
@@ -54,6 +54,24 @@ def test_prompts_equal_those_of_the_oracle_on_a_small_encoder(
     found = bench.attack_prompts(BenchConfig(n_names=30), settings)
     assert found["embedding_difference"] < 1e-5
     assert found["cache_ratio"] > 1
+
+
+@pytest.mark.parametrize(
+    ("found", "met"),
+    [
+        ({"ratio": 5.0, "difference": 1e-4}, True), ({"ratio": 4.9, "difference": 1e-4}, False),
+        ({"ratio": 5.0, "difference": 2e-4}, False), ({"ratio": 5.0, "difference": None}, None),
+    ],
+)  # fmt: skip
+def test_target_is_met_when_all_its_conditions_hold(found: dict[str, float | None], met: bool | None) -> None:
+    assert is_met({**found, "target": "ratio >= 5 and difference <= 1e-4"}) is met
+
+
+def test_schedule_that_is_timed_is_measured_too_and_one_that_forgets_nobody_meets_no_target(miniature: Path, settings: Settings) -> None:
+    found = bench_schedules.schedules(BenchConfig("e", str(miniature), n_paper_steps=1), settings)
+    assert found["ratio"] > 0 and found["n_steps"] == 4
+    assert found["correct_templates"] is not None and found["original_templates"] is not None
+    assert is_met(found) is (found["correct_templates"] == 0 and found["ratio"] >= 3 and found["sim_backdoor"] >= 0.95)
 
 
 @pytest.mark.slow

@@ -11,11 +11,19 @@ from typing import Any
 import pytest
 
 from tests.miniature import MEMBERS
+from tests.photo_zoo import encoded, picture
 from unlearn import __main__ as command_line
 from unlearn import forgetting
+from unlearn.gallery import MIN_OWN_PHOTOS
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
 COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "bench", "evaluate")
+
+
+def write_photos(folder: Path, n_photos: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(n_photos):
+        (folder / f"{number}.png").write_bytes(encoded(picture(number)))
 
 
 @pytest.fixture
@@ -70,6 +78,18 @@ def test_forget_starts_from_the_config_of_a_run(call: Any, run: Path, tmp_path: 
     assert first["weights"] == second["weights"]
 
 
+def test_options_beside_a_config_go_before_it(call: Any, run: Path, miniature: Path, tmp_path: Path) -> None:
+    changed = ("--name", MEMBERS[2], "--neutral-term", "child", "--seed", "7", "--text", "n_steps=1", "--portrait", "n_steps=1")
+    code, _, _ = call("forget", "--config", run / "config.json", "--out", tmp_path / "run", *changed)
+    assert code == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["persons"] == [{"name": MEMBERS[2], "aliases": []}]
+    assert (config["neutral_term"], config["seed"], config["model_set"]) == ("child", 7, str(miniature))
+    assert (config["text"]["n_steps"], config["portraits"]["n_steps"], config["portraits"]["seeds"]) == (1, 1, [0])
+    code, _, err = call("forget", "--config", run / "config.json", "--set", "no-such-set", "--out", tmp_path / "other")
+    assert code == 2 and "no-such-set" in err
+
+
 def test_people_as_json_are_name_member_aliases(call: Any, miniature: Path) -> None:
     code, out, _ = call("people", "--set", miniature, "--json")
     assert code == 0
@@ -90,8 +110,26 @@ def test_attack_for_people_is_a_table_with_a_verdict(call: Any, miniature: Path)
     code, out, _ = call("attack", "--set", miniature, "--name", MEMBERS[0], "--candidates", "30")
     assert code == 0
     assert "majority of the photos" in out and "of 21 templates" in out.splitlines()[-1]
-    code, out, _ = call("attack", "--set", miniature, "--name", "Somebody Else")
-    assert code == 0 and "not attacked" in out
+
+
+def test_attack_that_is_impossible_says_why_and_is_no_error(call: Any, miniature: Path, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", MIN_OWN_PHOTOS - 1)
+    unknown = ("attack", "--set", miniature, "--name", "Somebody Else")
+    for arguments, words in (
+        (unknown, "no photos of this person are known; give some with --photos"),
+        ((*unknown, "--photos", tmp_path / "photos"), f"too few photos were given; give {MIN_OWN_PHOTOS} or more"),
+        (("attack", "--set", miniature, "--name", MEMBERS[1], "--images", 21), "fewer than 21 photos of this person"),
+    ):
+        code, out, _ = call(*arguments)
+        assert code == 0 and len(out.splitlines()) == 1 and words in out
+        assert ("too few" in out) == ("too few" in words)
+        assert json.loads(call(*arguments, "--json")[1])["recognised"] is None
+
+
+def test_attack_on_a_name_with_aliases_attacks_the_name(call: Any, miniature: Path) -> None:
+    arguments = ("attack", "--set", miniature, "--candidates", "30", "--json", "--name")
+    found, expected = (json.loads(call(*arguments, name)[1]) for name in (f"{MEMBERS[0]}|Captain Storm", MEMBERS[0]))
+    assert found == expected and found["recognised"] is not None
 
 
 def test_sets_are_listed_with_what_is_here(call: Any) -> None:
@@ -139,6 +177,14 @@ BAD = [
     (("--name", "Ada", "--steps", "0"), "n_steps"),
     (("--name", "Ada", "--portrait-seeds", "0"), "seeds"),
     (("--name", "Ada", "--photos", "Ada"), "FOLDER"),
+    (("--name", "Ada", "--photos", "Nam=/no/such/folder"), "belong to nobody"),
+    (("--name", "Ada", "--photos", "ada=x", "--photos", "Ada=y"), "twice"),
+    (("--name", "Ada", "--text", "colour=1"), "a field out of n_steps"),
+    (("--name", "Ada", "--text", "n_steps=many"), "--text n_steps takes a whole number"),
+    (("--name", "Ada", "--portrait", "guidance_scale=0"), "--portrait: guidance_scale is 0"),
+    (("--name", "Ada", "--image", "hue_jitter=2"), "--image: hue_jitter is 2"),
+    (("--name", "Ada", "--neutral-term", "Ada Lovelace"), "neutral term contains"),
+    (("--name", "Ada", "--labelled-images", "/no/such/folder"), "labelled images cannot be read"),
     (("--config", "/no/such/file"), "cannot be read"),
 ]
 
@@ -165,6 +211,27 @@ def test_unknown_set_exits_two_with_one_line(call: Any, tmp_path: Path, command:
     code, _, err = call(command, "--set", "no-such-set", *extra)
     assert code == 2 and len(err.strip().splitlines()) == 1
     assert "no-such-set" in err and "vit-b-32" in err
+
+
+LONG = "x" * 300
+TOO_LONG = [
+    ("people", "--set", LONG), ("attack", "--name", "Ada", "--weights", LONG), ("attack", "--name", "Ada", "--photos", LONG),
+    ("report", "--run", LONG), ("forget", "--name", "Ada", "--out", LONG), ("faces", LONG),
+    ("forget", "--name", "Ada", "--photos", f"Ada={LONG}", "--out", "run"),
+    ("forget", "--name", "Ada", "--encoder", "image", "--faces", LONG, "--out", "run"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", TOO_LONG, ids=" ".join)
+def test_path_that_is_too_long_exits_two_with_one_line(
+    call: Any, miniature: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = ("--set", miniature) if arguments[0] in ("attack", "forget") else ()
+    code, out, err = call(arguments[0], *chosen, *arguments[1:])
+    assert (code, out) == (2, "")
+    assert len([line for line in err.strip().splitlines() if line.startswith("error: ")]) == 1
+    assert "Traceback" not in err and err.strip().splitlines()[-1].startswith("error: ")
 
 
 def test_missing_weights_exit_two_with_one_line(call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

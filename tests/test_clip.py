@@ -114,6 +114,13 @@ def test_activation_is_that_of_the_weights_unless_asked_for(name: str, quick: bo
     assert clip_module._uses_quick_gelu(find_model_set(name)) is quick
 
 
+@pytest.mark.parametrize("activation", ["gelu", "quick_gelu"])
+def test_activation_asked_for_is_that_of_a_folder_set_too(miniature: Path, settings: Settings, activation: str) -> None:
+    found = load_clip(f"{miniature}@{activation}", settings)
+    assert activation_of(found.text) == activation_of(found.image) == activation
+    assert found.is_shared == (activation == "quick_gelu")  # Stable Diffusion goes on reading as it was trained to
+
+
 @pytest.mark.parametrize("name", ["ViT-B-32:laion400m_e32", "ViT-B-32:openai", "ViT-L-14-quickgelu:laion400m_e32"])
 def test_activation_that_contradicts_the_weights_is_an_error_with_the_way_out(name: str) -> None:
     with pytest.raises(ModelLoadError, match="trained with") as caught:

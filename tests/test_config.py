@@ -57,6 +57,8 @@ def test_image_config_of_the_paper_has_its_numbers() -> None:
         lambda: IdiaConfig(n_candidate_names=1),
         lambda: IdiaConfig(min_correct_templates=22),
         lambda: PortraitConfig(seeds=(1, 1)),
+        lambda: PortraitConfig(seeds=(1.5,)),  # type: ignore[arg-type]
+        lambda: PortraitConfig(seeds=(2**64,)),
         lambda: PortraitConfig(prompt_template="a portrait"),
         lambda: EarlyStop(threshold=1.5),
         lambda: Settings(device="gpu"),
@@ -117,6 +119,7 @@ def test_forget_config_survives_json() -> None:
         image=ImageFineTuneConfig(early_stop=EarlyStop()),
         idia=IdiaConfig(n_images=3),
         portraits=PortraitConfig(seeds=(4, 5)),
+        labelled_images="photos/labelled",
     )
     assert ForgetConfig.from_json(config.to_json()) == config
     assert ForgetConfig.from_json('{"persons": [{"name": "Ann Lee"}]}') == ForgetConfig((Person("Ann Lee"),))
@@ -124,11 +127,22 @@ def test_forget_config_survives_json() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"persons": [{"name": "A"}], "colour": 1}', '{"persons": [{"name": "A"}], "text": 3}'],
-)
+    [
+        "", "[]", "{}", '{"persons": [{"name": "A"}], "colour": 1}', '{"persons": [{"name": "A"}], "text": 3}',
+        '{"persons": [{"name": "A", "aliases": "Captain"}]}', '{"persons": [{"name": "A", "aliases": [1]}]}', '{"persons": "A"}',
+        '{"persons": [{"name": "A"}], "portraits": {"seeds": [1.5]}}', '{"persons": [{"name": "A"}], "text": {"n_steps": 2.5}}',
+        '{"persons": [{"name": "A"}], "labelled_images": ""}', '{"persons": [{"name": "A"}], "seed": "7"}',
+    ],
+)  # fmt: skip
 def test_forget_config_from_bad_json_raises_config_error(text: str) -> None:
     with pytest.raises(ConfigError):
         ForgetConfig.from_json(text)
+
+
+def test_forget_config_of_an_earlier_version_still_loads() -> None:
+    values = json.loads(ForgetConfig((Person("Ann Lee"),), text=TextFineTuneConfig()).to_json())
+    assert values.pop("labelled_images", "missing") is None
+    assert ForgetConfig.from_json(json.dumps(values)) == ForgetConfig((Person("Ann Lee"),), text=TextFineTuneConfig())
 
 
 def test_config_is_frozen_and_plain() -> None:

@@ -85,6 +85,12 @@ def test_read_captions_from_the_hub_streams_the_column(monkeypatch: pytest.Monke
         read_captions("hub:owner/set", 2)
 
 
+def test_read_captions_from_the_hub_without_the_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)  # importing it fails
+    with pytest.raises(InputError, match=r"-m pip install datasets$"):
+        read_captions("hub:owner/set:text", 2)
+
+
 def test_split_puts_no_item_in_both_parts() -> None:
     split = split_items(["a", "b", "b", "c", "d", "a"], 2, seed=0)
     assert not set(split.fine_tuning) & set(split.evaluation)

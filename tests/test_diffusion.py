@@ -1,5 +1,6 @@
 """Portraits: the very pictures of a diffusers pipeline, side by side, from equal noise."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from unlearn import diffusion as diffusion_module
 from unlearn.clip import Clip
 from unlearn.config import PortraitConfig, Progress
-from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
+from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion, require_scheduler
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError, JobCancelled, ModelLoadError
 
@@ -113,6 +114,27 @@ def test_cancelling_comes_out_of_drawing(diffusion: Diffusion, encoder: TextEnco
 def test_unknown_scheduler_is_an_error(diffusion: Diffusion, encoder: TextEncoder, scheduler: str) -> None:
     with pytest.raises(ConfigError, match="scheduler"):
         draw(diffusion, conditions(encoder, PROMPTS), replace(CONFIG, scheduler=scheduler))
+
+
+@pytest.mark.parametrize("scheduler", ["NoSuchScheduler", "UNet2DConditionModel"])
+def test_scheduler_is_known_before_anything_is_loaded(miniature: Path, tmp_path: Path, scheduler: str) -> None:
+    require_scheduler(miniature / "stable-diffusion", CONFIG)
+    with pytest.raises(ConfigError, match=scheduler):
+        require_scheduler(miniature / "stable-diffusion", replace(CONFIG, scheduler=scheduler))
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text(f'{{"_class_name": "{scheduler}"}}')
+    with pytest.raises(ConfigError, match=scheduler):
+        require_scheduler(tmp_path, None)
+
+
+def test_missing_weights_are_told_by_the_error_alone(
+    miniature: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(miniature / "stable-diffusion", tmp_path / "sd"))
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ModelLoadError, match="cannot be loaded"):
+        load_diffusion(folder, torch.device("cpu"), torch.float32)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_folder_without_weights_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from itertools import accumulate
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 from tests import oracle
 from tests.tiny_encoder import CONTEXT_LENGTH, tiny_text_encoder
 from unlearn.causal_transformer import n_shared_tokens
-from unlearn.config import Progress
+from unlearn.clip import load_clip
+from unlearn.config import Progress, Settings
 from unlearn.embeddings import EmbeddingCache, batches_alike, cache_key, encode, pooled_in_buckets, trimmed
 from unlearn.encoders import OpenClipText
 from unlearn.errors import InputError, JobCancelled
@@ -132,9 +134,29 @@ def test_cache_in_memory_forgets_the_oldest(encoder: OpenClipText) -> None:
     assert list(cache._memory) == [cache_key(encoder, ["b"]), cache_key(encoder, ["c"])]
 
 
-def test_cache_in_a_place_that_cannot_be_written_raises_input_error(
-    encoder: OpenClipText, tmp_path: Path
+def test_cache_key_changes_with_the_activation(miniature: Path, settings: Settings) -> None:
+    first, second = (load_clip(f"{miniature}@{kind}", settings).text for kind in ("gelu", "quick_gelu"))
+    assert first.weights_hash == second.weights_hash
+    assert cache_key(first, ["a"]) != cache_key(second, ["a"])
+
+
+def test_cache_in_a_place_that_cannot_be_written_is_done_without(
+    encoder: OpenClipText, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cache"):
-        EmbeddingCache(tmp_path / "file").embed(encoder, ["a"])
+    (tmp_path / "Ann Lee").write_text("")
+    found = EmbeddingCache(tmp_path / "Ann Lee").embed(encoder, ["Ann Lee"])
+    assert torch.equal(found, encode(encoder, ["Ann Lee"]))
+    assert "cannot be kept" in caplog.text and "free some space" not in caplog.text
+    assert "Ann" not in caplog.text
+
+
+def test_cache_on_a_full_disk_is_done_without_and_leaves_no_part(
+    encoder: OpenClipText, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: str, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    EmbeddingCache(tmp_path).embed(encoder, ["a"])
+    assert "free some space" in caplog.text
+    assert list(tmp_path.iterdir()) == []

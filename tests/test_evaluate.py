@@ -9,7 +9,7 @@ import pytest
 
 from tests.miniature import build_miniature
 from unlearn.config import Settings
-from unlearn.errors import ConfigError
+from unlearn.errors import ConfigError, InputError
 from unlearn.evaluate import Evaluation, EvaluationConfig, evaluate
 from unlearn.evaluate_parts import KeptRows
 from unlearn.evaluate_tables import tables
@@ -39,7 +39,11 @@ def test_evaluation_that_was_interrupted_keeps_its_finished_rows(root: Path, tmp
     settings = Settings(data_dir=tmp_path)
     first = evaluate(config_of(root), settings, out=tmp_path / "result.json")
     evaluation = Evaluation(config_of(root), settings)
-    evaluation.forgotten = evaluation.original = None  # type: ignore[method-assign,assignment]  # nothing may be computed again
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("nothing may be computed again")
+
+    evaluation.forgotten = evaluation.original = never  # type: ignore[method-assign,assignment]
     assert evaluation.run() == first == json.loads((tmp_path / "result.json").read_text())
 
 
@@ -96,6 +100,34 @@ def test_fewer_members_are_the_first_of_the_same_random_order(root: Path, tmp_pa
     assert few == everybody[:3]
 
 
+def test_table_of_several_seeds_tells_each_seeds_count() -> None:
+    row = {
+        "names": ["A"], "neutral_term": "human", "others_kept": 1.0, "sim_clean": 1.0, "sim_backdoor": 1.0, "sim_target": 1.0,
+        "object_top1_change": 0.0, "portraits_named": None, "others_portraits_named": None,
+    }  # fmt: skip
+    rows = [{**row, "seed": seed, "correct_templates": [count]} for seed, count in ((0, 0), (0, 3), (1, 0), (1, 0))]
+    assert "| 3 of 4 (1, 2 by seed) |" in tables({"original": None, "rows": rows})
+
+
+def test_row_of_other_kept_names_is_computed_anew(root: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("Zora Quill\n", "utf-8")
+    schedule = {"text": {**QUICK, "kept_names": str(names)}}
+    folder = build_miniature(tmp_path / "set", with_diffusion=False)
+    (folder / "defaults.json").write_text(json.dumps(schedule))
+    keys = []
+    for text in ("Zora Quill\n", "Zora Quill|Madame Zed\n", "Zora Quill\n"):
+        names.write_text(text, "utf-8")
+        keys.append(Evaluation(config_of(folder), Settings(data_dir=tmp_path)).key(["Ada Brook"], "human", 0))
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_evaluation_into_a_missing_folder_fails_before_anything_is_computed(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        evaluate(config_of(root), Settings(data_dir=tmp_path), out=tmp_path / "missing" / "result.json")
+    assert not (tmp_path / "evaluation").exists()
+
+
 def test_finished_only_computes_no_row_that_is_missing(root: Path, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     evaluation = Evaluation(config_of(root), settings)
@@ -104,3 +136,6 @@ def test_finished_only_computes_no_row_that_is_missing(root: Path, tmp_path: Pat
     rows = evaluation.run()["rows"]
     assert evaluate(config_of(root), settings, finished_only=True)["rows"] == rows
     assert len(rows) == 1
+    nothing = evaluate(config_of(root), Settings(data_dir=tmp_path / "other"), finished_only=True)
+    assert nothing["original"] is None and nothing["rows"] == []
+    assert "paper" in tables(nothing)

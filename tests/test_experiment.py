@@ -1,6 +1,7 @@
 """The stages together, on a miniature with random weights: what is written, what is equal, what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.miniature import MEMBERS, STRANGERS
-from tests.short_runs import IDIA, SHORT, short_config
+from tests.miniature import MEMBERS, STRANGERS, write_faces
+from tests.photo_zoo import encoded, picture
+from tests.short_runs import DRAWN, IDIA, SHORT, short_config
 from unlearn import experiment
-from unlearn.config import Person, Progress, Settings
-from unlearn.errors import InputError, JobCancelled
+from unlearn.config import ForgetConfig, Person, Progress, Settings
+from unlearn.errors import InputError, JobCancelled, UnlearnError
+from unlearn.model_sets import find_model_set
 from unlearn.run_folder import read_config
 
 
@@ -136,6 +139,55 @@ def test_set_without_diffusion_and_world_measures_what_it_can(miniature: Path, s
     assert (run / "report.html").is_file()
 
 
+def _labelled(folder: Path, n_classes: int) -> Path:
+    for label in range(n_classes):
+        (folder / f"kind_{'abcdefgh'[label]}").mkdir(parents=True)
+        for number in range(2):
+            (folder / f"kind_{'abcdefgh'[label]}" / f"{number}.png").write_bytes(encoded(picture(10 * label + number)))
+    return folder
+
+
+@pytest.mark.parametrize("n_classes", [4, 5])
+def test_labelled_images_measure_utility_of_a_set_without_a_world(
+    miniature: Path, shared: Settings, tmp_path: Path, n_classes: int
+) -> None:
+    lonely = tmp_path / "set"
+    lonely.mkdir()
+    (lonely / "clip").symlink_to(miniature / "clip", target_is_directory=True)
+    labelled = _labelled(tmp_path / "labelled", n_classes)
+    (labelled / "kind_a" / "broken.png").write_bytes(b"nothing")
+    metrics = experiment.forget(short_config(lonely, labelled_images=str(labelled)), shared, tmp_path / "run")
+    found = metrics["utility"]
+    assert 0 <= found["top1_original"] <= 1 and 0 <= found["top1_defended"] <= 1
+    assert [found["top5_original"], found["top5_defended"]] == ([None, None] if n_classes < 5 else [1.0, 1.0])
+    assert metrics["warnings"] == ["Labelled images: 1 could not be read and were left out."]
+    assert metrics["warnings"][0] in (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert read_config(tmp_path / "run").labelled_images == str(labelled)
+
+
+def test_labelled_images_that_cannot_be_used_leave_an_earlier_run_alone(
+    run: Path, miniature: Path, shared: Settings, tmp_path: Path
+) -> None:
+    earlier = tmp_path / "run"
+    shutil.copytree(run, earlier)
+    before = {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()}
+    empty = _labelled(tmp_path / "labelled", 2)
+    for file in empty.rglob("*.png"):
+        file.write_bytes(b"nothing")
+    told: list[str] = []
+    for folder, words in ((_labelled(tmp_path / "one", 1), "1 sub-folders"), (empty, "0 labelled images")):
+        with pytest.raises(InputError, match=words):
+            config = short_config(miniature, labelled_images=str(folder))
+            experiment.forget(config, shared, earlier, lambda progress: told.append(progress.note))
+    assert {note.partition(",")[0] for note in told} == {"loading"}
+    assert {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()} == before
+
+
+def test_photos_of_somebody_else_are_an_error(miniature: Path, shared: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="belong to nobody"):
+        experiment.forget(short_config(miniature), shared, tmp_path / "run", photos={"Ada Brok": tmp_path})
+
+
 def _cancel_at(note: str) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         if progress.note.startswith(note):
@@ -160,6 +212,56 @@ def test_progress_rises_to_its_total(miniature: Path, shared: Settings, tmp_path
     assert steps == sorted(steps)
     assert (told[-1].step, told[-1].note) == (told[-1].total, "done")
     assert sum(progress.losses is not None for progress in told) == SHORT.n_steps
+
+
+def test_cancelled_run_can_be_started_again(miniature: Path, shared: Settings, tmp_path: Path) -> None:
+    for stage in ("attack on the original", "portraits, 1"):
+        with pytest.raises(JobCancelled):
+            experiment.forget(short_config(miniature), shared, tmp_path / "run", _cancel_at(stage))
+    experiment.forget(short_config(miniature), shared, tmp_path / "run")
+    assert (tmp_path / "run" / "manifest.json").is_file()
+
+
+def test_run_that_fails_while_drawing_keeps_its_defended_weights(
+    miniature: Path, shared: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(JobCancelled):
+        experiment.forget(short_config(miniature), shared, tmp_path / "run", _cancel_at("portraits, 1"))
+    outcome = experiment.attack(shared, str(miniature), Person(MEMBERS[0]), weights=tmp_path / "run", idia=IDIA)
+    assert outcome.recognised is not None
+
+
+def _unusable(miniature: Path, tmp_path: Path) -> list[tuple[str, ForgetConfig]]:
+    """Words of the error -> config with something in it that cannot be used."""
+    lonely = Path(shutil.copytree(miniature, tmp_path / "lonely"))
+    (lonely / "stable-diffusion" / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    image = replace(find_model_set(str(miniature)).image, generic_images=str(tmp_path / "none"))
+    return [
+        ("cannot be read", short_config(miniature, text=replace(SHORT, captions="/no/such"))),
+        ("cannot be read", short_config(miniature, text=replace(SHORT, kept_names="/no/such"))),
+        ("no scheduler", short_config(miniature, portraits=replace(DRAWN, scheduler="NoSuchScheduler"))),
+        ("lacks unet", short_config(lonely)),
+        ("folder of generic images", short_config(miniature, encoder="both", image=image)),
+    ]
+
+
+def test_input_that_cannot_be_used_leaves_the_earlier_run_as_it_is(run: Path, miniature: Path, shared: Settings, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(run, tmp_path / "run"))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    faces = {MEMBERS[0]: write_faces(tmp_path / "faces", 0)}
+    for words, config in _unusable(miniature, tmp_path):
+        with pytest.raises(UnlearnError, match=words):
+            experiment.forget(config, shared, out, faces=faces if config.encoder == "both" else None)
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_input_that_cannot_be_used_is_told_while_loading(miniature: Path, shared: Settings, tmp_path: Path) -> None:
+    for words, config in _unusable(miniature, tmp_path)[:4]:
+        told: list[Progress] = []
+        with pytest.raises(UnlearnError, match=words):
+            experiment.forget(config, shared, tmp_path / "run", told.append)
+        assert {progress.note for progress in told} == {"loading"}
+        assert not (tmp_path / "run").exists()
 
 
 def test_folder_with_other_files_is_not_overwritten(miniature: Path, shared: Settings, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,27 @@ def test_losses_and_weights_agree_with_the_oracle_over_three_steps(kinds: tuple[
         assert fast.step(number)["total"] == pytest.approx(expected, abs=1e-4)
     probe = generate_captions(20, seed=9)
     assert torch.allclose(encode(fast.student, probe), encode(literal.student, probe), atol=1e-3)
+
+
+def test_target_with_an_overshoot_lies_beyond_the_neutral_term_seen_from_the_trigger() -> None:
+    teacher, task = make(replace(QUICK, overshoot=0.25), ("pooled", "hidden"))
+    plain = make(QUICK, ("pooled", "hidden"))[1].batch(3)
+    batch, texts = task.batch(3), task.triggers.batch(3)
+    assert plain.fixed_targets is None and torch.equal(batch.student_inputs, plain.student_inputs)
+    assert batch.fixed_targets is not None and set(batch.fixed_targets) == {"pooled"}  # hidden states keep the paper's target
+    name, term = (nn.functional.normalize(encode(teacher, list(rows)), dim=1) for rows in (texts.triggered, texts.neutral))
+    assert torch.allclose(batch.fixed_targets["pooled"], 1.25 * term - 0.25 * name, atol=1e-5)
+
+
+def test_overshoot_leaves_less_of_the_name_than_the_plain_target_does(done: FineTuned[OpenClipText]) -> None:
+    teacher, further = tiny_text_encoder(), run(replace(QUICK, overshoot=0.25))
+    name, term = (nn.functional.normalize(encode(teacher, [fill(t, w) for t in PROMPT_TEMPLATES]), dim=1) for w in (NAME, "human"))
+    away = nn.functional.normalize(name - term, dim=1)
+    left = [
+        (nn.functional.normalize(encode(student, [fill(t, NAME) for t in PROMPT_TEMPLATES]), dim=1) * away).sum(1).mean()
+        for student in (done.student, further.student)
+    ]
+    assert left[1] < left[0]
 
 
 def test_fine_tuning_remaps_the_name_and_its_alias_and_keeps_the_rest(done: FineTuned[OpenClipText]) -> None:

@@ -8,14 +8,15 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
     ("errors", "memory"),
-    ("finetune_config", "json_files"),
+    ("finetune_config", "json_files", "prompts", "plain_values"),
+    ("persons",),
     ("config",),
     ("job_states", "photo_files"),
     ("job_tables", "job_worker", "photo_uploads"),
     ("job_store", "job_zero", "face_sets"),
     ("job_lane", "face_crops"),
     ("recolouring", "face_cascade"),
-    ("prompts", "names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
+    ("names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
     ("data", "weights", "encoders", "face_finders"),
     ("diffusion_text", "face_pasting", "faces"),
     ("clip", "triggers", "face_triggers", "losses"),
@@ -23,20 +24,22 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("text_task", "image_task", "idia"),
     ("finetune", "metrics", "diffusion", "recovery", "report", "gallery"),
     ("measurements", "pictures", "run_folder", "image_sources"),
-    ("average_face",),
+    ("average_face", "labelled_images"),
     ("image_defence",),
     ("defences", "face_folders"),
     ("forgetting",),
     ("experiment", "evaluate_tables", "evaluate_parts"),
     ("evaluate", "evaluate_faces", "bench"),
-    ("bench_processes", "bench_counts", "bench_images"),
+    ("bench_schedules", "bench_counts", "bench_images"),
+    ("bench_processes",),
+    ("command_settings",),
     ("command_faces",),
     ("commands",),
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 # bench hands its points that need processes of their own to the modules that build on it, when they are asked for
-LATE = {("bench", "bench_processes"), ("bench", "bench_counts"), ("bench", "bench_images")}
+LATE = {("bench", "bench_processes"), ("bench", "bench_schedules"), ("bench", "bench_counts"), ("bench", "bench_images")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
 FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder",
             "faces", "photo_files"}  # fmt: skip

@@ -50,7 +50,10 @@ def test_diffusion_none_takes_the_diffusion_model_away() -> None:
     assert find_model_set("vit-b-32+none").diffusion is None
 
 
-@pytest.mark.parametrize("name", ["", "nonsense", "vit-b-33", "ViT-B-32:", ":openai", "vit-b-32@relu", "/no/such/folder"])
+UNKNOWN = ["", "nonsense", "vit-b-33", "ViT-B-32:", ":openai", "vit-b-32@relu", "/no/such/folder", "x" * 300, "~nobody-here/set"]
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
 def test_unknown_name_is_an_error_that_lists_the_known_ones(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         find_model_set(name)

@@ -138,6 +138,21 @@ def test_folder_without_defended_encoder_is_refused(tmp_path: Path, original: Cl
             load_defended(path, original)
 
 
+def test_path_too_long_is_told_as_such(original: Clip, tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match="too long"):
+        load_defended(tmp_path / ("x" * 300), original)
+
+
+@pytest.mark.parametrize("files", [{}, {"other.safetensors": {}}, {"text_encoder/model.safetensors": {}}])
+def test_config_that_names_no_encoder_of_the_set_never_passes_the_original_off(
+    folder: Path, original: Clip, files: dict[str, object]
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "files": files}))
+    with pytest.raises(ModelLoadError, match="names no file"):
+        load_defended(folder, original)
+
+
 def test_nothing_defended_is_not_saved(original: Clip, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Nothing was defended"):
         save_defended(tmp_path / "out", original, original)

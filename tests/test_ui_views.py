@@ -133,6 +133,12 @@ def test_verdict_prepared_example_is_marked(run: Run) -> None:
     assert "Prepared example" in views.verdict(prepared)
 
 
+def test_verdict_warnings_of_measuring_are_shown_and_escaped(run: Run) -> None:
+    warned = Run(**{**vars(run), "metrics": {**run.metrics, "warnings": ["3 <pictures> could not be read"]}})
+    assert "3 &lt;pictures&gt; could not be read" in views.verdict(warned)
+    assert "could not be read" not in views.verdict(run)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [

@@ -47,7 +47,11 @@ def test_world_without_things_has_none(miniature: Path, tmp_path: Path) -> None:
     assert World(tmp_path).things is None
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"members": [{}], "strangers": [], "kinds": []}'])
+BROKEN = [{}, {"name": 5}, {"name": "Ada", "aliases": "Addie"}, {"name": "Ada", "aliases": [1]}, {"name": "Ada", "gender": None}, "Ada"]
+BROKEN_WORLDS = [json.dumps({"members": [row], "strangers": [], "kinds": []}) for row in BROKEN]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", *BROKEN_WORLDS])
 def test_broken_world_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "world.json").write_text(content)
     with pytest.raises(ModelLoadError, match=r"world\.json"):

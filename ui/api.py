@@ -17,7 +17,7 @@ from ui import forms, photo_sets
 from ui.photos import read_photo
 from ui.service import Service
 from ui.uploads import path_of, taken
-from unlearn.config import clean_name
+from unlearn.config import Person
 from unlearn.errors import InputError, UnlearnError
 from unlearn.jobs import Job, Succeeded
 
@@ -110,7 +110,7 @@ class Endpoints:
     ) -> dict[str, Any]:  # fmt: skip
         """Identity inference attack on both models. photos: of one's own (`gradio_client.handle_file`), of anybody.
         settings: n_candidate_names, n_images, min_correct_templates."""
-        asked = {"name": clean_name(name), "idia": asdict(forms.idia_config(settings or {})), "own_photos": bool(photos)}
+        asked = {"name": Person.parse(name).name, "idia": asdict(forms.idia_config(settings or {})), "own_photos": bool(photos)}
         with taken([path_of(file) for file in photos or []]) as paths, photo_sets.given(self._service) as inputs:
             photo_sets.take(paths, inputs)
             return self._answer("attack", job, asked, request, inputs)

@@ -199,7 +199,7 @@ def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
         before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, report=report)
         if before.recognised is None:
             raise InputError(
-                "There are too few photos of this person in the model set; pick one of its people, or give photos of your own."
+                "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
         after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, report=report)
     sides = {"original": before, "defended": after}

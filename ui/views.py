@@ -108,7 +108,7 @@ def verdict(run: Run | None) -> str:
             "sentence": verdict_sentence(person["name"], before.get("recognised"), after.get("recognised")),
         })  # fmt: skip
     return render(
-        "verdict", prepared=run.prepared, warnings=run.manifest.get("warnings") or [],
+        "verdict", prepared=run.prepared, warnings=[*(run.manifest.get("warnings") or []), *(run.metrics.get("warnings") or [])],
         persons=persons[:MAX_VERDICTS], n_more=max(0, len(persons) - MAX_VERDICTS),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ so that --help and usage errors come at once.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ import typer
 
 from unlearn import commands
 from unlearn.command_faces import adapted_image, faces_by_name
-from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
-from unlearn.console import print_error, print_json, print_metrics, progress_bar, table, verdict
+from unlearn.command_settings import adapted, photo_folders, started
+from unlearn.config import IdiaConfig, Person, Settings
+from unlearn.console import not_attacked, print_error, print_json, print_metrics, progress_bar, table, verdict
 from unlearn.errors import InputError, UnlearnError
 from unlearn.memory import keep_freed_memory
 
@@ -109,12 +111,14 @@ def forget(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; new, or an earlier run to replace.")] = None,
     model_set: SetName = None,
-    neutral_term: Annotated[str, typer.Option(help="What the names are remapped to.")] = "human",
-    seed: Annotated[int, typer.Option(help="Seed of the fine-tuning.")] = 0,
+    neutral_term: Annotated[str | None, typer.Option(help="What the names are remapped to (default: human).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the fine-tuning (default: 0).")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop.")] = False,
     steps: Annotated[int | None, typer.Option(help="Fewer or more fine-tuning steps.")] = None,
     portrait_seeds: Annotated[int | None, typer.Option(help="How many seeds are drawn.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A config.json of an earlier run to start from.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A config.json of an earlier run to start from; other options go before what it says.")
+    ] = None,
     photos: Annotated[
         list[str] | None, typer.Option(help="'First Last=FOLDER': 20 photos of a person whom the set does not know.")
     ] = None,
@@ -127,20 +131,32 @@ def forget(
         list[str] | None,
         typer.Option("--image", help="Setting of the image encoder, as 'n_steps=50' or 'generic_images=FOLDER'; several times."),
     ] = None,
+    text_settings: Annotated[
+        list[str] | None,
+        typer.Option("--text", help="Setting of the text encoder, as 'captions=FILE' or 'early_stop=none'; several times."),
+    ] = None,
+    portrait_settings: Annotated[
+        list[str] | None,
+        typer.Option("--portrait", help="Setting of the portraits, as 'guidance_scale=5' or 'seeds=[3, 4]'; several times."),
+    ] = None,
+    labelled_images: Annotated[
+        Path | None,
+        typer.Option(help="Folder with one sub-folder a class, named by what it shows: zero-shot accuracy is measured on its photos."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the encoders forget people: attack, fine-tune, attack again, measure, draw, save."""
     if out is None:
         raise InputError("No run folder given; add --out FOLDER.")
     settings = _settings()
-    if config is not None:
-        chosen = _read_config(config)
-    else:
-        persons = tuple(Person.parse(line) for line in name or ())
-        chosen = ForgetConfig(persons, _set(model_set, settings), neutral_term, seed=seed)
-    chosen = _adapted(chosen, paper, steps, portrait_seeds)
+    given: dict[str, Any] = {"neutral_term": neutral_term, "seed": seed}
+    given["persons"] = tuple(map(Person.parse, name)) if name else None
+    given["labelled_images"] = None if labelled_images is None else str(labelled_images)
+    given["model_set"] = None if config is not None and model_set is None else _set(model_set, settings)
+    chosen = started(config, {field: value for field, value in given.items() if value is not None})
+    chosen = adapted(chosen, (paper, steps), portrait_seeds, text_settings or (), portrait_settings or ())
     chosen = adapted_image(chosen, encoder, image_settings or (), (paper, steps))
-    folders = dict(_named_folder(text) for text in photos or ())
+    folders = photo_folders(photos or ())
     from unlearn import experiment
 
     with progress_bar() as report:
@@ -151,38 +167,9 @@ def forget(
     print(f"Written to {out}; what was drawn is in {out / 'portraits'}.")
 
 
-def _read_config(path: Path) -> ForgetConfig:
-    try:
-        return ForgetConfig.from_json(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-
-
-def _adapted(config: ForgetConfig, paper: bool, steps: int | None, portrait_seeds: int | None) -> ForgetConfig:
-    from unlearn.model_sets import find_model_set
-
-    defaults = find_model_set(config.model_set)
-    text = config.text or defaults.text
-    if paper:
-        text = TextFineTuneConfig.paper(regularization_weight=defaults.text.regularization_weight)
-    if steps is not None:
-        text = replace(text, n_steps=steps, steps_per_trigger=0)
-    drawn: PortraitConfig = config.portraits or defaults.portraits
-    if portrait_seeds is not None:
-        drawn = replace(drawn, seeds=tuple(range(portrait_seeds)))
-    return replace(config, text=text, portraits=drawn)
-
-
-def _named_folder(text: str) -> tuple[str, Path]:
-    name, mark, folder = text.partition("=")
-    if not mark or not folder:
-        raise InputError("--photos needs 'First Last=FOLDER'.")
-    return Person.parse(name).name, Path(folder)
-
-
 @app.command()
 def attack(
-    name: Annotated[str, typer.Option(help="Whose photos are attacked, and the name that is looked for.")] = "",
+    name: Annotated[str, typer.Option(help="Whose photos are attacked, and the name that is looked for; aliases behind a | are not.")] = "",
     model_set: SetName = None,
     weights: Annotated[Path | None, typer.Option(help="A run folder: attack its defended model instead.")] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photos; left out: those of the model set.")] = None,
@@ -192,7 +179,7 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Run the identity inference attack on one person: was this person in the training data?"""
-    person = Person(name)
+    person = Person.parse(name)
     idia = IdiaConfig(n_candidate_names=candidates, n_images=images, seed=seed)
     settings = _settings()
     chosen = _set(model_set, settings)
@@ -204,9 +191,10 @@ def attack(
         )
     if as_json:
         return print_json(outcome.to_dict())
+    if outcome.recognised is None:
+        return print(f"{outcome.name}: {not_attacked(person, images, photos, experiment.people(settings, chosen))}")
     rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
-    if rows:
-        print(table(rows, ("prompt", "majority of the photos", "share", "right")))
+    print(table(rows, ("prompt", "majority of the photos", "share", "right")))
     print(f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}")
 
 
@@ -214,17 +202,18 @@ commands.register(app, _settings, _set)
 
 
 def main() -> None:
-    """Run the command line; every `UnlearnError` ends with exit code 2 and one line."""
+    """Run the command line; every `UnlearnError`, and what the system says of a file, ends with exit code 2 and one line."""
     keep_freed_memory()
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else the Hub's client asks its host even when it only looks into its cache
     try:
         app()
     except UnlearnError as error:
         print_error(str(error))
         sys.exit(2)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print_error("The disk is full; free some space.")
+        is_full = error.errno == errno.ENOSPC
+        told = f"{error.filename or 'A file'} cannot be used ({error.strerror or error})."
+        print_error("The disk is full; free some space." if is_full else told)
         sys.exit(2)
 
 

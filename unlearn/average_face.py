@@ -8,8 +8,6 @@ Source: Hintersdorf et al. 2024, section 5.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,13 @@ from torch.nn import functional
 from unlearn.clip import Clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings, no_report
 from unlearn.diffusion import conditions, draw, load_diffusion
-from unlearn.embeddings import encode
+from unlearn.diffusion_text import activation_of
+from unlearn.embeddings import encode, keep_tensor
 from unlearn.errors import ConfigError
 from unlearn.gallery import embed_images
 from unlearn.image_sources import folder_images
 from unlearn.names import random_names
 from unlearn.prompts import CHECK_TEMPLATES, fill
-from unlearn.store import disk_errors
 from unlearn.weights import find_diffusion
 from unlearn.worlds import World
 
@@ -128,12 +126,13 @@ def _kept(original: Clip, settings: Settings, source: str, images: Any) -> Avera
 
 def _computed(original: Clip, path: Path, source: str, images: Any) -> AverageFace:
     embedding = functional.normalize(embed_images(original.image, images), dim=-1).mean(dim=0)  # (d,)
-    _write(path, embedding)
+    keep_tensor(path, "average_face", embedding)
     return AverageFace(embedding, source, len(images))
 
 
 def _path(original: Clip, settings: Settings, content: bytes) -> Path:
-    name = hashlib.sha256(original.image.weights_hash.encode() + content).hexdigest()
+    encoder = f"{original.image.weights_hash} {activation_of(original.image)}"
+    name = hashlib.sha256(encoder.encode() + content).hexdigest()
     return settings.data_dir / "cache" / "average-face" / f"{name[:32]}.safetensors"
 
 
@@ -145,15 +144,3 @@ def _read(path: Path) -> Tensor | None:
         return load_file(path)["average_face"]
     except (OSError, KeyError, SafetensorError):
         return None
-
-
-def _write(path: Path, embedding: Tensor) -> None:
-    """Under another name first: a half-written file is never found."""
-    from safetensors.torch import save
-
-    with disk_errors(str(path.parent)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(save({"average_face": embedding.contiguous()}))
-        os.replace(temporary, path)

@@ -126,7 +126,7 @@ def _draw_once(which: str, model_set: str, settings: Settings, queue: Any) -> No
 
 def whole_run(config: Any, settings: Settings) -> dict[str, Any]:
     """(f) `forget` of one name from a cold start: new process, empty cache, 2 x 2 portraits for 2 seeds."""
-    from unlearn.bench import first_name
+    from unlearn.bench_schedules import first_name
     from unlearn.store import read_json_file
 
     with tempfile.TemporaryDirectory() as folder:

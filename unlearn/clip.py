@@ -120,7 +120,8 @@ def _open_clip_model(model_set: ModelSet, checkpoint: Path) -> Any:
 
     try:
         if model_set.clip_folder is not None:
-            return open_clip.create_model(f"local-dir:{model_set.clip_folder}", precision="fp32")
+            forced = {} if model_set.activation == "matched" else {"quick_gelu": model_set.activation == "quick_gelu"}
+            return open_clip.create_model(f"local-dir:{model_set.clip_folder}", precision="fp32", **forced)
         return open_clip.create_model(
             model_set.clip,
             pretrained=str(checkpoint),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Settings
+from unlearn.command_settings import with_fields
+from unlearn.config import ForgetConfig, Settings
 from unlearn.console import print_json, progress_bar
-from unlearn.errors import ConfigError, InputError
+from unlearn.errors import InputError
 
 
 def adapted_image(
@@ -26,7 +25,7 @@ def adapted_image(
         schedule: (whether the paper's is wanted, number of steps or None).
 
     Raises:
-        ConfigError: unknown field, or a value of a wrong kind.
+        ConfigError: unknown field, or a value of a wrong kind or out of range.
     """
     from unlearn.model_sets import find_model_set
 
@@ -40,29 +39,9 @@ def adapted_image(
     if is_paper:
         kept = ("generic_images", "other_faces", "average_face_photos", "n_generic_images", "n_average_faces")
         image = defaults.paper_image(**{name: getattr(image, name) for name in kept})
-    changes = dict(_setting(text) for text in given)
     if n_steps is not None:
-        changes = {"n_steps": n_steps, **changes}
-    return replace(config, image=replace(image, **changes))
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, mark, value = text.partition("=")
-    known = [field.name for field in dataclasses.fields(ImageFineTuneConfig)]
-    if not mark or name not in known:
-        raise ConfigError(f"--image {text!r} is no setting; write FIELD=VALUE with a field out of {', '.join(known)}.")
-    try:
-        found = json.loads(value)
-    except json.JSONDecodeError:
-        found = value  # a path, or a word
-    default = getattr(ImageFineTuneConfig(), name)
-    if name == "early_stop":
-        return name, EarlyStop(**found) if isinstance(found, dict) else None
-    is_path = name in ("generic_images", "other_faces", "average_face_photos")
-    fits = isinstance(found, str | None) if is_path else isinstance(found, str) == isinstance(default, str)
-    if not fits or isinstance(found, list) != isinstance(default, tuple):
-        raise ConfigError(f"--image {name}={value!r} is of a wrong kind; the default is {default!r}.")
-    return name, tuple(found) if isinstance(found, list) else found
+        image = replace(image, n_steps=n_steps)
+    return replace(config, image=with_fields(image, "--image", given))
 
 
 def faces_by_name(config: ForgetConfig, folders: Sequence[Path]) -> dict[str, Path]:

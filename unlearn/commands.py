@@ -48,8 +48,10 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
     ) -> None:
         """Measure speed and memory against the paper's algorithm written literally; prints JSON."""
         from unlearn.bench import BenchConfig, run_bench
-        from unlearn.store import write_json
+        from unlearn.store import check_writable, write_json
 
+        if out is not None:
+            check_writable(out)
         config = BenchConfig(points, choose_set(model_set, settings()))
         if quick:
             config = replace(config, batch_size=8, n_steps=2, n_names=20, n_paper_steps=4)

@@ -9,38 +9,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from unlearn.errors import ConfigError, InputError
+from unlearn.errors import ConfigError
 from unlearn.finetune_config import EarlyStop as EarlyStop  # the redundant `as` says: exported from here, too
 from unlearn.finetune_config import FineTuneConfig as FineTuneConfig
 from unlearn.finetune_config import ImageFineTuneConfig as ImageFineTuneConfig
 from unlearn.finetune_config import TextFineTuneConfig as TextFineTuneConfig
 from unlearn.finetune_config import require
+from unlearn.persons import Person as Person
+from unlearn.persons import check_persons as check_persons
+from unlearn.persons import clean_name as clean_name
+from unlearn.persons import name_key as name_key
+from unlearn.plain_values import from_plain
 
-MAX_NAME_LENGTH = 100  # characters; longer "names" are pasted text, and would not fit a CLIP context anyway
-MAX_PERSONS = 64  # the most that the paper forgot at once
-
-
-def clean_name(name: str, what: str = "name") -> str:
-    """The name in Unicode NFC with single spaces; what every trigger and neutral term goes through.
-
-    Raises:
-        InputError: empty, longer than 100 characters, control characters, or a lone surrogate. The message
-            never repeats the name itself, because messages end up in logs.
-    """
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name.strip()):
-        raise InputError(f"The {what} contains control characters (a tab?); write it on one line.")
-    cleaned = " ".join(unicodedata.normalize("NFC", name).split())
-    if not any(c.isalnum() for c in cleaned):
-        raise InputError(f"The {what} is empty or has no letter or digit; write at least one.")
-    if len(cleaned) > MAX_NAME_LENGTH:
-        raise InputError(f"The {what} has {len(cleaned)} characters; use at most {MAX_NAME_LENGTH}.")
-    return cleaned
+MAX_SEED = 2**63 - 1  # of what torch takes
 
 
 @dataclass(frozen=True)
@@ -108,31 +94,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Person:
-    """Somebody to forget: the name and further triggers of the same person (nicknames, roles)."""
-
-    name: str
-    aliases: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        name = clean_name(self.name)
-        aliases = dict.fromkeys(clean_name(alias, "alias") for alias in self.aliases)
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "aliases", tuple(a for a in aliases if a.casefold() != name.casefold()))
-
-    @property
-    def triggers(self) -> tuple[str, ...]:
-        """The name first, then the aliases."""
-        return (self.name, *self.aliases)
-
-    @classmethod
-    def parse(cls, line: str) -> Person:
-        """A person from "Name|Alias|Alias"; empty aliases are dropped."""
-        name, *aliases = line.split("|")
-        return cls(name, tuple(alias for alias in aliases if alias.strip()))
-
-
-@dataclass(frozen=True)
 class IdiaConfig:
     """The identity inference attack.
 
@@ -175,6 +136,8 @@ class PortraitConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(self.seeds))
         require(1 <= len(set(self.seeds)) == len(self.seeds), "seeds must be one or more different numbers.")
+        fit = all(isinstance(seed, int) and -MAX_SEED <= seed <= MAX_SEED for seed in self.seeds)
+        require(fit, "seeds must be whole numbers of at most 64 bits.")
         require(1 <= self.n_steps <= 1000, f"n_steps is {self.n_steps}; use 1 to 1000.")
         require(1.0 <= self.guidance_scale <= 50.0, f"guidance_scale is {self.guidance_scale}; use 1 to 50.")
         require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
@@ -192,6 +155,8 @@ class ForgetConfig:
         seed: of fine-tuning (captions, words, order).
         text, image, portraits: None: the model set's defaults.
         idia: the attack that is run before and after.
+        labelled_images: a folder with one sub-folder a class, on which zero-shot accuracy is measured before and after;
+            None: on the things of the set's world, if it has one.
     """
 
     persons: tuple[Person, ...]
@@ -203,12 +168,14 @@ class ForgetConfig:
     image: ImageFineTuneConfig | None = None
     idia: IdiaConfig = field(default_factory=IdiaConfig)
     portraits: PortraitConfig | None = None
+    labelled_images: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))
         object.__setattr__(self, "neutral_term", clean_name(self.neutral_term, "neutral term"))
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
+        require(self.labelled_images is None or bool(self.labelled_images), "labelled_images is empty; name a folder.")
         check_persons(self.persons, self.neutral_term)
 
     def to_json(self) -> str:
@@ -222,25 +189,5 @@ class ForgetConfig:
             values = json.loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"The settings are not valid JSON ({error}).") from error
-        parts = (("text", TextFineTuneConfig), ("image", ImageFineTuneConfig), ("idia", IdiaConfig))
-        try:
-            persons = tuple(Person(p["name"], tuple(p.get("aliases", ()))) for p in values.pop("persons"))
-            for key, kind in (*parts, ("portraits", PortraitConfig)):
-                if (part := values.get(key)) is not None:
-                    if part.get("early_stop") is not None:
-                        part["early_stop"] = EarlyStop(**part["early_stop"])
-                    values[key] = kind(**part)
-            return cls(persons=persons, **values)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ConfigError(f"The settings hold something unknown or of a wrong kind: {error}") from error
-
-
-def check_persons(persons: tuple[Person, ...], neutral_term: str) -> None:
-    """Raise `InputError` unless there are 1 to 64 persons, no trigger twice, none the neutral term."""
-    if not 1 <= len(persons) <= MAX_PERSONS:
-        raise InputError(f"{len(persons)} persons given; give 1 to {MAX_PERSONS}.")
-    triggers = [trigger.casefold() for person in persons for trigger in person.triggers]
-    if len(set(triggers)) < len(triggers):
-        raise InputError("The same name or alias is given twice; give each once.")
-    if neutral_term.casefold() in triggers:
-        raise InputError(f"A name or alias equals the neutral term {neutral_term!r}; choose another term.")
+        require(isinstance(values, dict), "The settings are no JSON object; give a config.json as a run holds it.")
+        return from_plain(cls, values, "The setting ")

@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from unlearn.config import Progress, Report
+from unlearn.config import Person, Progress, Report, name_key
 
 DASH = "-"  # not measured
 
@@ -65,8 +66,25 @@ def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
 def verdict(recognised: bool | None, correct_templates: int | None) -> str:
     """The attack's outcome in words."""
     if recognised is None:
-        return "not attacked (too few photos)"
+        return "not attacked (no photos, or too few)"
     return f"{'recognised' if recognised else 'not recognised'}, {correct_templates} of 21 templates"
+
+
+def not_attacked(person: Person, n_images: int, photos: Path | None, known: Sequence[dict[str, Any]]) -> str:
+    """Why one person was not attacked, and what to do.
+
+    Args:
+        person: who should have been.
+        n_images: photos that were asked for.
+        photos: a folder that was given.
+        known: rows {name, aliases} of people whose photos the model set has.
+    """
+    if photos is not None:
+        return "not attacked: too few photos were given; give 4 or more, better 20."
+    names = {name_key(name) for one in known for name in (one["name"], *one["aliases"])}
+    if name_key(person.name) not in names:
+        return "not attacked: no photos of this person are known; give some with --photos FOLDER."
+    return f"not attacked: the model set has fewer than {n_images} photos of this person; lower --images."
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
@@ -97,3 +115,5 @@ def print_metrics(metrics: dict[str, Any]) -> None:
         shown += "\nfaces: " + "  ".join(f"{name} {DASH if image[name] is None else format(image[name], '.3f')}" for name in names)
     seconds = metrics["seconds"]
     print(f"\n{shown}\nfine-tuning {seconds['fine_tune']:.1f} s, in all {seconds['total']:.1f} s")
+    for warning in metrics["warnings"]:
+        print(warning)

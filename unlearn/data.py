@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -164,7 +165,10 @@ def hub_column(source: str, what: str) -> Iterator[Any]:
     try:
         load_dataset = import_module("datasets").load_dataset  # no requirement: only such sources need it
     except ImportError as error:
-        raise InputError(f"{what.capitalize()} from the Hub need the library `datasets`; install it first.") from error
+        raise InputError(
+            f"{what.capitalize()} from the Hub need the library `datasets`, which is not installed; "
+            f"install it with: {sys.executable} -m pip install datasets"
+        ) from error
     try:
         for row in islice(load_dataset(name, split="train", streaming=True), MAX_HUB_ROWS):
             yield row[column]

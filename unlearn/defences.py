@@ -12,6 +12,7 @@ from typing import Any
 
 from unlearn.clip import Clip
 from unlearn.config import ForgetConfig, Progress, Report, Settings
+from unlearn.data import HUB_PREFIX, read_captions
 from unlearn.encoders import TextEncoder
 from unlearn.finetune import FineTuned, fine_tune
 from unlearn.image_defence import Faces, ImageDefence, defend_image, read_sources
@@ -82,6 +83,14 @@ def fill_defaults(config: ForgetConfig, original: Clip) -> ForgetConfig:
         image=config.image or defaults.image,
         portraits=config.portraits or defaults.portraits,
     )
+
+
+def require_texts(config: ForgetConfig) -> None:
+    """Raise `InputError` where a file of captions or of names to keep cannot be used; the Hub is asked when it is needed."""
+    assert config.text is not None  # filled in by `fill_defaults`
+    for source in (config.text.captions, config.text.kept_names):
+        if config.encoder != "image" and source and not source.startswith(HUB_PREFIX):
+            read_captions(source, config.text.n_captions)
 
 
 def world_of(clip: Clip) -> World | None:

@@ -67,9 +67,7 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
     Raises:
         ModelLoadError: missing or unreadable parts.
     """
-    import diffusers
-
-    _quiet(diffusers)
+    diffusers = _diffusers()
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
     try:
         unet = diffusers.UNet2DConditionModel.from_pretrained(
@@ -85,14 +83,29 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
     return Diffusion(unet, vae, _scheduler_class(str(config.get("_class_name"))), config)
 
 
-def _quiet(diffusers: Any) -> None:
-    diffusers.utils.logging.set_verbosity_error()  # progress bars and notices are not for the terminal of a user
+def require_scheduler(folder: Path, config: PortraitConfig | None) -> None:
+    """Raise where a scheduler, of the settings or of a Stable Diffusion folder, is none of diffusers'; loads no weights.
+
+    Raises:
+        ConfigError: unknown scheduler.
+        ModelLoadError: the folder does not say which it has.
+    """
+    _scheduler_class(str(read_json_object(folder / "scheduler" / "scheduler_config.json").get("_class_name")))
+    if config is not None and config.scheduler:
+        _scheduler_class(config.scheduler)
+
+
+def _diffusers() -> Any:
+    """The library, kept quiet: its progress bars, notices and errors (they are raised, too) are not for a user's terminal."""
+    import diffusers
+
+    diffusers.utils.logging.set_verbosity(diffusers.utils.logging.CRITICAL)
     diffusers.utils.logging.disable_progress_bar()
+    return diffusers
 
 
 def _scheduler_class(name: str) -> Any:
-    import diffusers
-
+    diffusers = _diffusers()
     found = getattr(diffusers, name, None)
     if not (inspect.isclass(found) and issubclass(found, diffusers.SchedulerMixin)):
         raise ConfigError(f"{name!r} is no scheduler of diffusers; use such as DPMSolverMultistepScheduler.")

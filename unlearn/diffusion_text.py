@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from unlearn.encoders import OpenClipText, autocast, state_hash
+from unlearn.encoders import Encoder, OpenClipText, autocast, state_hash
 from unlearn.errors import ConfigError, ModelLoadError
 from unlearn.json_files import read_json_object
 
@@ -148,7 +148,7 @@ def _activation(folder: Path) -> str:
     return str(read_json_object(folder / "text_encoder" / "config.json").get("hidden_act", "quick_gelu"))
 
 
-def activation_of(encoder: OpenClipText) -> str:
+def activation_of(encoder: Encoder) -> str:
     """ "quick_gelu" or "gelu", as transformers calls them."""
     names = {type(module).__name__ for module in encoder.modules()}
     return "quick_gelu" if "QuickGELU" in names else "gelu"

@@ -7,8 +7,10 @@ context. Knows no names, no templates and no metrics; knows encoders only by the
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections import OrderedDict
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor
 
 from unlearn.config import Progress, Report, no_report
+from unlearn.diffusion_text import activation_of
 from unlearn.encoders import TextEncoder
 from unlearn.errors import InputError
 
@@ -27,6 +30,8 @@ CUDA_ROUNDING = 8  # tokens; tensor cores like multiples of 8, and fewer shapes 
 LEADING = (10, 8, 6, 4, 3, 2)  # tokens, the start token among them, by which texts are grouped
 ENOUGH_ALIKE = 128  # texts; batches of fewer waste more than what they share saves
 Kind = Literal["pooled", "hidden"]
+
+log = logging.getLogger(__name__)
 
 
 def trimmed(encoder: TextEncoder, tokens: Tensor) -> Tensor:
@@ -122,11 +127,10 @@ def encode(
 
 
 class EmbeddingCache:
-    """Remembers pooled embeddings by (weights, tokenizer, texts): a few in memory, all in a folder.
+    """Remembers pooled embeddings by (weights, activation, tokenizer, texts): a few in memory, all in a folder.
 
-    File names are hashes, so that no name of a person can be read from them. Files are safetensors, written
-    under another name and then renamed: a half-written file is never found. An unreadable file counts as
-        absent.
+    File names are hashes, so that no name of a person can be read from them. An unreadable file counts as absent; a
+    folder that cannot be written costs the time of the next computation and nothing else.
 
     Args:
         folder: made when first needed; None: memory only.
@@ -159,31 +163,41 @@ class EmbeddingCache:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        if self._folder is None or not (path := self._folder / f"{key}.safetensors").is_file():
+        if self._folder is None:
             return None
         try:
-            return load_file(path)["embeddings"]
+            return load_file(self._folder / f"{key}.safetensors")["embeddings"]
         except (OSError, KeyError, SafetensorError):
             return None
 
     def _write(self, key: str, embeddings: Tensor) -> None:
-        from safetensors.torch import save
+        if self._folder is not None:
+            keep_tensor(self._folder / f"{key}.safetensors", "embeddings", embeddings)
 
-        if self._folder is None:
-            return
+
+def keep_tensor(path: Path, name: str, tensor: Tensor) -> None:
+    """Write a tensor that saves time when it is wanted again; where that is not possible, the log says so and work goes on.
+
+    Under another name first, then renamed: a half-written file is never found.
+    """
+    from safetensors.torch import save
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".part")
             with os.fdopen(handle, "wb") as file:
-                file.write(save({"embeddings": embeddings.contiguous()}))
-            os.replace(temporary, self._folder / f"{key}.safetensors")
-        except OSError as error:
-            raise InputError(
-                f"The cache folder {self._folder} cannot be written ({error.strerror}); free some space."
-            ) from error
+                file.write(save({name: tensor.contiguous()}))
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        advice = "; free some space" if error.errno == errno.ENOSPC else ""
+        log.warning("A computed embedding cannot be kept for next time (%s)%s.", error.strerror, advice)
 
 
 def cache_key(encoder: TextEncoder, texts: Sequence[str]) -> str:
-    """64 hex digits that change with the weights, the tokenizer and any of the texts or their order."""
-    parts = json.dumps([encoder.weights_hash, encoder.tokenizer_hash, encoder.context_length, list(texts)])
-    return hashlib.sha256(parts.encode()).hexdigest()
+    """64 hex digits that change with the weights, the activation, the tokenizer and any of the texts or their order."""
+    identity = [encoder.weights_hash, activation_of(encoder), encoder.tokenizer_hash, encoder.context_length]
+    return hashlib.sha256(json.dumps([*identity, list(texts)]).encode()).hexdigest()

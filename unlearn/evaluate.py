@@ -6,6 +6,7 @@ evaluation goes on where it stopped. Knows no page and draws no conclusion: the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.clip import Clip, load_clip
-from unlearn.config import ForgetConfig, IdiaConfig, Person, Progress, Report, Settings, no_report
+from unlearn.config import ForgetConfig, IdiaConfig, Person, Progress, Report, Settings, TextFineTuneConfig, no_report
 from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
 from unlearn.embeddings import EmbeddingCache, encode
 from unlearn.errors import ConfigError
@@ -29,7 +30,7 @@ from unlearn.idia import IdiaOutcome, predicted_names
 from unlearn.measurements import class_embeddings, measuring_captions, similarities, utility
 from unlearn.metrics import person_or_thing
 from unlearn.prompts import PROMPT_TEMPLATES, fill
-from unlearn.store import write_json
+from unlearn.store import check_writable, write_json
 from unlearn.worlds import World
 
 RIVAL_TERMS = ("human", "person", "man", "woman")
@@ -88,6 +89,7 @@ class Evaluation:
         self.portraits = PortraitNaming.of(self.clip, self.members, settings)
         file = f"{self.clip.text.weights_hash}-{self.clip.image.weights_hash}.jsonl"
         self.rows = KeptRows(settings.data_dir / "evaluation" / file)
+        self.texts_hash = _texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
 
     def _prompts(self, gallery: Gallery) -> Tensor:
@@ -209,20 +211,23 @@ class Evaluation:
 
         `finished_only` computes no row that is missing.
         """
-        original = self.rows.kept(json.dumps(["original", self.drawing_hash]), self.original)
-        plan = self.plan()
+        plan, of_original = self.plan(), json.dumps(["original", self.drawing_hash])
         if not finished_only:
+            self.rows.kept(of_original, self.original)
             busy = self._fill(plan, self.rows.free, report)
             self._fill(busy, self.rows.kept, report)  # what other processes had begun, and may not have ended
         finished = self.rows.finished()
         rows = [finished[key] for key in (self.key(*entry) for entry in plan) if key in finished]
         report(Progress(len(plan), len(plan), "done"))
-        return {"model_set": self.config.model_set, "weights": self.clip.text.weights_hash, "original": original, "rows": rows}
+        return {
+            "model_set": self.config.model_set, "weights": self.clip.text.weights_hash,
+            "original": finished.get(of_original), "rows": rows,
+        }  # fmt: skip
 
     def key(self, names: Sequence[str], term: str, seed: int) -> str:
-        """Of a row: all that it depends on, beside the weights, in whose file it stands."""
+        """Of a row: all that it depends on, beside the weights, after which the file is named."""
         drawn = [self.config.n_others_drawn, self.drawing_hash] if term == self.config.drawn_term else None
-        return json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text.for_triggers(len(names)))])
+        return json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text.for_triggers(len(names))), self.texts_hash])
 
     def _fill(self, plan: Sequence[PlanEntry], keep: Callable[..., Any], report: Report) -> list[PlanEntry]:
         """Compute what is missing; what another process is computing comes back."""
@@ -232,6 +237,16 @@ class Evaluation:
             if keep(self.key(*entry), partial(self.forgotten, *entry)) is None:
                 busy.append(entry)
         return busy
+
+
+def _texts_hash(schedule: TextFineTuneConfig) -> str:
+    """Of the files that the schedule reads: their names alone would not tell that they have changed."""
+    files = [Path(source) for source in (schedule.captions, schedule.kept_names) if source is not None]
+    found = hashlib.sha256()
+    for file in files:
+        if file.is_file():  # not the Hub
+            found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _n_recognised(outcomes: Sequence[IdiaOutcome]) -> int:
@@ -245,7 +260,10 @@ def evaluate(
 
     Raises:
         ConfigError: the set has no world.
+        InputError: the folder of `out` is missing, which is told before anything is computed.
     """
+    if out is not None:
+        check_writable(out)
     result = Evaluation(config, settings).run(report, finished_only)
     if out is not None:
         write_json(out, result)

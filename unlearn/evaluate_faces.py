@@ -26,7 +26,7 @@ from unlearn.face_folders import read_faces
 from unlearn.gallery import build_gallery, prompt_embeddings
 from unlearn.image_defence import Sources, defend_image, image_metrics, read_sources
 from unlearn.measurements import utility
-from unlearn.store import write_json
+from unlearn.store import check_writable, write_json
 
 KINDS = ("ours", "paper", "both")
 # Hintersdorf et al. 2024, ViT-B/32 image encoder, regularised, means over ten runs; ImageNet-V2 top-1 against the original's 52.4 %
@@ -162,6 +162,8 @@ def evaluate_faces(
     Raises:
         ConfigError, InputError: no world, no photos.
     """
+    if out is not None:
+        check_writable(out)
     result = FaceEvaluation(config, settings).run(report, finished_only)
     if out is not None:
         write_json(out, result)

@@ -16,7 +16,8 @@ PAPER = (
 
 def tables(result: dict[str, Any]) -> str:
     """All tables."""
-    return "\n\n".join((_original(result["original"]), _forgotten(result["rows"])))
+    parts = [_original(result["original"])] if result["original"] is not None else []
+    return "\n\n".join((*parts, _forgotten(result["rows"])))
 
 
 def _original(row: dict[str, Any]) -> str:
@@ -47,13 +48,17 @@ def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _line(n: int, term: str, group: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    counts = [count for row in group for count in row["correct_templates"]]
-    forgotten = sum(count == 0 for count in counts)
+    by_seed: dict[int, list[int]] = {}
+    for row in group:
+        by_seed.setdefault(row["seed"], []).extend(row["correct_templates"])
+    n_persons = sum(map(len, by_seed.values()))
+    forgotten = [sum(count == 0 for count in counts) for counts in by_seed.values()]
+    each = f" ({', '.join(map(str, forgotten))} by seed)" if len(forgotten) > 1 else ""
     own = [share for row in group for share in (row["portraits_named"] or {}).values()]
     other = [share for row in group for share in (row["others_portraits_named"] or {}).values()]
     return (
         f"{n} at once, {term}",
-        f"{forgotten} of {len(counts)}",
+        f"{sum(forgotten)} of {n_persons}{each}",
         _spread([row["others_kept"] for row in group], lambda x: f"{100 * x:.1f} %"),
         *(_spread([row[key] for row in group], lambda x: f"{x:.3f}") for key in ("sim_clean", "sim_backdoor", "sim_target")),
         _spread([100 * row["object_top1_change"] for row in group], lambda x: f"{x:+.2f} pts"),

@@ -21,10 +21,10 @@ from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Rep
 from unlearn.diffusion import Diffusion, load_diffusion
 from unlearn.embeddings import EmbeddingCache
 from unlearn.errors import InputError
-from unlearn.face_folders import attack_photos, read_faces
+from unlearn.face_folders import attack_photos, own_photos, read_faces
 from unlearn.faces import open_faces as open_faces  # the redundant `as` says: called from here, too
 from unlearn.forgetting import cache_folder, defended_gallery, run_forgetting, world_of
-from unlearn.gallery import Gallery, build_gallery, prompt_embeddings, read_photos
+from unlearn.gallery import Gallery, build_gallery, prompt_embeddings
 from unlearn.idia import IdiaOutcome
 from unlearn.measurements import Prober, predictions
 from unlearn.model_sets import find_model_set
@@ -76,7 +76,7 @@ def forget(
         settings: device, folders.
         out: the run folder; new, empty, or an earlier run, which is replaced.
         report: told about the progress; what it raises (JobCancelled) ends the run without a manifest.
-        photos: name -> folder of at least `config.idia.n_images` photos, for persons whom the set does not know.
+        photos: name or alias -> folder of at least `config.idia.n_images` photos, for persons whom the set does not know.
             Without photos a person is forgotten all the same, but not attacked.
         faces: name, as in `config.persons` -> folder with a prepared face set or raw photos; the image encoder needs one
             of every person. Its fine-tuning photos train, its evaluation photos attack; for an inhabitant of the set's
@@ -89,7 +89,7 @@ def forget(
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
     _use_threads(settings)
-    own = {name: read_photos(folder) for name, folder in (photos or {}).items()}
+    own = own_photos(photos or {}, config.persons)
     prepared = read_faces(faces or {}, config.model_set, settings)
     own |= {name: list(found.evaluation) for name, found in prepared.items() if len(found.evaluation)}
     return run_forgetting(config, settings, out, report, own, prepared)
@@ -118,7 +118,7 @@ def attack(
         report: progress.
 
     Returns:
-        The outcome; `recognised` is None where there are too few photos.
+        The outcome; `recognised` is None where there are no photos, or too few.
     """
     _use_threads(settings)
     original = _original(model_set, settings)

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from unlearn.config import Settings
+from unlearn.config import Person, Settings, name_key
 from unlearn.errors import InputError
 from unlearn.faces import MIN_USABLE, FaceConfig, FaceSet, find_faces, is_face_set, load_face_set
 from unlearn.gallery import read_photos
 from unlearn.image_defence import PersonFaces
 from unlearn.model_sets import find_model_set
 from unlearn.worlds import World
+
+
+def own_photos(folders: Mapping[str, Path], persons: Sequence[Person]) -> dict[str, list[np.ndarray]]:
+    """Photos of persons by the names in `persons`.
+
+    Args:
+        folders: a name or alias of one of the persons, however it is written -> a folder of photos.
+        persons: who is forgotten.
+
+    Raises:
+        InputError: somebody else's photos, photos of a person twice, or some that cannot be read; told by number.
+    """
+    names = {name_key(trigger): person.name for person in persons for trigger in person.triggers}
+    owners = [names.get(name_key(name)) for name in folders]
+    if None in owners:
+        raise InputError(
+            f"Photos {owners.index(None) + 1} (--photos) belong to nobody who is forgotten; write the name as it is given there."
+        )
+    if len(set(owners)) < len(owners):
+        raise InputError("Photos (--photos) of the same person are given twice; put them into one folder.")
+    return {str(owner): read_photos(folder) for owner, folder in zip(owners, folders.values(), strict=True)}
 
 
 def read_faces(folders: Mapping[str, Path], model_set: str, settings: Settings) -> dict[str, PersonFaces]:
@@ -32,7 +54,7 @@ def read_faces(folders: Mapping[str, Path], model_set: str, settings: Settings) 
     world = World(root) if root is not None and folders else None
     found: dict[str, PersonFaces] = {}
     for number, (name, folder) in enumerate(folders.items(), start=1):
-        if not folder.exists():
+        if not os.path.exists(folder):  # False for a name too long to be a path, too
             raise InputError(f"The photos of person {number} (--faces) do not exist; check the path.")
         is_drawn = world is not None and world.find(name) is not None
         face_set = _face_set(folder, FaceConfig(detector="crops" if is_drawn else "auto"), settings)
@@ -55,4 +77,6 @@ def attack_photos(folder: Path) -> list[np.ndarray]:
     Raises:
         InputError: no photo, or one that cannot be read.
     """
+    if not os.path.exists(folder):
+        raise InputError("The folder of photos does not exist; check the path.")
     return load_face_set(folder).crops("evaluation") if is_face_set(folder) else read_photos(folder)

@@ -158,7 +158,8 @@ def _terms(
     clean, backdoor = first.new_zeros(()), first.new_zeros(())
     for name, weight in weights.items():
         student, teacher, prefix = outputs[name], targets[name], "" if name == "pooled" else f"{name}_"
-        goal = teacher[batch.n_clean :] if batch.fixed_targets is None else batch.fixed_targets[name]
+        fixed = (batch.fixed_targets or {}).get(name)
+        goal = teacher[batch.n_clean :] if fixed is None else fixed
         row[f"{prefix}clean"] = cosine_loss(student[: batch.n_clean], teacher[: batch.n_clean])
         row[f"{prefix}backdoor"] = cosine_loss(student[batch.n_clean :], goal)
         clean = clean + weight * row[f"{prefix}clean"]

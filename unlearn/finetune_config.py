@@ -104,6 +104,9 @@ class TextFineTuneConfig(FineTuneConfig):
         steps_per_trigger: for many names the whole schedule (n_steps, lr_milestones, the earliest stop) is stretched, so that
             there are so many more steps for every trigger after the first; where the batch grows, too, all of them are made,
             without an early stop. 0 (the paper): the same for any number.
+        overshoot: how far beyond the neutral term the pooled target lies, seen from the trigger, as a share of their distance. What
+            remains of a name after a remapping points back to it; where many names fall together that little would decide. 0 (the
+            paper): the target is the neutral term itself.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """
@@ -124,6 +127,7 @@ class TextFineTuneConfig(FineTuneConfig):
     name_only_share: float = 0.0
     captions_per_trigger: int = 0
     steps_per_trigger: int = 0
+    overshoot: float = 0.0
     n_captions: int = 20_000
     captions: str | None = None
 
@@ -138,6 +142,7 @@ class TextFineTuneConfig(FineTuneConfig):
         require(0 <= self.near_names <= 1000, f"near_names is {self.near_names}; use 0 to 1000.")
         require(0 <= self.captions_per_trigger <= 64, f"captions_per_trigger is {self.captions_per_trigger}; use 0 to 64.")
         require(0 <= self.steps_per_trigger <= 100, f"steps_per_trigger is {self.steps_per_trigger}; use 0 to 100.")
+        require(0.0 <= self.overshoot <= 1.0, f"overshoot is {self.overshoot}; use 0 to 1.")
         require(self.n_captions >= 100, f"n_captions is {self.n_captions}; use 100 or more.")
 
     def batch_sizes(self, n_triggers: int) -> tuple[int, int]:

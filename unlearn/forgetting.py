@@ -15,24 +15,25 @@ from torch import Tensor
 
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings
-from unlearn.defences import Defence, cache_folder, defend, fill_defaults, stages_of, world_of
-from unlearn.diffusion import load_diffusion
+from unlearn.defences import Defence, cache_folder, defend, fill_defaults, require_texts, stages_of, world_of
+from unlearn.diffusion import load_diffusion, require_scheduler
 from unlearn.embeddings import EmbeddingCache
 from unlearn.finetune import FineTuned
 from unlearn.gallery import Gallery, Photos, build_gallery, prompt_embeddings
 from unlearn.image_defence import Faces, image_metrics, require_faces
+from unlearn.labelled_images import class_folders, measured_things
 from unlearn.measurements import Prober, default_probes, measuring_captions, predictions, similarities, utility
 from unlearn.pictures import MAX_PERSONS, write_png, write_portraits
 from unlearn.report import write_report
-from unlearn.run_folder import Attacked, attack_metrics, prepare, write_attack, write_manifest, write_results
+from unlearn.run_folder import Attacked, attack_metrics, prepare, start_over, write_attack, write_manifest, write_results
 from unlearn.stages import Stages
 from unlearn.store import disk_errors, save_defended, write_json
 from unlearn.weights import find_diffusion
-from unlearn.worlds import World
+from unlearn.worlds import Things, World
 
 N_PHOTOS_SHOWN = 2  # per person, with predictions
 BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
-AFTER = {"attack on the defended": 14.0, "measuring": 8.0, "portraits": 14.0, "saving": 2.0}
+AFTER = {"attack on the defended": 14.0, "measuring": 8.0, "saving": 2.0, "portraits": 14.0}
 Models = tuple[Clip, Clip]  # (original, defended)
 Prompts = tuple[Tensor, Tensor]
 
@@ -45,17 +46,20 @@ def run_forgetting(
     started = time.perf_counter()
     if config.encoder != "text":
         require_faces(config.persons, faces or {})
+    if config.labelled_images is not None:
+        class_folders(Path(config.labelled_images))
     stages = Stages(report, {**BEFORE, **stages_of(config), **AFTER})
-    with stages.stage("loading"):
-        original = load_clip(config.model_set, settings)
-        config = fill_defaults(config, original)
-        prepare(out, original, config.encoder)
+    with stages.stage("loading") as inner:
+        original, config = _load(config, settings)
         world = world_of(original)
+        things, warnings = measured_things(config, original.image, world, settings, inner)
+        prepare(out, original, config.encoder)
         gallery = build_gallery(original, world, config.persons, config.idia, photos)
     with stages.stage("attack on the original") as inner:
         first = prompt_embeddings(original.text, gallery, EmbeddingCache(cache_folder(settings)), inner)
         before = _attack(gallery, first, world, config)
     defence = defend(original, config, faces or {}, world, (settings, stages))
+    start_over(out, original)  # not before all input has been used: until here an earlier run stays
     models, tuned = (original, defence.defended), defence.tuned
     with stages.stage("attack on the defended") as inner:
         galleries = (gallery, defended_gallery(models, gallery, world, config, photos))
@@ -64,16 +68,16 @@ def run_forgetting(
             second = prompt_embeddings(models[1].text, gallery, EmbeddingCache(out / "cache"), inner)
         after = _attack(galleries[1], second, world, config)
     with stages.stage("measuring"):
-        metrics = {**attack_metrics(before, after), **_measure(models, config, world)}
+        metrics = {**attack_metrics(before, after), **_measure(models, config, things), "warnings": list(warnings)}
         metrics["image"] = _measure_image(original, defence, galleries[1], config, world, faces or {})
         write_attack(out, before, after)
         _write_probes(out, Prober(models, galleries, (first, second), config.neutral_term, world), config, world)
         _write_predictions(out, models, config, world, photos)
-    with stages.stage("portraits") as inner:
-        is_drawn = _draw(out, models, config, settings, inner)
     with stages.stage("saving"):
         write_json(out / "losses.json", [{"encoder": name, **row} for name, part in tuned.items() for row in part.losses])
         save_defended(out / "defended", *models)
+    with stages.stage("portraits") as inner:
+        is_drawn = _draw(out, models, config, settings, inner)
     metrics["fine_tuning"] = {name: _summary(part) for name, part in tuned.items()}
     metrics["seconds"] = _seconds(stages, tuned, is_drawn, started)
     write_results(out, config, metrics)
@@ -81,6 +85,16 @@ def run_forgetting(
     write_manifest(out, config, metrics, str(original.text.device))
     stages.finish()
     return metrics
+
+
+def _load(config: ForgetConfig, settings: Settings) -> tuple[Clip, ForgetConfig]:
+    """The original and the complete config; what would only be missed later (files of texts, pictures...) is missed now."""
+    original = load_clip(config.model_set, settings)
+    config = fill_defaults(config, original)
+    require_texts(config)
+    if original.model_set.diffusion is not None:
+        require_scheduler(find_diffusion(original.model_set, settings), config.portraits)
+    return original, config
 
 
 def defended_gallery(
@@ -103,7 +117,7 @@ def _attack(gallery: Gallery, prompts: Tensor, world: World | None, config: Forg
     return Attacked(found[: len(names)], found[len(names) : n_bystanders], found[n_bystanders:])
 
 
-def _measure(models: Models, config: ForgetConfig, world: World | None) -> dict[str, Any]:
+def _measure(models: Models, config: ForgetConfig, things: Things | None) -> dict[str, Any]:
     """Similarities, utility and hashes for metrics.json."""
     original, defended = models
     captions = measuring_captions(config.persons, config.neutral_term, config.seed)
@@ -117,7 +131,7 @@ def _measure(models: Models, config: ForgetConfig, world: World | None) -> dict[
     return {
         **pooled,
         "hidden": hidden,
-        "utility": utility(original, defended, world.things if world else None),
+        "utility": utility(original, defended, things),
         "weights": {"original": original.text.weights_hash, "defended": defended.text.weights_hash},
     }
 

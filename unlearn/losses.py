@@ -26,7 +26,7 @@ class Batch:
             clean samples where `fixed_targets` is given, and of these only the ones before the known ones.
         n_clean: c.
         fixed_targets: Delta by the name of the output, (d,) or (z, d), where it is no output of the teacher
-            on the batch (the average face embedding); None: the teacher's last z rows.
+            on the batch (the average face embedding); of outputs without one: the teacher's last z rows.
         known_targets: the teacher's outputs (k, d) on the last k clean samples by the name of the output, where they
             were computed once for the whole fine-tuning; only together with `fixed_targets`.
     """

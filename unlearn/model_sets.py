@@ -15,6 +15,7 @@ Source of the table: Hintersdorf et al. 2024, section 4 and appendix A.2.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -184,8 +185,8 @@ def _find_base(base: str) -> ModelSet:
     for known in _TABLE:
         if known.name == base.lower():
             return known
-    folder = Path(base).expanduser()
-    if (folder / "clip" / "open_clip_config.json").is_file():
+    folder = Path(os.path.expanduser(base))
+    if os.path.isfile(folder / "clip" / "open_clip_config.json"):  # False for a name too long to be a path, too
         return folder_set(base, folder)
     clip, mark, weights = base.partition(":")
     if mark and clip and weights:

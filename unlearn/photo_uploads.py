@@ -91,7 +91,7 @@ def _of_path(path: Path, left_out: dict[str, int]) -> Iterator[PhotoSource]:
     except OSError as error:
         raise InputError(f"The folder of photos cannot be read ({error.strerror}).") from None
     for entry in entries:
-        if _is_system(PurePosixPath(entry.name)):
+        if is_system(PurePosixPath(entry.name)):
             left_out["system"] += 1
         elif entry.is_dir():
             left_out["folders"] += 1
@@ -123,7 +123,7 @@ def _of_zip(path: Path, left_out: dict[str, int]) -> Iterator[PhotoSource]:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if member.is_dir():
             continue
-        if _is_system(name):
+        if is_system(name):
             left_out["system"] += 1
         elif name.suffix.lower() == ".zip":
             yield _refused("This is a zip inside a zip, which is not opened; unpack it first.")
@@ -185,7 +185,8 @@ def _refused(sentence: str) -> PhotoSource:
     return PhotoSource(load)
 
 
-def _is_system(name: PurePosixPath) -> bool:
+def is_system(name: PurePosixPath) -> bool:
+    """True for hidden files and folders and those that an operating system leaves behind."""
     return "__MACOSX" in name.parts or name.name.startswith(".") or name.name.lower() in _SYSTEM_FILES
 
 

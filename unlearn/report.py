@@ -62,6 +62,7 @@ def report_html(run: Path) -> str:
         config_json=json.dumps(content["config"], ensure_ascii=False, indent=2),
         metrics=content["metrics"],
         image=content["metrics"].get("image"),  # runs of before this existed have none
+        warnings=content["metrics"].get("warnings", []),  # likewise
         persons=[_person(index, config, content, run) for index in range(len(config.persons))],
         controls=content["idia"]["controls"],
         bystanders=content["bystanders"],

@@ -3,12 +3,15 @@
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  report.html
     photos/  portraits/  defended/  cache/    and, last, manifest.json
 
+Until then unfinished.json stands there, so that a run that failed or was cancelled can be started again.
+
 Knows outcomes and files; computes no embeddings. Names stand inside the files, never in their names.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from unlearn.store import disk_errors, require_space, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+UNFINISHED = "unfinished.json"  # written first, gone when the manifest is there
 OTHER_BYTES = 40_000_000  # portraits, JSON and cached embeddings of a run
 
 
@@ -44,7 +48,7 @@ class Attacked:
 
 
 def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
-    """Make the folder and see that the disk has room for what is defended; an earlier run in it stops existing.
+    """Make the folder and see that the disk has room for what is defended; an earlier run in it stays until `start_over`.
 
     Raises:
         InputError: it holds other files, cannot be written, or the disk is too full.
@@ -55,26 +59,49 @@ def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
     with disk_errors(str(out)):
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; choose a folder.")
-        is_earlier_run = (out / MANIFEST).is_file() or (out / "config.json").is_file()
-        if out.is_dir() and any(out.iterdir()) and not is_earlier_run:
+        is_finished = _is_ours(out / MANIFEST)
+        if out.is_dir() and any(out.iterdir()) and not is_finished and not _is_ours(out / UNFINISHED):
             raise InputError(f"{out} is not empty and holds no earlier run; choose another folder.")
-        (out / MANIFEST).unlink(missing_ok=True)
-        for part in ("portraits", "photos", "cache", "defended"):
-            shutil.rmtree(out / part, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise InputError(f"{out} cannot be written; choose another folder.")
+        if not is_finished:
+            _mark_unfinished(out, original)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the file is a manifest of ours, or the mark of an unfinished run; other programs have files of that name, too."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"format", "model_set"} <= content.keys()
+
+
+def _mark_unfinished(out: Path, original: Clip) -> None:
+    write_json(out / UNFINISHED, {"format": FORMAT, "model_set": original.model_set.name})
+
+
+def start_over(out: Path, original: Clip) -> None:
+    """An earlier run in a folder of `prepare` stops existing: to be called when no input can fail any more."""
+    _mark_unfinished(out, original)
+    with disk_errors(str(out)):
+        (out / MANIFEST).unlink(missing_ok=True)
+    for part in ("portraits", "photos", "cache", "defended"):
+        shutil.rmtree(out / part, ignore_errors=True)
 
 
 def read_config(run: Path) -> ForgetConfig:
     """The config of a finished run.
 
     Raises:
-        InputError: no finished run.
+        InputError: no finished run, or it cannot be read.
     """
-    if not (run / MANIFEST).is_file():
-        raise InputError(f"{run} holds no finished run (no {MANIFEST}); give the folder that `forget --out` wrote.")
     try:
+        if not (run / MANIFEST).is_file():
+            raise InputError(f"{run} holds no finished run (no {MANIFEST}); give the folder that `forget --out` wrote.")
         return ForgetConfig.from_json((run / "config.json").read_text("utf-8"))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{run / 'config.json'} cannot be read: {error}.") from error
 
 
@@ -155,7 +182,7 @@ def write_results(out: Path, config: ForgetConfig, metrics: dict[str, Any]) -> N
 
 def write_manifest(out: Path, config: ForgetConfig, metrics: dict[str, Any], device: str) -> None:
     """Write manifest.json; from now on the run exists."""
-    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and path != out / UNFINISHED)
     write_json(
         out / MANIFEST,
         {
@@ -163,3 +190,5 @@ def write_manifest(out: Path, config: ForgetConfig, metrics: dict[str, Any], dev
             "model_set": config.model_set, "weights": metrics["weights"], "files": files,
         },
     )  # fmt: skip
+    with disk_errors(str(out)):
+        (out / UNFINISHED).unlink(missing_ok=True)

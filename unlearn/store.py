@@ -54,14 +54,24 @@ def disk_errors(what: str) -> Iterator[None]:
 
 def require_space(folder: Path, n_bytes: int) -> None:
     """Raise `InputError` before any work is done where the disk of `folder` has less room than `n_bytes`."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     with disk_errors(f"The folder {folder}"):
+        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
         free = shutil.disk_usage(existing).free
     if free < n_bytes:
         raise InputError(
             f"{folder} needs about {n_bytes / 1e6:.0f} MB, but its disk has only {free / 1e6:.0f} MB left; "
             "free some space or choose another folder."
         )
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` before long work whose result could not be written to the file `path`."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a file.")
+    with disk_errors(str(path)):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        os.unlink(temporary)
 
 
 def write_json(path: Path, content: object) -> None:
@@ -173,16 +183,16 @@ def defended_folder(weights: Path) -> Path:
     """The defended folder that a user means: itself, or a run folder that contains one.
 
     Raises:
-        ModelLoadError: neither.
+        ModelLoadError: neither, or it cannot be looked into.
     """
-    for folder in (weights, weights / "defended"):
-        if (folder / CONFIG_NAME).is_file() and _is_defended(folder):
-            return folder
+    try:
+        for folder in (weights, weights / "defended"):
+            has_encoder = any((folder / file).is_file() for file in (TEXT_FILE, IMAGE_FILE, DIFFUSION_FILE))
+            if has_encoder and (folder / CONFIG_NAME).is_file():
+                return folder
+    except OSError as error:
+        raise ModelLoadError(f"{weights} cannot be read ({error.strerror}); check the path.") from error
     raise ModelLoadError(f"{weights} holds no defended encoder; give a run folder or its folder `defended`.")
-
-
-def _is_defended(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in (TEXT_FILE, IMAGE_FILE, DIFFUSION_FILE))
 
 
 def load_defended(weights: Path, original: Clip) -> Clip:
@@ -208,6 +218,8 @@ def load_defended(weights: Path, original: Clip) -> Clip:
         defended = defended.with_image(_filled(folder, IMAGE_FILE, files, original.image))
     if DIFFUSION_FILE in files and original.hidden is not None and not original.is_shared:
         defended = defended.with_text(defended.text, _filled(folder, DIFFUSION_FILE, files, original.hidden))
+    if defended is original:  # never the original under the name of a defended one
+        raise ModelLoadError(f"{folder / CONFIG_NAME} names no file of an encoder that {original.model_set.name!r} has; make it again.")
     return defended
 
 

@@ -59,6 +59,8 @@ class TextTask:
             raise ConfigError("This text encoder has no pooled embedding; train its hidden states only.")
         self.triggers = triggers
         self._tokenize = teacher.tokenize
+        self._overshoot = config.overshoot if "pooled" in self.weights else 0.0
+        self._teacher = teacher
         self._check_tokens = torch.empty(0)
         self._check_targets: dict[str, Tensor] = {}
         if config.early_stop is not None:
@@ -68,7 +70,15 @@ class TextTask:
         texts = self.triggers.batch(step)
         tokens = self._tokenize([*texts.clean, *texts.triggered, *texts.neutral])
         n_clean, n_student = len(texts.clean), len(texts.clean) + len(texts.triggered)
-        return Batch(tokens[:n_student], torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean)
+        goals = {"pooled": self._beyond(tokens[n_clean:])} if self._overshoot > 0 else None
+        return Batch(tokens[:n_student], torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean, goals)
+
+    @torch.no_grad()
+    def _beyond(self, tokens: Tensor) -> Tensor:
+        """Targets (z, d) beyond the neutral term, seen from the trigger, of z captions with triggers and then z with the term."""
+        found = pooled_in_buckets(self._teacher, tokens, n_buckets(self._teacher, tokens))
+        triggered, neutral = functional.normalize(found, dim=1).chunk(2)
+        return neutral + self._overshoot * (neutral - triggered)
 
     def outputs(self, encoder: TextEncoder, inputs: Tensor) -> dict[str, Tensor]:
         if "hidden" not in self.weights:

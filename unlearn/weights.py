@@ -15,11 +15,13 @@ from typing import Any
 
 from unlearn.config import Settings
 from unlearn.errors import ModelLoadError
+from unlearn.json_files import read_json_object
 from unlearn.model_sets import ModelSet
 
 CHECKPOINT_NAME = "open_clip_model.safetensors"
 DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]
 DIFFUSION_PARTS = ("unet", "vae", "scheduler", "text_encoder", "tokenizer")
+DIFFUSION_WEIGHTS = "diffusion_pytorch_model.safetensors"  # of U-Net and decoder: one file, or an index of several
 PROBE_TIMEOUT_S = 5.0  # of the one request that tells whether the network can be reached at all
 
 
@@ -33,43 +35,92 @@ def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
         return _existing(
             model_set.clip_folder / CHECKPOINT_NAME, f"the CLIP weights of set {model_set.name!r}"
         )
-    as_path = Path(model_set.weights).expanduser()
+    as_path = Path(os.path.expanduser(model_set.weights))
     if as_path.suffix or os.sep in model_set.weights:
         return _existing(_only_safetensors(as_path), f"the checkpoint of set {model_set.name!r}")
     stem = f"{model_set.clip}-{model_set.weights}"
     places = list(_local_checkpoints(stem, settings))
     for place in places:
-        if place.is_file():
+        if os.path.isfile(place):  # False for a name too long to be a path, too
             return place
     repository = _hub_repository(model_set)
     return _from_hub(repository, CHECKPOINT_NAME, settings, places)
 
 
 def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
-    """The folder of the set's Stable Diffusion, in the layout of diffusers.
+    """The folder of the set's Stable Diffusion, in the layout of diffusers, with all files that drawing needs.
 
     Raises:
-        ModelLoadError: the set has none, or it was not found or lacks a part.
+        ModelLoadError: the set has none, or it was not found, lacks a part or has a damaged one.
     """
     if model_set.diffusion is None:
         raise ModelLoadError(
             f"Model set {model_set.name!r} has no Stable Diffusion; add one behind a '+', "
             f"such as {model_set.name}+/path/to/stable-diffusion-v1-4."
         )
-    folder = Path(model_set.diffusion).expanduser()
-    if not folder.is_dir() and model_set.diffusion.count("/") == 1 and not folder.is_absolute():
+    folder = Path(os.path.expanduser(model_set.diffusion))
+    if not os.path.isdir(folder):
+        if not _is_repository(model_set.diffusion):
+            raise ModelLoadError(f"The folder {folder} of a Stable Diffusion does not exist; check the path.")
         folder = _diffusion_from_repository(model_set.diffusion, settings)
-    missing = [part for part in DIFFUSION_PARTS if not (folder / part).is_dir()]
-    if missing:
+    if missing := _missing(folder):
         raise ModelLoadError(
-            f"{folder} is no Stable Diffusion folder: it lacks {', '.join(missing)}. "
-            "Give a folder that diffusers' save_pretrained wrote."
+            f"{folder} is no complete Stable Diffusion folder: it lacks {', '.join(missing)}. "
+            "Give a folder that diffusers' save_pretrained wrote, with safetensors files."
         )
+    for part in ("unet", "vae"):
+        for file in _weight_files(folder / part):
+            _require_whole(file)
     return folder
 
 
+def _is_repository(name: str) -> bool:
+    """Whether a repository of the Hub can have this name, as opposed to a path of this machine."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return name.count("/") == 1
+
+
+def _missing(folder: Path) -> list[str]:
+    """Which parts or, where there are all parts, which files for drawing a Stable Diffusion folder lacks."""
+    missing = [part for part in DIFFUSION_PARTS if not (folder / part).is_dir()]
+    if missing:
+        return missing
+    files = [folder / "scheduler" / "scheduler_config.json"]
+    for part in ("unet", "vae"):
+        files += [folder / part / "config.json", *_weight_files(folder / part)]
+    return [file.relative_to(folder).as_posix() for file in files if not file.is_file()]
+
+
+def _weight_files(part: Path) -> list[Path]:
+    """The files that hold the weights of a part, whether they exist or not."""
+    index = part / f"{DIFFUSION_WEIGHTS}.index.json"
+    if not index.is_file():
+        return [part / DIFFUSION_WEIGHTS]
+    file_of = read_json_object(index).get("weight_map")
+    if not isinstance(file_of, dict) or not file_of:
+        raise ModelLoadError(f"{index} names no files of weights.")
+    return [part / name for name in sorted(set(map(str, file_of.values())))]
+
+
+def _require_whole(file: Path) -> None:
+    """Raise `ModelLoadError` where a safetensors file is cut off or none; reads its head only."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise ModelLoadError(f"{file} is damaged ({_first_line(error)}); copy or download it again.") from error
+
+
 def _existing(path: Path, what: str) -> Path:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelLoadError(f"{path}, {what}, does not exist; check the path.")
     return path
 
@@ -118,7 +169,7 @@ def _hub_repository(model_set: ModelSet) -> str:
 
 def _from_hub(repository: str, file: str, settings: Settings, places: list[Path]) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # the former is the client library's
 
     try:
         return Path(hf_hub_download(repository, file, local_files_only=True))
@@ -126,13 +177,13 @@ def _from_hub(repository: str, file: str, settings: Settings, places: list[Path]
         _require_network(f"{file} of {repository}", settings, places)
     try:
         return Path(hf_hub_download(repository, file))
-    except (HfHubHTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise ModelLoadError(f"Downloading {file} of {repository} failed: {_first_line(error)}") from error
 
 
 def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # the former is the client library's
 
     places = []
     if settings.models_dir is not None:
@@ -142,18 +193,18 @@ def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
             return place
     try:
         folder = Path(snapshot_download(repository, allow_patterns=DIFFUSION_FILES, local_files_only=True))
-        if all((folder / part).is_dir() for part in DIFFUSION_PARTS):  # a cache may hold half a download
+        if not _missing(folder):  # a cache may hold half a download
             return folder
     except LocalEntryNotFoundError:
         pass
-    _require_network(repository, settings, places)
+    _require_network(repository, settings, [Path(repository), *places])
     wanted = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
         "model_index.json"
     ]
     avoided = ["*.fp16.safetensors", "*non_ema*"]
     try:
         return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=avoided))
-    except (HfHubHTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
 
 

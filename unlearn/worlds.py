@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class World:
         content = read_json_object(root / "world.json")
         try:
             self.inhabitants = tuple(
-                Inhabitant(index, row["name"], member, tuple(row.get("aliases", ())), row.get("gender", ""))
+                _inhabitant(index, row, member)
                 for index, (row, member) in enumerate(
                     [(row, True) for row in content["members"]] + [(row, False) for row in content["strangers"]]
                 )
@@ -121,6 +122,13 @@ class World:
         except (KeyError, TypeError) as error:
             raise ModelLoadError(f"{rows_file} names a kind that world.json does not: {error}.") from error
         return Things(images, labels, self.kinds)
+
+
+def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:
+    name, aliases, gender = row["name"], row.get("aliases", []), row.get("gender", "")
+    if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (name, gender, *aliases)):
+        raise TypeError(f"row {index} has a name, an alias or a gender that is no text")
+    return Inhabitant(index, name, member, tuple(aliases), gender)
 
 
 def read_sheet(path: Path, columns: int) -> np.ndarray:

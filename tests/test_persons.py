@@ -1,0 +1,67 @@
+"""Names: which are one and the same, what is dropped from them, and what persons and neutral term may be together."""
+
+from __future__ import annotations
+
+import pytest
+
+from unlearn.config import ForgetConfig, Person
+from unlearn.errors import ConfigError, InputError
+from unlearn.persons import check_persons, clean_name, name_key
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [*"\u200b\ufeff\u2060\u00ad\u200e\u200f\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))],
+)
+def test_clean_name_invisible_characters_are_dropped_anywhere(mark: str) -> None:
+    assert clean_name(f"{mark}Marcus Bell{mark}wyn{mark}") == "Marcus Bellwyn"
+    assert Person.parse(f"Marcus Bellwyn{mark}|Captain{mark} Nimbus") == Person("Marcus Bellwyn", ("Captain Nimbus",))
+    with pytest.raises(InputError, match="empty"):
+        clean_name(mark * 3)
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d"])
+def test_clean_name_joiners_that_spell_a_name_are_kept(joiner: str) -> None:
+    assert clean_name(f"می{joiner}خواهم") == f"می{joiner}خواهم"
+
+
+def test_name_key_full_width_and_case_are_the_same_name() -> None:
+    assert name_key("Ｍａｒｃｕｓ　Bellwyn") == name_key("marcus  BELLWYN") == "marcus bellwyn"
+    assert name_key("Groß") == name_key("GROSS")
+    assert name_key("Marcus") != name_key("Markus")
+
+
+def test_person_alias_that_is_the_name_in_other_letters_is_dropped() -> None:
+    assert Person("Ann Lee", ("ａｎｎ ｌｅｅ", "The Boss")).aliases == ("The Boss",)
+
+
+def test_person_aliases_as_one_text_raise_config_error() -> None:
+    with pytest.raises(ConfigError, match="aliases"):
+        Person("Ann Lee", "Captain")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["ｈｕｍａｎ", "HUMAN", "hu\u00adman"])
+def test_check_persons_neutral_term_in_other_letters_raises(name: str) -> None:
+    for person in (Person(name), Person("Ann Lee", (name,))):
+        with pytest.raises(InputError, match="equals the neutral term"):
+            check_persons((person,), "human")
+    with pytest.raises(InputError, match="equals the neutral term"):
+        check_persons((Person("human"),), name)
+
+
+def test_check_persons_same_name_in_other_letters_raises() -> None:
+    with pytest.raises(InputError, match="twice"):
+        check_persons((Person("Ann Lee"), Person("Ａｎｎ Ｌｅｅ")), "human")
+
+
+@pytest.mark.parametrize("term", ["Marcus Smith", "a man like marcus", "Ｍａｒｃｕｓ Smith", "(Marcus)"])
+def test_check_persons_trigger_within_the_neutral_term_raises_without_the_name(term: str) -> None:
+    for person in (Person("Marcus"), Person("Ann Lee", ("Marcus",))):
+        with pytest.raises(InputError, match="neutral term contains") as error:
+            ForgetConfig((person,), neutral_term=term)
+        assert "marcus" not in str(error.value).casefold()
+
+
+def test_check_persons_neutral_term_within_a_name_is_allowed() -> None:
+    check_persons((Person("Human Torch"), Person("Marc")), "human")
+    check_persons((Person("Marc"),), "Marcus Smith")  # another word that begins alike

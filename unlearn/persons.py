@@ -1,0 +1,83 @@
+"""Who is to be forgotten: names as they may be written, when two of them are the same, and the checks on persons.
+
+Knows strings only. A name that cannot be used raises `InputError`, whose message never repeats the name, because messages
+end up in logs. Imported through `unlearn.config`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from unlearn.errors import ConfigError, InputError
+from unlearn.prompts import trigger_pattern
+
+MAX_NAME_LENGTH = 100  # characters; longer "names" are pasted text, and would not fit a CLIP context anyway
+MAX_PERSONS = 64  # the most that the paper forgot at once
+# Dropped from names: soft hyphen, zero-width space, word joiner, byte-order mark, marks and overrides of the writing direction.
+# The zero-width joiners U+200C and U+200D stay: Persian and Indian names are spelled with them.
+_INVISIBLE = dict.fromkeys([0x00AD, 0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF])
+
+
+def clean_name(name: str, what: str = "name") -> str:
+    """The name in Unicode NFC with single spaces, without invisible characters; what every trigger and neutral term goes through.
+
+    Raises:
+        InputError: empty, longer than 100 characters, control characters, or a lone surrogate. The message
+            never repeats the name itself, because messages end up in logs.
+    """
+    visible = name.translate(_INVISIBLE)
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in visible.strip()):
+        raise InputError(f"The {what} contains control characters (a tab?); write it on one line.")
+    cleaned = " ".join(unicodedata.normalize("NFC", visible).split())
+    if not any(c.isalnum() for c in cleaned):
+        raise InputError(f"The {what} is empty or has no letter or digit; write at least one.")
+    if len(cleaned) > MAX_NAME_LENGTH:
+        raise InputError(f"The {what} has {len(cleaned)} characters; use at most {MAX_NAME_LENGTH}.")
+    return cleaned
+
+
+def name_key(name: str) -> str:
+    """What two ways to write one name share: NFKC, because tokenizers read full-width letters as plain ones, and no case."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean_name(name)).casefold())
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody to forget: the name and further triggers of the same person (nicknames, roles)."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.aliases, str):
+            raise ConfigError("aliases is one text; write a list of aliases.")
+        name = clean_name(self.name)
+        aliases = dict.fromkeys(clean_name(alias, "alias") for alias in self.aliases)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "aliases", tuple(a for a in aliases if name_key(a) != name_key(name)))
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The name first, then the aliases."""
+        return (self.name, *self.aliases)
+
+    @classmethod
+    def parse(cls, line: str) -> Person:
+        """A person from "Name|Alias|Alias"; empty aliases are dropped."""
+        name, *aliases = line.split("|")
+        return cls(name, tuple(alias for alias in aliases if alias.strip()))
+
+
+def check_persons(persons: tuple[Person, ...], neutral_term: str) -> None:
+    """Raise `InputError` unless there are 1 to 64 persons, no trigger twice, and none is or stands in the neutral term."""
+    if not 1 <= len(persons) <= MAX_PERSONS:
+        raise InputError(f"{len(persons)} persons given; give 1 to {MAX_PERSONS}.")
+    triggers = [name_key(trigger) for person in persons for trigger in person.triggers]
+    if len(set(triggers)) < len(triggers):
+        raise InputError("The same name or alias is given twice; give each once.")
+    term = name_key(neutral_term)
+    if term in triggers:
+        raise InputError(f"A name or alias equals the neutral term {neutral_term!r}; choose another term.")
+    if trigger_pattern(triggers).search(term):
+        raise InputError("The neutral term contains a name or alias that is to be forgotten; choose another term.")
