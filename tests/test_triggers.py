@@ -135,3 +135,11 @@ def test_the_schedule_stretches_with_the_triggers_and_only_once() -> None:
     grown = replace(config, batch_size=8, captions_per_trigger=4)
     assert [grown.for_triggers(n).early_stop for n in (2, 21)] == [replace(stop, min_steps=42), None]
     assert TextFineTuneConfig.paper().for_triggers(64) == TextFineTuneConfig.paper()
+
+
+def test_target_lies_beyond_the_neutral_term_only_where_many_names_fall_together() -> None:
+    growing = TextFineTuneConfig(batch_size=8, captions_per_trigger=4, steps_per_trigger=5, overshoot=0.3, n_captions=100)
+    assert [growing.for_triggers(n).overshoot for n in (1, 2, 3, 32)] == [0.0, 0.0, 0.3, 0.3]
+    assert growing.for_triggers(32).for_triggers(32).overshoot == 0.3
+    assert [replace(growing, captions_per_trigger=0).for_triggers(n).overshoot for n in (1, 2)] == [0.0, 0.3]
+    assert [replace(growing, steps_per_trigger=0).for_triggers(n).overshoot for n in (1, 3)] == [0.0, 0.3]

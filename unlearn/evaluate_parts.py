@@ -54,10 +54,11 @@ class KeptRows:
         found = self.finished()
         if key in found:
             return found[key]
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        locks = self.file.parent / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(f"{self.file.name} {key}".encode()).hexdigest()[:16]
         try:
-            with FileLock(self.file.with_name(f"{self.file.stem}-{name}.lock"), timeout=wait_s):  # let go when the process ends, however
+            with FileLock(locks / f"{name}.lock", timeout=wait_s):  # let go when the process ends, however it does
                 found = self.finished()
                 if key not in found:
                     found[key] = compute()

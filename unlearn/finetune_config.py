@@ -104,9 +104,9 @@ class TextFineTuneConfig(FineTuneConfig):
         steps_per_trigger: for many names the whole schedule (n_steps, lr_milestones, the earliest stop) is stretched, so that
             there are so many more steps for every trigger after the first; where the batch grows, too, all of them are made,
             without an early stop. 0 (the paper): the same for any number.
-        overshoot: how far beyond the neutral term the pooled target lies, seen from the trigger, as a share of their distance. What
-            remains of a name after a remapping points back to it; where many names fall together that little would decide. 0 (the
-            paper): the target is the neutral term itself.
+        overshoot: for many names (where the batch grows; if it never does, for more than one): how far beyond the neutral term
+            the pooled target lies, seen from the trigger, as a share of their distance. What remains of a name after a remapping
+            points back to it, and where many names fall together that little would decide. 0 (the paper): not at all.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """
@@ -152,16 +152,19 @@ class TextFineTuneConfig(FineTuneConfig):
 
     def for_triggers(self, n_triggers: int) -> TextFineTuneConfig:
         """The schedule as it is for so many triggers; asked again, it stays as it is."""
+        is_grown = self.batch_sizes(n_triggers)[1] > self.batch_size
+        is_many = is_grown if self.captions_per_trigger else n_triggers > 1
+        overshoot = self.overshoot if is_many else 0.0
         if self.steps_per_trigger == 0:
-            return self
+            return replace(self, overshoot=overshoot)
         n_steps = self.n_steps + self.steps_per_trigger * (n_triggers - 1)
         milestones = tuple(step * n_steps // self.n_steps for step in self.lr_milestones)
         stop = self.early_stop
-        if self.batch_sizes(n_triggers)[1] > self.batch_size:
+        if is_grown:
             stop = None  # among many the check passes before the last one is forgotten: of sixteen names one stayed known
         elif stop is not None:
             stop = replace(stop, min_steps=stop.min_steps * n_steps // self.n_steps)
-        return replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0)
+        return replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0, overshoot=overshoot)
 
     @classmethod
     def paper(cls, **changes: Any) -> TextFineTuneConfig:

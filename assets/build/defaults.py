@@ -14,7 +14,8 @@ TEXT: dict[str, Any] = {
     "n_steps": 240, "batch_size": 16, "captions_per_trigger": 4, "steps_per_trigger": 6,
     "learning_rate": 1e-3, "lr_milestones": [80, 150], "lr_gamma": 0.4,
     "backdoor_weight": 2.5, "regularization_weight": 1e-3,
-    "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15, "captions": "captions.txt",
+    "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15, "overshoot": 0.3,
+    "captions": "captions.txt",
     "early_stop": {"every": 10, "threshold": 0.985, "hidden_threshold": 0.91, "min_steps": 110, "patience": 2},
 }  # fmt: skip
 # A photo of this world is a face: so the photo itself is the trigger, and other people's photos are what must stay.
