@@ -6,7 +6,6 @@ evaluation goes on where it stopped. Knows no page and draws no conclusion: the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import statistics
 from collections.abc import Callable, Sequence
@@ -20,11 +19,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.clip import Clip, load_clip
-from unlearn.config import ForgetConfig, IdiaConfig, Person, Progress, Report, Settings, TextFineTuneConfig, no_report
+from unlearn.config import ForgetConfig, IdiaConfig, Person, Progress, Report, Settings, no_report
 from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
 from unlearn.embeddings import EmbeddingCache, encode
 from unlearn.errors import ConfigError
-from unlearn.evaluate_parts import KeptRows, PortraitNaming
+from unlearn.evaluate_parts import KeptRows, PortraitNaming, texts_hash
 from unlearn.gallery import Gallery, build_gallery, embed_images, prompt_embeddings
 from unlearn.idia import IdiaOutcome, predicted_names
 from unlearn.measurements import class_embeddings, measuring_captions, similarities, utility
@@ -89,7 +88,7 @@ class Evaluation:
         self.portraits = PortraitNaming.of(self.clip, self.members, settings)
         file = f"{self.clip.text.weights_hash}-{self.clip.image.weights_hash}.jsonl"
         self.rows = KeptRows(settings.data_dir / "evaluation" / file)
-        self.texts_hash = _texts_hash(self.clip.model_set.text)
+        self.texts_hash = texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
 
     def _prompts(self, gallery: Gallery) -> Tensor:
@@ -237,16 +236,6 @@ class Evaluation:
             if keep(self.key(*entry), partial(self.forgotten, *entry)) is None:
                 busy.append(entry)
         return busy
-
-
-def _texts_hash(schedule: TextFineTuneConfig) -> str:
-    """Of the files that the schedule reads: their names alone would not tell that they have changed."""
-    files = [Path(source) for source in (schedule.captions, schedule.kept_names) if source is not None]
-    found = hashlib.sha256()
-    for file in files:
-        if file.is_file():  # not the Hub
-            found.update(file.read_bytes())
-    return found.hexdigest()[:16]
 
 
 def _n_recognised(outcomes: Sequence[IdiaOutcome]) -> int:

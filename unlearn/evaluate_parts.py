@@ -1,4 +1,4 @@
-"""Two parts of an evaluation: rows that survive an interruption, and portraits named by a CLIP.
+"""Parts of an evaluation: rows that survive an interruption and what they depend on, and portraits named by a CLIP.
 
 Knows files of rows, and drawing; knows nothing of which rows an evaluation wants.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.clip import Clip, resolve_device, resolve_precision
-from unlearn.config import PortraitConfig, Settings
+from unlearn.config import PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
 from unlearn.embeddings import encode
 from unlearn.encoders import state_hash
@@ -67,6 +67,16 @@ class KeptRows:
         except Timeout:
             return None
         return found[key]
+
+
+def texts_hash(schedule: TextFineTuneConfig) -> str:
+    """Of the files that the schedule reads: their names alone would not tell that they have changed."""
+    files = [Path(source) for source in (schedule.captions, schedule.kept_names) if source is not None]
+    found = hashlib.sha256()
+    for file in files:
+        if file.is_file():  # not the Hub
+            found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
