@@ -21,7 +21,7 @@ from unlearn.clip import Clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings, no_report
 from unlearn.diffusion import conditions, draw, load_diffusion
 from unlearn.diffusion_text import activation_of
-from unlearn.embeddings import encode, keep_tensor
+from unlearn.embeddings import encode, keep_tensor, kept_tensor
 from unlearn.errors import ConfigError
 from unlearn.gallery import embed_images
 from unlearn.image_sources import folder_images
@@ -32,6 +32,7 @@ from unlearn.worlds import World
 
 N_NAMES = 40  # arbitrary ones, whose mean nearness to the average face is the measure
 APART = 0.6  # cosine by which the neutral term lies further away than they do; photos come near their target, not into it
+KEPT_AS = "average_face"  # of the tensor in a cached file
 LEAST_SINGULAR_VALUE = 0.05  # of the phrasings' directions, as a share of the greatest
 FIRST_SEED = 20_000  # of the portraits; far from those that a run shows
 
@@ -107,7 +108,7 @@ def _drawn(original: Clip, config: ForgetConfig, settings: Settings, report: Rep
     folder = find_diffusion(original.model_set, settings)
     key = f"{prompt} {drawing} {original.hidden.weights_hash} {folder}"
     path = _path(original, settings, key.encode())
-    if (found := _read(path)) is not None:
+    if (found := kept_tensor(path, KEPT_AS)) is not None:
         return AverageFace(found, source, len(seeds))
     device = resolve_device(settings)
     diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
@@ -120,13 +121,13 @@ def _kept(original: Clip, settings: Settings, source: str, images: Any) -> Avera
     for image in images:
         digest.update(f"{image.shape}".encode() + np.ascontiguousarray(image).data)
     path = _path(original, settings, digest.digest())
-    found = _read(path)
+    found = kept_tensor(path, KEPT_AS)
     return AverageFace(found, source, len(images)) if found is not None else _computed(original, path, source, images)
 
 
 def _computed(original: Clip, path: Path, source: str, images: Any) -> AverageFace:
     embedding = functional.normalize(embed_images(original.image, images), dim=-1).mean(dim=0)  # (d,)
-    keep_tensor(path, "average_face", embedding)
+    keep_tensor(path, KEPT_AS, embedding)
     return AverageFace(embedding, source, len(images))
 
 
@@ -134,13 +135,3 @@ def _path(original: Clip, settings: Settings, content: bytes) -> Path:
     encoder = f"{original.image.weights_hash} {activation_of(original.image)}"
     name = hashlib.sha256(encoder.encode() + content).hexdigest()
     return settings.data_dir / "cache" / "average-face" / f"{name[:32]}.safetensors"
-
-
-def _read(path: Path) -> Tensor | None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)["average_face"]
-    except (OSError, KeyError, SafetensorError):
-        return None

@@ -160,19 +160,22 @@ class EmbeddingCache:
         return found.clone()  # a caller may normalise in place
 
     def _read(self, key: str) -> Tensor | None:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        if self._folder is None:
-            return None
-        try:
-            return load_file(self._folder / f"{key}.safetensors")["embeddings"]
-        except (OSError, KeyError, SafetensorError):
-            return None
+        return kept_tensor(self._folder / f"{key}.safetensors", "embeddings") if self._folder is not None else None
 
     def _write(self, key: str, embeddings: Tensor) -> None:
         if self._folder is not None:
             keep_tensor(self._folder / f"{key}.safetensors", "embeddings", embeddings)
+
+
+def kept_tensor(path: Path, name: str) -> Tensor | None:
+    """What `keep_tensor` wrote; None: nothing that can be read."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)[name]
+    except (OSError, KeyError, SafetensorError):
+        return None
 
 
 def keep_tensor(path: Path, name: str, tensor: Tensor) -> None:

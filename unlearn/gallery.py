@@ -62,13 +62,15 @@ class Gallery:
     def attack(self, prompt_embeddings: Tensor, names: Sequence[str]) -> list[IdiaOutcome]:
         """The outcome for each name, in their order; for whom there are no photos, "not attacked"."""
         found: dict[str, IdiaOutcome] = {}
+        candidates = self.candidates
         for (n_images, left_out), group in self._groups(names).items():
             config = replace(self.config, n_images=n_images)
-            chosen = [number for number, name in enumerate(self.candidates) if name not in left_out]
-            table = prompt_embeddings
+            chosen, table = candidates, prompt_embeddings
             if left_out:
-                table = table.view(len(PROMPT_TEMPLATES), len(self.base_names), -1)[:, chosen].flatten(0, 1)
-            attacked = idia_attack(group, table, [self.candidates[number] for number in chosen], config)
+                places = [number for number, name in enumerate(candidates) if name not in left_out]
+                chosen = [candidates[number] for number in places]
+                table = table.view(len(PROMPT_TEMPLATES), len(candidates), -1)[:, places].flatten(0, 1)
+            attacked = idia_attack(group, table, chosen, config)
             found |= {outcome.name: outcome for outcome in attacked}
         return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
 
