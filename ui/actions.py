@@ -12,9 +12,6 @@ from ui.service import FORGET_LANE
 from ui.views import compare, deleted_sentence, job_title
 from unlearn.errors import InputError
 
-REMEMBER = "(memory) => { window.unlearn.remember(memory, false); }"
-REMEMBER_AND_SCROLL = "(memory) => { window.unlearn.remember(memory, true); }"
-
 
 def _own(screen: Screen, visit: Visit, job_id: str) -> None:
     if screen.service.jobs.get(job_id).owner != visit.owner:
@@ -48,7 +45,7 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
             return deleted_sentence(gone.n_files, gone.n_bytes)
         return None
 
-    screen.on(panel.click, act, outputs=[comparison], after_js=REMEMBER)
+    screen.on(panel.click, act, outputs=[comparison])
 
 
 def _compare(screen: Screen, visit: Visit, ticked: list[str]) -> str:

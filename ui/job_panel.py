@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from ui import story, views
-from ui.actions import REMEMBER
 from ui.screen import Screen, View, Visit
 from unlearn.jobs import Running
 
@@ -25,8 +24,8 @@ def build(screen: Screen) -> gr.HTML:
     return screen.html(show, live=True, elem_id="job")
 
 
-def connect(screen: Screen, blocks: gr.Blocks, refresh: gr.Button) -> None:
-    """Attach a browser to its job when the page opens, and show news when its script presses `refresh`."""
+def connect(screen: Screen, blocks: gr.Blocks) -> None:
+    """Attach a browser to its job when the page opens, and show news when its script presses a button for them."""
 
     def open_page(memory: dict[str, Any], visit: Visit) -> str | None:
         linked = dict(visit.request.query_params).get("job") if visit.request else None
@@ -40,5 +39,6 @@ def connect(screen: Screen, blocks: gr.Blocks, refresh: gr.Button) -> None:
     def look(memory: dict[str, Any], visit: Visit) -> None:
         """Nothing but the refresh that follows every event."""
 
-    screen.on(blocks.load, open_page, after_js=REMEMBER)
-    screen.on(refresh.click, look, quiet=True)
+    screen.on(blocks.load, open_page)
+    screen.on(screen.news.click, look, quiet=True)
+    screen.on(screen.everything.click, look, quiet=True, everything=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -71,10 +70,6 @@ def _show_history(view: View) -> str:
     return views.history(jobs, {job.id: view.service.finished(job) for job in jobs}, view.key)
 
 
-def _visible(view: View) -> Any:
-    return gr.Column(visible=view.run is not None)
-
-
 def build(service: Service) -> gr.Blocks:
     """The whole page as Blocks; launch it with `theme.launch_options` and `media.app_kwargs`."""
     with gr.Blocks(title="Make a model forget a person", analytics_enabled=False,
@@ -83,8 +78,7 @@ def build(service: Service) -> gr.Blocks:
             {"visitor": "", "job": ""}, storage_key="unlearn", secret=_secret(service.settings.data_dir)
         )
         notice = gr.HTML("", elem_id="notice", apply_default_css=False)
-        screen = Screen(service, memory, gr.State({}), notice)
-        refresh = screen.pulse()
+        screen = Screen(service, memory, notice)
         gr.HTML(_header(service), apply_default_css=False)
         with gr.Column(elem_classes="step"):
             who.build(screen)
@@ -102,7 +96,7 @@ def build(service: Service) -> gr.Blocks:
         for panel in (job, home, jobs, screen.photo_panel):
             if panel is not None:
                 actions.connect(screen, panel, comparison)
-        job_panel.connect(screen, blocks, refresh)
+        job_panel.connect(screen, blocks)
         screen.connect()
         api.build(service)
     blocks._queue.sleep_when_free, blocks._queue.progress_update_sleep_when_free = QUEUE_LOOK_S, PROGRESS_LOOK_S
@@ -112,9 +106,8 @@ def build(service: Service) -> gr.Blocks:
 def _results(screen: Screen) -> None:
     gr.HTML(story.CHANGED, apply_default_css=False, elem_id="changed")
     screen.html(_show_verdict, elem_id="verdict")
-    with gr.Column(visible=screen.newcomer.run is not None, elem_id="results") as column:
+    with gr.Column(elem_id="results"):  # the style sheet hides it while there is no result
         with gr.Tabs(overflow_behavior="wrap"):
             for title, build_tab in TABS:
                 with gr.Tab(title, elem_id=f"tab-{title.lower()}"):
                     build_tab(screen)
-    screen.panels.append((column, _visible))

@@ -129,15 +129,38 @@
   setInterval(pulse, LOOK_MS);
   document.addEventListener('visibilitychange', pulse);
 
+  // Answers of the server carry a number, their turn. If one does not follow the one before, some were lost or came in the wrong
+  // order, and an older one may hide what a newer one said: when it is quiet again, the page asks for everything.
+  const QUIET_MS = 1000, AGAIN_MS = 6000;
+  let latest = 0, crossed = false, waiting = 0;
+
+  function repaint() {
+    document.getElementById('repaint').click();
+    waiting = setTimeout(repaint, AGAIN_MS); // once more if it was lost
+  }
+
+  function count(turn, everything) {
+    if (everything && turn > latest) crossed = false;
+    else if (latest && turn !== latest + 1) crossed = true;
+    latest = Math.max(latest, turn);
+    clearTimeout(waiting);
+    if (crossed) waiting = setTimeout(repaint, QUIET_MS);
+  }
+
+  function remember(memory, scroll) { // keep the address in step with what is shown, so that a reload comes back to it
+    const url = new URL(location.href);
+    if (memory && memory.job && memory.job !== 'prepared') url.searchParams.set('job', memory.job);
+    else url.searchParams.delete('job');
+    history.replaceState(null, '', url);
+    mark();
+    const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
+    if (scroll) document.getElementById('forgetting')?.scrollIntoView({ behavior, block: 'start' });
+  }
+
   window.unlearn = {
-    remember(memory, scroll) { // keep the address in step with what is shown, so that a reload comes back to it
-      const url = new URL(location.href);
-      if (memory && memory.job && memory.job !== 'prepared') url.searchParams.set('job', memory.job);
-      else url.searchParams.delete('job');
-      history.replaceState(null, '', url);
-      mark();
-      const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
-      if (scroll) document.getElementById('forgetting')?.scrollIntoView({ behavior, block: 'start' });
+    answered(memory, pulse, how) {
+      remember(memory, how.scroll);
+      count(Number((/data-turn="(\d+)"/.exec(pulse) || [])[1] || 0), how.everything);
     },
   };
 })();

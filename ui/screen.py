@@ -1,12 +1,12 @@
 """The panels of the page and what they show; sends only those that changed. Knows Gradio, no model.
 
 A panel is a component and a function from `View` to its value. Every event ends in `Screen.refresh`, so that a click,
-a poll and a reload all lead to the same page.
+a poll and a reload all lead to the same page, in whichever order their answers arrive (`ui.shown`).
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from gradio.layouts import Column
 from ui.render import render
 from ui.results import PREPARED, Run
 from ui.service import Service
+from ui.shown import Shown
 from unlearn.errors import UnlearnError
 from unlearn.jobs import Job
 
@@ -44,6 +45,10 @@ element.addEventListener('click', (event) => {
   trigger('click', {action: button.dataset.action, job: button.dataset.job || '', value: button.dataset.value || '', ticked: ticked});
 });
 """
+
+
+# Every answer is reported to the page's script, which keeps the address in step and asks again if answers came in the wrong order.
+ANSWERED_JS = "(memory, pulse) => { window.unlearn.answered(memory, pulse, HOW); }"
 
 
 @dataclass(frozen=True)
@@ -119,25 +124,25 @@ class Screen:
 
     service: Service
     memory: gr.BrowserState
-    seen: gr.State
     notice: gr.HTML
+    shown: gr.State = field(default_factory=lambda: gr.State(Shown()))
     panels: list[tuple[Component | Column, Render]] = field(default_factory=list)
     photo_panel: gr.HTML | None = None
     actions_js: str = ACTIONS_JS
     live: set[int] = field(default_factory=set)  # ids of the panels that show progress; the others wait for an event
     events: list[tuple[Callable[..., Any], Handle, dict[str, Any]]] = field(default_factory=list)
 
-    def pulse(self) -> gr.Button:
-        """What the page's script reads to know whether and where to ask for news, and the button it presses when there are some."""
+    def __post_init__(self) -> None:
+        """Lay out what the page's script reads to know whether and where to ask for news, and what it presses when there are some."""
+        self.pulse = gr.HTML(self._pulse(self.newcomer, 0), elem_classes="unseen", apply_default_css=False)
+        self.news = gr.Button("Refresh", elem_id="refresh", elem_classes="unseen")
+        self.everything = gr.Button("Show everything again", elem_id="repaint", elem_classes="unseen")
 
-        def show(view: View) -> str:
-            watch = self.service.jobs.store.watch(view.owner, view.key)
-            token = self.service.pulses.token(view.owner, view.key) if watch.active else ""
-            pulses = self.service.pulses
-            return render("pulse", token=token, mark=pulses.mark(view.key, watch.structure), pause_ms=pulses.pause_ms(watch))
-
-        self.html(show, elem_classes="unseen")
-        return gr.Button("Refresh", elem_id="refresh", elem_classes="unseen")
+    def _pulse(self, view: View, turn: int) -> str:
+        watch, pulses = self.service.jobs.store.watch(view.owner, view.key), self.service.pulses
+        token = pulses.token(view.owner, view.key) if watch.active else ""
+        mark = pulses.mark(view.key, watch.structure)
+        return render("pulse", token=token, mark=mark, pause_ms=pulses.pause_ms(watch), turn=turn, result=view.run is not None)
 
     def html(self, show: Render, live: bool = False, **properties: Any) -> gr.HTML:
         """An HTML panel, filled for a newcomer until the browser says who it is; `live` ones follow progress."""
@@ -172,26 +177,25 @@ class Screen:
     @property
     def outputs(self) -> list[Any]:
         """All that `refresh` may change."""
-        return [self.memory, self.seen, self.notice, *(component for component, _ in self.panels)]
+        return [self.memory, self.pulse, self.notice, *(component for component, _ in self.panels)]
 
-    def refresh(self, memory: dict[str, Any], seen: dict[str, Any], request: gr.Request | None) -> dict[Any, Any]:
-        """Values of the components that differ from what this browser has; by component, as Gradio takes them."""
+    def refresh(self, memory: dict[str, Any], shown: Shown, request: gr.Request | None) -> dict[Any, Any]:
+        """Values of the components that differ from what this page was sent; by component, as Gradio takes them."""
         owner, key = owner_of(memory, request), self.key(memory)
+        view = View(self.service, key, owner)
         watch = self.service.jobs.store.watch(owner, key)
         mark, progress = self.service.pulses.mark(key, watch.structure), watch.progress
-        same = seen.get("mark") == mark
-        if same and seen.get("progress") == progress:
-            return {}
-        view = View(self.service, key, owner)
-        hashes, changed = dict(seen.get("hashes") or {}), {}
+        same, live = shown.mark == mark, self.live if shown.progress != progress else set()
+        changed: dict[Any, Any] = {self.pulse: self._pulse(view, shown.turn)}
+        if shown.is_news(self.memory._id, memory):
+            changed[self.memory] = memory
         for component, show in self.panels:
-            if same and component._id not in self.live:
+            if same and component._id not in live:
                 continue
             value = show(view)
-            digest = hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
-            if hashes.get(component._id) != digest:
-                hashes[component._id], changed[component] = digest, value
-        changed[self.seen] = {"mark": mark, "progress": progress, "hashes": hashes}
+            if shown.is_news(component._id, value):
+                changed[component] = value
+        shown.mark, shown.progress = mark, progress
         return changed
 
     def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
@@ -199,7 +203,8 @@ class Screen:
 
         It returns None, a sentence for the visitor, or values of further `outputs`. The event stays private and
         skips Gradio's queue (work has a queue of its own); an `UnlearnError` is shown as its sentence. Options:
-        `inputs_kwargs`, `outputs`, `quiet` (leave an earlier message alone), `after_js` (given memory, runs after it).
+        `inputs_kwargs`, `outputs`, `quiet` (leave an earlier message alone), `everything` (not only what is new),
+        `scroll` (to the job, afterwards).
         """
         self.events.append((listener, handle, options))
 
@@ -207,27 +212,28 @@ class Screen:
         """Connect all events; every panel must exist by now, since each event may change any of them."""
         for listener, handle, options in self.events:
             done = listener(
-                self._answer(handle, bool(options.get("quiet"))), inputs=[self.memory, self.seen],
+                self._answer(handle, options), inputs=[self.memory, self.shown],
                 outputs=[*self.outputs, *options.get("outputs", [])], inputs_kwargs=options.get("inputs_kwargs", {}),
                 show_progress="hidden", queue=False, api_visibility="private",
             )  # fmt: skip
-            if script := options.get("after_js"):
-                done.then(None, inputs=[self.memory], js=script)
+            how = json.dumps({"scroll": bool(options.get("scroll")), "everything": bool(options.get("everything"))})
+            done.then(None, inputs=[self.memory, self.pulse], js=ANSWERED_JS.replace("HOW", how))
 
-    def _answer(self, handle: Handle, quiet: bool) -> Callable[..., Any]:
-        def run(memory: Any, seen: Any, request: gr.Request, event: gr.EventData, **values: Any) -> Any:
-            memory = {"visitor": "", "job": "", **(memory or {})}
-            memory["visitor"] = memory["visitor"] or secrets.token_urlsafe(16)
-            before = dict(memory)
-            changed: dict[Any, Any] = {} if quiet else {self.notice: ""}
-            try:
-                said = handle(memory, Visit(owner_of(memory, request), request, event), **values)
-            except UnlearnError as error:
-                return {self.notice: notice(str(error), "error")}
-            if isinstance(said, str):
-                said = {self.notice: notice(said, "done")}
-            if memory != before or not (seen or {}).get("mark"):
-                changed[self.memory] = memory
-            return {**changed, **self.refresh(memory, seen or {}, request), **(said or {})} or gr.skip()
+    def _answer(self, handle: Handle, options: dict[str, Any]) -> Callable[..., Any]:
+        def run(memory: Any, shown: Shown, request: gr.Request, event: gr.EventData, **values: Any) -> Any:
+            with shown.lock:  # one event of a page after the other, or the later one would not know what the earlier one sent
+                before = shown.memory or {"visitor": "", "job": "", **(memory or {})}
+                before["visitor"] = before["visitor"] or secrets.token_urlsafe(16)
+                after = dict(before)
+                changed: dict[Any, Any] = {} if options.get("quiet") else {self.notice: ""}
+                try:
+                    said = handle(after, Visit(owner_of(after, request), request, event), **values)
+                except UnlearnError as error:
+                    after, said = before, {self.notice: notice(str(error), "error")}
+                if isinstance(said, str):
+                    said = {self.notice: notice(said, "done")}
+                shown.memory = after
+                shown.begin(bool(options.get("everything")))
+                return {**changed, **self.refresh(after, shown, request), **(said or {})}
 
         return run

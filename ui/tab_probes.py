@@ -30,7 +30,7 @@ def show_asked(view: View) -> str:
 def choices(view: View) -> Any:
     """The texts that portraits can be asked for: those of the latest probe, else of the run."""
     texts = _texts(view)
-    return gr.CheckboxGroup(choices=texts, value=[], visible=bool(texts))
+    return gr.CheckboxGroup(choices=texts, value=[])
 
 
 def _texts(view: View) -> list[str]:
@@ -64,10 +64,9 @@ def build(screen: Screen) -> None:
         probe = gr.Button("Probe", elem_id="probe")
         screen.asking(probe)
     screen.html(show_asked, live=True, elem_id="probed")
-    chosen = gr.CheckboxGroup([], label="Draw portraits of", visible=False, elem_id="chosen")
+    chosen = gr.CheckboxGroup([], label="Draw portraits of", elem_id="chosen")  # the style sheet hides it while it is empty
     screen.panels.append((chosen, choices))
-    draw = gr.Button("Draw the ticked ones (they appear under Portraits)", visible=False, elem_id="draw-chosen")
-    screen.panels.append((draw, lambda view: gr.Button(visible=bool(_texts(view)))))
+    draw = gr.Button("Draw the ticked ones (they appear under Portraits)", elem_id="draw-chosen")
     gr.HTML(story.TERMS, apply_default_css=False)
     terms = gr.CheckboxGroup(list(forms.NEUTRAL_TERMS), value=list(forms.NEUTRAL_TERMS), label="Neutral terms", elem_id="term-choice")
     run_terms = gr.Button("Run the others", elem_id="terms")

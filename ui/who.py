@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from ui import forms, photo_sets, story, who_photos
-from ui.actions import REMEMBER_AND_SCROLL
 from ui.render import render
 from ui.screen import Screen, Visit
 from unlearn.config import ForgetConfig, Person
@@ -119,5 +118,5 @@ def build(screen: Screen) -> gr.Textbox:
         memory["job"] = service.forget(config, visit.owner).id
 
     for listener, handle, inputs in ((start.click, forget, widgets), (show_me.click, forget_example, {})):
-        screen.on(listener, handle, inputs_kwargs=inputs, after_js=REMEMBER_AND_SCROLL)
+        screen.on(listener, handle, inputs_kwargs=inputs, scroll=True)
     return names
