@@ -12,7 +12,7 @@ import torch
 from unlearn import diffusion as diffusion_module
 from unlearn.clip import Clip
 from unlearn.config import PortraitConfig, Progress
-from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion, require_scheduler
+from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion, require_drawing
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError, JobCancelled, ModelLoadError
 
@@ -118,13 +118,13 @@ def test_unknown_scheduler_is_an_error(diffusion: Diffusion, encoder: TextEncode
 
 @pytest.mark.parametrize("scheduler", ["NoSuchScheduler", "UNet2DConditionModel"])
 def test_scheduler_is_known_before_anything_is_loaded(miniature: Path, tmp_path: Path, scheduler: str) -> None:
-    require_scheduler(miniature / "stable-diffusion", CONFIG)
+    require_drawing(miniature / "stable-diffusion", CONFIG)
     with pytest.raises(ConfigError, match=scheduler):
-        require_scheduler(miniature / "stable-diffusion", replace(CONFIG, scheduler=scheduler))
+        require_drawing(miniature / "stable-diffusion", replace(CONFIG, scheduler=scheduler))
     (tmp_path / "scheduler").mkdir()
     (tmp_path / "scheduler" / "scheduler_config.json").write_text(f'{{"_class_name": "{scheduler}"}}')
     with pytest.raises(ConfigError, match=scheduler):
-        require_scheduler(tmp_path, None)
+        require_drawing(tmp_path, None)
 
 
 def test_missing_weights_are_told_by_the_error_alone(

@@ -67,13 +67,11 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
     Raises:
         ModelLoadError: missing or unreadable parts.
     """
-    diffusers = _diffusers()
+    unet_class, vae_class = _model_classes()
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
     try:
-        unet = diffusers.UNet2DConditionModel.from_pretrained(
-            folder, subfolder="unet", torch_dtype=precision, **options
-        )
-        vae = diffusers.AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **options)
+        unet = unet_class.from_pretrained(folder, subfolder="unet", torch_dtype=precision, **options)
+        vae = vae_class.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **options)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelLoadError(f"The Stable Diffusion in {folder} cannot be loaded: {first}") from error
@@ -83,8 +81,8 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
     return Diffusion(unet, vae, _scheduler_class(str(config.get("_class_name"))), config)
 
 
-def require_scheduler(folder: Path, config: PortraitConfig | None) -> None:
-    """Raise where a scheduler, of the settings or of a Stable Diffusion folder, is none of diffusers'; loads no weights.
+def require_drawing(folder: Path, config: PortraitConfig | None) -> None:
+    """Read the code that `load_diffusion` needs, no weights; raise where a scheduler, of the settings or the folder, is none of diffusers'.
 
     Raises:
         ConfigError: unknown scheduler.
@@ -93,6 +91,7 @@ def require_scheduler(folder: Path, config: PortraitConfig | None) -> None:
     _scheduler_class(str(read_json_object(folder / "scheduler" / "scheduler_config.json").get("_class_name")))
     if config is not None and config.scheduler:
         _scheduler_class(config.scheduler)
+    _model_classes()
 
 
 def _diffusers() -> Any:
@@ -102,6 +101,11 @@ def _diffusers() -> Any:
     diffusers.utils.logging.set_verbosity(diffusers.utils.logging.CRITICAL)
     diffusers.utils.logging.disable_progress_bar()
     return diffusers
+
+
+def _model_classes() -> tuple[Any, Any]:
+    diffusers = _diffusers()
+    return diffusers.UNet2DConditionModel, diffusers.AutoencoderKL
 
 
 def _scheduler_class(name: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings
 from unlearn.defences import Defence, cache_folder, defend, fill_defaults, require_texts, stages_of, world_of
-from unlearn.diffusion import load_diffusion, require_scheduler
+from unlearn.diffusion import load_diffusion, require_drawing
 from unlearn.embeddings import EmbeddingCache
 from unlearn.finetune import FineTuned
 from unlearn.gallery import Gallery, Photos, build_gallery, prompt_embeddings
@@ -50,7 +51,7 @@ def run_forgetting(
         class_folders(Path(config.labelled_images))
     stages = Stages(report, {**BEFORE, **stages_of(config), **AFTER})
     with stages.stage("loading") as inner:
-        original, config = _load(config, settings)
+        original, config, drawing = _load(config, settings)
         world = world_of(original)
         things, warnings = measured_things(config, original.image, world, settings, inner)
         prepare(out, original, config.encoder)
@@ -58,6 +59,7 @@ def run_forgetting(
     with stages.stage("attack on the original") as inner:
         first = prompt_embeddings(original.text, gallery, EmbeddingCache(cache_folder(settings)), inner)
         before = _attack(gallery, first, world, config)
+        drawing.result()
     defence = defend(original, config, faces or {}, world, (settings, stages))
     start_over(out, original)  # not before all input has been used: until here an earlier run stays
     models, tuned = (original, defence.defended), defence.tuned
@@ -87,14 +89,24 @@ def run_forgetting(
     return metrics
 
 
-def _load(config: ForgetConfig, settings: Settings) -> tuple[Clip, ForgetConfig]:
-    """The original and the complete config; what would only be missed later (files of texts, pictures...) is missed now."""
+def _load(config: ForgetConfig, settings: Settings) -> tuple[Clip, ForgetConfig, Future[None]]:
+    """The original and the complete config; what would only be missed later (files of texts, pictures...) is missed now.
+
+    The future is done when drawing is known to be possible. Reading the drawing library's code takes seconds of one core: as long
+    as the attack, which leaves room for it.
+    """
     original = load_clip(config.model_set, settings)
     config = fill_defaults(config, original)
     require_texts(config)
-    if original.model_set.diffusion is not None:
-        require_scheduler(find_diffusion(original.model_set, settings), config.portraits)
-    return original, config
+    beside = ThreadPoolExecutor(1)
+    if original.model_set.diffusion is None:
+        drawing = beside.submit(lambda: None)
+    else:
+        drawing = beside.submit(require_drawing, find_diffusion(original.model_set, settings), config.portraits)
+    beside.shutdown(wait=False)
+    if config.portraits is not None and config.portraits.scheduler != original.model_set.portraits.scheduler:
+        drawing.result()  # what somebody typed is looked at before anything is computed
+    return original, config, drawing
 
 
 def defended_gallery(
