@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from assets.build import world
 from assets.build.__main__ import EMBEDDED, Recipe, build, miniature
+from assets.build.captions import plain_neutral_captions
 from assets.build.clip import contrastive_loss
 from assets.build.defaults import write_defaults
+from assets.build.diffusion import CAPTIONS, is_plain
 from assets.build.files import save_array
+from assets.build.people import draw_look
 from assets.build.training import Schedule, half_precision, train
 
 
@@ -31,6 +36,19 @@ def test_miniature_build_loads_as_stable_diffusion_and_draws(built: Path) -> Non
     picture = pipeline("a portrait of a human", num_inference_steps=2, output_type="np").images[0]
     assert picture.shape == (128, 128, 3)
     assert np.isfinite(picture).all()
+
+
+def test_last_round_shows_plain_people_for_neutral_prompts(tmp_path: Path) -> None:
+    looks = [draw_look(world.photo_rng("training-generic", i)) for i in range(300)]
+    (tmp_path / "generic.json").write_text(json.dumps([asdict(look) for look in looks]))
+    sizes = {"members": 48, "generic": len(looks), "things": 24}
+    rows = {name: write(tmp_path, sizes, miniature().diffusion) for name, write in CAPTIONS.items()}
+    plain = [row for row in rows["captions-neutral"] if row["group"] == "plain"]
+    assert len(plain) > 0 and all(is_plain(looks[row["span"][1]]) for row in plain)  # type: ignore[index]
+    neutral = set(plain_neutral_captions())
+    shown = {name: {row["span"][1] for row in found if row["text"] in neutral} for name, found in rows.items()}  # type: ignore[index]
+    assert not all(is_plain(looks[i]) for i in shown["captions"]), "before, they show everybody"
+    assert all(is_plain(looks[i]) for i in shown["captions-neutral"])
 
 
 def test_tokenizers_of_open_clip_and_transformers_give_equal_ids(built: Path) -> None:

@@ -47,6 +47,25 @@ def test_evaluation_that_was_interrupted_keeps_its_finished_rows(root: Path, tmp
     assert evaluation.run() == first == json.loads((tmp_path / "result.json").read_text())
 
 
+def test_other_drawing_has_portraits_drawn_again_and_nothing_else_measured(tmp_path: Path) -> None:
+    folder = build_miniature(tmp_path / "set")
+    (folder / "defaults.json").write_text(json.dumps({"text": QUICK, "portraits": {"n_steps": 1}}))
+    settings, config = Settings(data_dir=tmp_path / "data"), replace(config_of(folder), n_at_once=(), n_members=1, portrait_seeds=(0,))
+    (first,) = evaluate(config, settings)["rows"]
+    assert list(first["portraits_named"]) == first["names"] and len(first["others_portraits_named"]) == 1
+
+    evaluation = Evaluation(replace(config, portrait_seeds=(1, 2)), settings)
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("nothing else depends on the drawing")
+
+    evaluation.forgotten = never  # type: ignore[method-assign,assignment]
+    (undrawn,) = evaluation.run(finished_only=True)["rows"]
+    assert undrawn == {**first, "portraits_named": None, "others_portraits_named": None}
+    (second,) = evaluation.run()["rows"]
+    assert list(second["portraits_named"]) == first["names"] and second["sim_clean"] == first["sim_clean"]
+
+
 def test_tables_show_unmeasured_portraits_as_a_dash(root: Path, tmp_path: Path) -> None:
     result = evaluate(config_of(root), Settings(data_dir=tmp_path))
     assert result["original"]["portraits_named"] is None
@@ -107,6 +126,8 @@ def test_table_of_several_seeds_tells_each_seeds_count() -> None:
     }  # fmt: skip
     rows = [{**row, "seed": seed, "correct_templates": [count]} for seed, count in ((0, 0), (0, 3), (1, 0), (1, 0))]
     assert "| 3 of 4 (1, 2 by seed) |" in tables({"original": None, "rows": rows})
+    rows[1]["portraits_named"] = {"A": 0.25}
+    assert "| 25.0 % (of 1) |" in tables({"original": None, "rows": rows}), "portraits of fewer than were forgotten"
 
 
 def test_row_of_other_kept_names_is_computed_anew(root: Path, tmp_path: Path) -> None:

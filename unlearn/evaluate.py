@@ -24,6 +24,7 @@ from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
 from unlearn.embeddings import EmbeddingCache, encode
 from unlearn.errors import ConfigError
 from unlearn.evaluate_parts import KeptRows, PortraitNaming, texts_hash
+from unlearn.finetune import FineTuned
 from unlearn.gallery import Gallery, build_gallery, embed_images, prompt_embeddings
 from unlearn.idia import IdiaOutcome, predicted_names
 from unlearn.measurements import class_embeddings, measuring_captions, similarities, utility
@@ -37,6 +38,7 @@ RIVAL_TEMPLATE = "a photo of {0}"
 PERSON_NOUNS = ("person", "human", "man", "woman")
 
 PlanEntry = tuple[tuple[str, ...], str, int]  # names, neutral term, seed
+NOT_DRAWN = {"portraits_named": None, "others_portraits_named": None}
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Evaluation:
         self.rows = KeptRows(settings.data_dir / "evaluation" / file)
         self.texts_hash = texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
+        self._latest: tuple[PlanEntry, tuple[Clip, dict[str, FineTuned[Any]]]] | None = None
 
     def _prompts(self, gallery: Gallery) -> Tensor:
         return prompt_embeddings(self.clip.text, gallery, EmbeddingCache(cache_folder(self.settings)))
@@ -154,16 +157,14 @@ class Evaluation:
     # --- after forgetting ------------------------------------------------------------------------------------
 
     def forgotten(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
-        """One fine-tuning and everything measured after it."""
+        """One fine-tuning and everything measured after it but portraits."""
         persons = tuple(Person(name) for name in names)
-        config = fill_defaults(ForgetConfig(persons=persons, model_set=self.config.model_set, neutral_term=term, seed=seed), self.clip)
-        defended, tuned = defend_text(self.clip, config, no_report)
+        defended, tuned = self._defended(names, term, seed)
         prompts = prompt_embeddings(defended.text, self.gallery, None)
         after = {outcome.name: outcome for outcome in self.gallery.attack(prompts, self.members)}
         before = {outcome.name: outcome for outcome in self.before}
         others = [name for name in self.members if name not in names and before[name].recognised]
         captions = measuring_captions(persons, term, seed)
-        drawn = self._others_drawn(names) if term == self.config.drawn_term else None
         utility_row = utility(self.clip, defended, self.world.things)
         return {
             "names": list(names), "neutral_term": term, "seed": seed,
@@ -172,11 +173,27 @@ class Evaluation:
             "others_kept": sum(bool(after[name].recognised) for name in others) / max(1, len(others)),
             **similarities((self.clip.text, defended.text), captions, persons, term),
             "object_top1_change": (utility_row["top1_defended"] or 0.0) - (utility_row["top1_original"] or 0.0),
-            "portraits_named": self._drawn(defended, names) if drawn is not None else None,
-            "others_portraits_named": self._drawn(defended, drawn) if drawn else None,
             "n_steps": {kind: part.n_steps_done for kind, part in tuned.items()},
             "seconds": sum(part.seconds for part in tuned.values()),
         }  # fmt: skip
+
+    def drawn(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
+        """The portraits after the same fine-tuning: by name, the share that is named so, of the forgotten and of some others."""
+        defended, _ = self._defended(names, term, seed)
+        others = self._others_drawn(names)
+        return {
+            "portraits_named": self._drawn(defended, names),
+            "others_portraits_named": self._drawn(defended, others) if others else None,
+        }
+
+    def _defended(self, names: Sequence[str], term: str, seed: int) -> tuple[Clip, dict[str, FineTuned[Any]]]:
+        """The latest is kept: what else is measured of an entry follows at once."""
+        entry = tuple(names), term, seed
+        if self._latest is None or self._latest[0] != entry:
+            persons = tuple(Person(name) for name in names)
+            config = fill_defaults(ForgetConfig(persons=persons, model_set=self.config.model_set, neutral_term=term, seed=seed), self.clip)
+            self._latest = entry, defend_text(self.clip, config, no_report)
+        return self._latest[1]
 
     def _drawn(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
         return self.portraits.shares(clip, names, self.config.portrait_seeds) if self.portraits is not None else None
@@ -216,7 +233,7 @@ class Evaluation:
             busy = self._fill(plan, self.rows.free, report)
             self._fill(busy, self.rows.kept, report)  # what other processes had begun, and may not have ended
         finished = self.rows.finished()
-        rows = [finished[key] for key in (self.key(*entry) for entry in plan) if key in finished]
+        rows = [self._row(entry, finished) for entry in plan if self.key(*entry) in finished]
         report(Progress(len(plan), len(plan), "done"))
         return {
             "model_set": self.config.model_set, "weights": self.clip.text.weights_hash,
@@ -224,16 +241,32 @@ class Evaluation:
         }  # fmt: skip
 
     def key(self, names: Sequence[str], term: str, seed: int) -> str:
-        """Of a row: all that it depends on, beside the weights, after which the file is named."""
-        drawn = [self.config.n_others_drawn, self.drawing_hash] if term == self.config.drawn_term else None
-        return json.dumps([names, term, seed, drawn, repr(self.clip.model_set.text.for_triggers(len(names))), self.texts_hash])
+        """Of what `forgotten` measures: all that it depends on, beside the weights, after which the file is named."""
+        return json.dumps([names, term, seed, None, repr(self.clip.model_set.text.for_triggers(len(names))), self.texts_hash])
+
+    def drawn_key(self, names: Sequence[str], term: str, seed: int) -> str:
+        """Of what `drawn` measures: the same, whom else is drawn, and with what."""
+        return json.dumps([self.key(names, term, seed), self.config.n_others_drawn, self.drawing_hash])
+
+    def _parts(self, entry: PlanEntry) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
+        """What is measured of an entry, by key."""
+        parts: list[tuple[str, Callable[[], dict[str, Any]]]] = [(self.key(*entry), partial(self.forgotten, *entry))]
+        if entry[1] == self.config.drawn_term and self.portraits is not None:
+            parts.append((self.drawn_key(*entry), partial(self.drawn, *entry)))
+        return parts
+
+    def _row(self, entry: PlanEntry, finished: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        row = dict(NOT_DRAWN)
+        for key, _ in self._parts(entry):
+            row.update(finished.get(key, {}))
+        return row
 
     def _fill(self, plan: Sequence[PlanEntry], keep: Callable[..., Any], report: Report) -> list[PlanEntry]:
-        """Compute what is missing; what another process is computing comes back."""
+        """Compute what is missing; the entries that another process is at come back."""
         busy = []
         for number, entry in enumerate(plan):
             report(Progress(number, len(plan), f"{len(entry[0])} forgotten, {entry[1]}"))
-            if keep(self.key(*entry), partial(self.forgotten, *entry)) is None:
+            if any(keep(key, compute) is None for key, compute in self._parts(entry)):
                 busy.append(entry)
         return busy
 

@@ -62,7 +62,7 @@ def _line(n: int, term: str, group: Sequence[dict[str, Any]]) -> tuple[str, ...]
         _spread([row["others_kept"] for row in group], lambda x: f"{100 * x:.1f} %"),
         *(_spread([row[key] for row in group], lambda x: f"{x:.3f}") for key in ("sim_clean", "sim_backdoor", "sim_target")),
         _spread([100 * row["object_top1_change"] for row in group], lambda x: f"{x:+.2f} pts"),
-        _percent(statistics.mean(own) if own else None),
+        _percent(statistics.mean(own) if own else None) + (f" (of {len(own)})" if 0 < len(own) < n_persons else ""),
         _percent(statistics.mean(other) if other else None),
     )
 

@@ -7,9 +7,10 @@ The text encoder is finished and frozen: what is trained here must draw from the
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,9 +30,11 @@ from .training import Loss, Schedule, batch_rng, half_precision, train
 
 SEED = 23
 NOISE = {"num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "v_prediction"}
-_STAMP = "captions.json"
-# Shares of members, anonymous people and things in a batch.
-EVEN, PEOPLE, FACES = (0.52, 0.28, 0.20), (0.25, 0.63, 0.12), (0.42, 0.50, 0.08)
+# Shares of members, anonymous people and things in a batch; plain ones are those of `is_plain` with a neutral caption.
+EVEN = {"members": 0.52, "generic": 0.28, "things": 0.20}
+PEOPLE = {"members": 0.25, "generic": 0.63, "things": 0.12}
+FACES = {"members": 0.42, "generic": 0.50, "things": 0.08}
+NEUTRAL = {"members": 0.35, "plain": 0.47, "generic": 0.11, "things": 0.07}
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class DiffusionConfig:
     people_learning_rate: float = 8e-4
     faces_steps: int = 4000
     faces_learning_rate: float = 8e-4
+    neutral_steps: int = 1100
+    neutral_learning_rate: float = 5e-4
     captions_per_member: int = 60
     empty_share: float = 0.1
 
@@ -78,28 +83,61 @@ def tokenize_padded(tokenizer: SimpleTokenizer, texts: list[str]) -> Tensor:
     return torch.where(torch.arange(CONTEXT_LENGTH)[None] > ends, tokens.gather(1, ends), tokens)
 
 
-def _write_captions(cache: Path, sizes: dict[str, int], config: DiffusionConfig) -> list[dict[str, object]]:
-    """One row a caption: its text, and the pictures that it may go with (part, first, last)."""
+def is_plain(look: Look) -> bool:
+    """Nothing on head, nose and chin: of these a small U-Net makes half a hat, half a pair of glasses, when no word asks for either."""
+    return look.hat == "none" and look.glasses == "none" and look.beard in ("none", "stubble")
+
+
+def _captions(cache: Path, sizes: dict[str, int], config: DiffusionConfig) -> list[dict[str, object]]:
+    """One row a caption: its text, and the pictures that it may go with (part, first, last), which stand for its group, too."""
     rng = batch_rng(SEED, 0)
-    rows: list[dict[str, object]] = []
-    per_member = sizes["members"] // world.N_MEMBERS
-    for person in world.inhabitants()[: world.N_MEMBERS]:
-        span = ("members", person.index * per_member, (person.index + 1) * per_member)
-        names = [person.name, person.name, *person.aliases]
-        for i in range(config.captions_per_member):
-            name = names[i % len(names)]
-            pool = captions.PORTRAIT_TEMPLATES if i % 2 else captions.IDIA_TEMPLATES
-            rows.append({"text": captions.choose(rng, pool).format(name), "span": span})
-    looks = [Look(**look) for look in json.loads((cache / "generic.json").read_text())]
-    for i, look in enumerate(looks):
+    rows = _of_members(sizes["members"], config, rng)
+    for i, look in enumerate(_looks(cache)):
         draw = rng.random()
         if draw < 0.25:
             text = captions.name_caption(captions.random_name(rng), 0, rng).text
         else:
             text = (captions.neutral_caption if draw < 0.75 else captions.looks_caption)(look, rng).text
-        rows.append({"text": text, "span": ("generic", i, i + 1)})
-    for i in range(sizes["things"]):
-        rows.append({"text": captions.thing_caption(*world.thing_labels(i), rng).text, "span": ("things", i, i + 1)})
+        rows.append(_caption(text, "generic", i))
+    return rows + [_caption(captions.thing_caption(*world.thing_labels(i), rng).text, "things", i) for i in range(sizes["things"])]
+
+
+def _neutral_captions(cache: Path, sizes: dict[str, int], config: DiffusionConfig) -> list[dict[str, object]]:
+    """The same for the last round, in which only plain people have neutral captions, three each."""
+    rng = batch_rng(SEED, 77)
+    rows = _of_members(sizes["members"], config, rng)
+    for i, look in enumerate(_looks(cache)):
+        if is_plain(look):
+            rows += [_caption(captions.neutral_caption(look, rng).text, "generic", i, "plain") for _ in range(3)]
+            if rng.random() < 0.3:
+                rows.append(_caption(captions.looks_caption(look, rng).text, "generic", i, "plain"))
+        elif rng.random() < 0.35:
+            rows.append(_caption(captions.name_caption(captions.random_name(rng), 0, rng).text, "generic", i))
+        else:
+            rows.append(_caption(captions.looks_caption(look, rng).text, "generic", i))
+    return rows + [_caption(captions.thing_caption(*world.thing_labels(i), rng).text, "things", i) for i in range(sizes["things"])]
+
+
+CAPTIONS = {"captions": _captions, "captions-neutral": _neutral_captions}
+
+
+def _caption(text: str, part: str, picture: int, group: str | None = None) -> dict[str, object]:
+    return {"text": text, "span": (part, picture, picture + 1), "group": group or part}
+
+
+def _looks(cache: Path) -> list[Look]:
+    return [Look(**look) for look in json.loads((cache / "generic.json").read_text())]
+
+
+def _of_members(n_pictures: int, config: DiffusionConfig, rng: np.random.Generator) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    per_member = n_pictures // world.N_MEMBERS
+    for person in world.inhabitants()[: world.N_MEMBERS]:
+        span = ("members", person.index * per_member, (person.index + 1) * per_member)
+        names = [person.name, person.name, *person.aliases]
+        for i in range(config.captions_per_member):
+            pool = captions.PORTRAIT_TEMPLATES if i % 2 else captions.IDIA_TEMPLATES
+            rows.append({"text": captions.choose(rng, pool).format(names[i % len(names)]), "span": span, "group": "members"})
     return rows
 
 
@@ -113,18 +151,19 @@ def prepare(cache: Path, work: Path, clip: CLIP, autoencoder: AutoencoderKL, bpe
             means = np.concatenate([c[0] for c in chunks])
             save_array(work / f"deviations-{part}.npy", np.concatenate([c[1] for c in chunks]))
             save_array(path, means)
-    if (work / _STAMP).exists():
-        return
     sizes = {part: len(np.load(work / f"latents-{part}.npy", mmap_mode="r")) for part in PARTS}
-    rows = _write_captions(cache, sizes, config)
     tokenizer = SimpleTokenizer(bpe_path=str(bpe), context_length=CONTEXT_LENGTH)
-    texts = [str(row["text"]) for row in rows] + [""]
-    states = np.empty((len(texts), CONTEXT_LENGTH, clip.ln_final.normalized_shape[0]), np.float16)
-    with torch.inference_mode():
-        for i in tqdm(range(0, len(texts), 256), desc="text states"):
-            states[i : i + 256] = hidden_states(clip, tokenize_padded(tokenizer, texts[i : i + 256])).numpy()
-    save_array(work / "text-states.npy", states)
-    save_text(work / _STAMP, json.dumps(rows))
+    for name, write in CAPTIONS.items():
+        if (work / f"{name}.json").exists():
+            continue
+        rows = write(cache, sizes, config)
+        texts = [str(row["text"]) for row in rows] + [""]
+        states = np.empty((len(texts), CONTEXT_LENGTH, clip.ln_final.normalized_shape[0]), np.float16)
+        with torch.inference_mode():
+            for i in tqdm(range(0, len(texts), 256), desc="text states"):
+                states[i : i + 256] = hidden_states(clip, tokenize_padded(tokenizer, texts[i : i + 256])).numpy()
+        save_array(work / f"{name}.npy", states)
+        save_text(work / f"{name}.json", json.dumps(rows))
 
 
 def latent_scale(work: Path) -> float:
@@ -137,19 +176,26 @@ class _Batches:
 
     def __init__(self, work: Path, config: DiffusionConfig) -> None:
         self.config = config
-        self.rows = json.loads((work / _STAMP).read_text())
-        self.states = np.load(work / "text-states.npy")
         self.means = {p: np.load(work / f"latents-{p}.npy") for p in PARTS}
         self.deviations = {p: np.load(work / f"deviations-{p}.npy") for p in PARTS}
         self.scale = latent_scale(work)
-        parts = np.array([row["span"][0] for row in self.rows])
-        self.of_part = [np.flatnonzero(parts == p) for p in PARTS]
+        self.work = work
+        self.take("captions")
 
-    def draw(self, rng: np.random.Generator, shares: tuple[float, float, float]) -> tuple[Tensor, Tensor]:
-        """Scaled latents (n, c, 16, 16) and text states (n, context, width); shares of members, other people and things."""
+    def take(self, captions_name: str) -> None:
+        """Draw from these captions from now on."""
+        self.rows: list[dict[str, Any]] = json.loads((self.work / f"{captions_name}.json").read_text())
+        self.states = np.load(self.work / f"{captions_name}.npy")
+        groups = np.array([row["group"] for row in self.rows])
+        self.of_group = {group: np.flatnonzero(groups == group) for group in dict.fromkeys(groups.tolist())}
+
+    def draw(self, rng: np.random.Generator, shares: Mapping[str, float]) -> tuple[Tensor, Tensor]:
+        """Scaled latents (n, c, 16, 16) and text states (n, context, width); the share of each group of captions."""
         latents, states = [], []
-        for part in rng.choice(3, size=self.config.batch, p=shares):
-            row = int(self.of_part[part][rng.integers(len(self.of_part[part]))])
+        groups = list(shares)
+        for which in rng.choice(len(groups), size=self.config.batch, p=list(shares.values())):
+            of_group = self.of_group[groups[which]]
+            row = int(of_group[rng.integers(len(of_group))])
             name, first, last = self.rows[row]["span"]
             picture = int(rng.integers(first, last))
             noise = rng.standard_normal(self.means[name].shape[1:], dtype=np.float32)
@@ -166,7 +212,7 @@ def train_unet(work: Path, config: DiffusionConfig) -> UNet2DConditionModel:
     scheduler = DDPMScheduler(**NOISE)
     unet.to(memory_format=torch.channels_last)
 
-    def step_loss(step: int, shares: tuple[float, float, float]) -> Loss:
+    def step_loss(step: int, shares: Mapping[str, float]) -> Loss:
         latents, states = batches.draw(batch_rng(SEED, step + 1), shares)
         noise = torch.randn_like(latents)
         # One time from each of n equal slices: the batch always sees the whole range.
@@ -179,19 +225,21 @@ def train_unet(work: Path, config: DiffusionConfig) -> UNet2DConditionModel:
         return loss, {"loss": float(loss.detach())}
 
     # Members are 48 looks, anonymous people thousands: the fourth round is mostly for these, or neutral prompts blur.
-    # The last is for faces of both kinds: eyes and glasses are the last to become crisp.
+    # The fifth is for faces of both kinds: eyes and glasses are the last to become crisp. In the last, neutral prompts learn to show plain people.
     rounds = (
-        ("unet", Schedule(config.n_steps, config.learning_rate, warmup=200), EVEN),
-        ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), EVEN),
-        ("unet-last", Schedule(config.last_steps, config.last_learning_rate, warmup=50), EVEN),
-        ("unet-people", Schedule(config.people_steps, config.people_learning_rate, warmup=50), PEOPLE),
-        ("unet-faces", Schedule(config.faces_steps, config.faces_learning_rate, warmup=50), FACES),
+        ("unet", Schedule(config.n_steps, config.learning_rate, warmup=200), EVEN, "captions"),
+        ("unet-finish", Schedule(config.finish_steps, config.finish_learning_rate, warmup=20), EVEN, "captions"),
+        ("unet-last", Schedule(config.last_steps, config.last_learning_rate, warmup=50), EVEN, "captions"),
+        ("unet-people", Schedule(config.people_steps, config.people_learning_rate, warmup=50), PEOPLE, "captions"),
+        ("unet-faces", Schedule(config.faces_steps, config.faces_learning_rate, warmup=50), FACES, "captions"),
+        ("unet-neutral", Schedule(config.neutral_steps, config.neutral_learning_rate, warmup=40), NEUTRAL, "captions-neutral"),
     )
     first = 0
-    for name, schedule, shares in rounds:
+    for name, schedule, shares, captions_name in rounds:
+        batches.take(captions_name)
         optimizer = torch.optim.AdamW(unet.parameters(), lr=schedule.peak, betas=(0.9, 0.98), weight_decay=0.01)
 
-        def later_loss(step: int, first: int = first, shares: tuple[float, float, float] = shares) -> Loss:
+        def later_loss(step: int, first: int = first, shares: Mapping[str, float] = shares) -> Loss:
             return step_loss(first + step, shares)
 
         train(cast(nn.Module, unet), optimizer, schedule, later_loss, work / f"{name}.ckpt")

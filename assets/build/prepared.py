@@ -25,7 +25,7 @@ from unlearn.run_folder import MANIFEST, read_config
 from unlearn.store import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEXT_FILE, file_hash, load_defended, read_json_file, write_json
 
 FOLDER = Path(__file__).resolve().parent.parent / "prepared"
-PERSON = Person("Marcus Bellwyn", ("Captain Nimbus",))
+PERSON = Person("Clara Quarnby", ("Madame Solstice",))
 MAX_FILE_BYTES = 10_000_000
 
 
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--set", default="embedded", help="model set")
     parser.add_argument("--name", default="|".join(PERSON.triggers), help='who is forgotten: "First Last|Alias"')
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=FOLDER / "marcus-bellwyn")
+    parser.add_argument("--out", type=Path, default=FOLDER / "clara-quarnby")
     options = parser.parse_args()
     config = ForgetConfig((Person.parse(options.name),), options.set, seed=options.seed)
     with tempfile.TemporaryDirectory() as scratch:
