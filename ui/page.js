@@ -131,12 +131,13 @@
 
   // Answers of the server carry a number, their turn. If one does not follow the one before, some were lost or came in the wrong
   // order, and an older one may hide what a newer one said: when it is quiet again, the page asks for everything.
-  const QUIET_MS = 1000, AGAIN_MS = 6000;
-  let latest = 0, crossed = false, waiting = 0;
+  const QUIET_MS = 1000, AGAIN_MS = 6000, LONGEST_MS = 120000;
+  let latest = 0, crossed = false, waiting = 0, pause = QUIET_MS;
 
   function repaint() {
+    pause = Math.min(2 * pause, LONGEST_MS); // a server that is away is not asked every second
     document.getElementById('repaint').click();
-    waiting = setTimeout(repaint, AGAIN_MS); // once more if it was lost
+    waiting = setTimeout(repaint, Math.max(pause, AGAIN_MS)); // once more if it was lost
   }
 
   function count(turn, everything) {
@@ -144,7 +145,8 @@
     else if (latest && turn !== latest + 1) crossed = true;
     latest = Math.max(latest, turn);
     clearTimeout(waiting);
-    if (crossed) waiting = setTimeout(repaint, QUIET_MS);
+    if (crossed) waiting = setTimeout(repaint, pause);
+    else pause = QUIET_MS;
   }
 
   function remember(memory, scroll) { // keep the address in step with what is shown, so that a reload comes back to it

@@ -22,6 +22,7 @@ from ui.results import PREPARED, Run
 from ui.service import Service
 from ui.shown import Shown
 from unlearn.errors import UnlearnError
+from unlearn.job_states import Watch
 from unlearn.jobs import Job
 
 NOT_ASKABLE = (
@@ -134,12 +135,15 @@ class Screen:
 
     def __post_init__(self) -> None:
         """Lay out what the page's script reads to know whether and where to ask for news, and what it presses when there are some."""
-        self.pulse = gr.HTML(self._pulse(self.newcomer, 0), elem_classes="unseen", apply_default_css=False)
+        self.pulse = gr.HTML(self._pulse(self.newcomer, self._watch(self.newcomer), 0), elem_classes="unseen", apply_default_css=False)
         self.news = gr.Button("Refresh", elem_id="refresh", elem_classes="unseen")
         self.everything = gr.Button("Show everything again", elem_id="repaint", elem_classes="unseen")
 
-    def _pulse(self, view: View, turn: int) -> str:
-        watch, pulses = self.service.jobs.store.watch(view.owner, view.key), self.service.pulses
+    def _watch(self, view: View) -> Watch:
+        return self.service.jobs.store.watch(view.owner, view.key)
+
+    def _pulse(self, view: View, watch: Watch, turn: int) -> str:
+        pulses = self.service.pulses
         token = pulses.token(view.owner, view.key) if watch.active else ""
         mark = pulses.mark(view.key, watch.structure)
         return render("pulse", token=token, mark=mark, pause_ms=pulses.pause_ms(watch), turn=turn, result=view.run is not None)
@@ -181,12 +185,11 @@ class Screen:
 
     def refresh(self, memory: dict[str, Any], shown: Shown, request: gr.Request | None) -> dict[Any, Any]:
         """Values of the components that differ from what this page was sent; by component, as Gradio takes them."""
-        owner, key = owner_of(memory, request), self.key(memory)
-        view = View(self.service, key, owner)
-        watch = self.service.jobs.store.watch(owner, key)
-        mark, progress = self.service.pulses.mark(key, watch.structure), watch.progress
+        view = View(self.service, self.key(memory), owner_of(memory, request))
+        watch = self._watch(view)  # once, and before anything is rendered: what changes meanwhile has another mark
+        mark, progress = self.service.pulses.mark(view.key, watch.structure), watch.progress
         same, live = shown.mark == mark, self.live if shown.progress != progress else set()
-        changed: dict[Any, Any] = {self.pulse: self._pulse(view, shown.turn)}
+        changed: dict[Any, Any] = {self.pulse: self._pulse(view, watch, shown.turn)}
         if shown.is_news(self.memory._id, memory):
             changed[self.memory] = memory
         for component, show in self.panels:
