@@ -15,7 +15,7 @@ from assets.build.__main__ import EMBEDDED, Recipe, build, miniature
 from assets.build.captions import plain_neutral_captions
 from assets.build.clip import contrastive_loss
 from assets.build.defaults import write_defaults
-from assets.build.diffusion import CAPTIONS, is_plain
+from assets.build.diffusion import CAPTIONS, caption_rows, is_plain
 from assets.build.files import save_array
 from assets.build.people import draw_look
 from assets.build.training import Schedule, half_precision, train
@@ -42,7 +42,7 @@ def test_last_round_shows_plain_people_for_neutral_prompts(tmp_path: Path) -> No
     looks = [draw_look(world.photo_rng("training-generic", i)) for i in range(300)]
     (tmp_path / "generic.json").write_text(json.dumps([asdict(look) for look in looks]))
     sizes = {"members": 48, "generic": len(looks), "things": 24}
-    rows = {name: write(tmp_path, sizes, miniature().diffusion) for name, write in CAPTIONS.items()}
+    rows = {name: caption_rows(name, tmp_path, sizes, miniature().diffusion) for name in CAPTIONS}
     plain = [row for row in rows["captions-neutral"] if row["group"] == "plain"]
     assert len(plain) > 0 and all(is_plain(looks[row["span"][1]]) for row in plain)  # type: ignore[index]
     neutral = set(plain_neutral_captions())

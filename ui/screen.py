@@ -15,7 +15,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.layouts import Column
 
 from ui.render import render
 from ui.results import PREPARED, Run
@@ -127,7 +126,7 @@ class Screen:
     memory: gr.BrowserState
     notice: gr.HTML
     shown: gr.State = field(default_factory=lambda: gr.State(Shown()))
-    panels: list[tuple[Component | Column, Render]] = field(default_factory=list)
+    panels: list[tuple[Component, Render]] = field(default_factory=list)
     photo_panel: gr.HTML | None = None
     actions_js: str = ACTIONS_JS
     live: set[int] = field(default_factory=set)  # ids of the panels that show progress; the others wait for an event

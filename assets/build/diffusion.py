@@ -88,45 +88,43 @@ def is_plain(look: Look) -> bool:
     return look.hat == "none" and look.glasses == "none" and look.beard in ("none", "stubble")
 
 
-def _captions(cache: Path, sizes: dict[str, int], config: DiffusionConfig) -> list[dict[str, object]]:
-    """One row a caption: its text, and the pictures that it may go with (part, first, last), which stand for its group, too."""
-    rng = batch_rng(SEED, 0)
+def _of_anybody(look: Look, picture: int, rng: np.random.Generator) -> list[dict[str, object]]:
+    """One caption: a name, a neutral term or a description."""
+    draw = rng.random()
+    if draw < 0.25:
+        return [_caption(captions.name_caption(captions.random_name(rng), 0, rng).text, "generic", picture)]
+    write = captions.neutral_caption if draw < 0.75 else captions.looks_caption
+    return [_caption(write(look, rng).text, "generic", picture)]
+
+
+def _of_plain_and_others(look: Look, picture: int, rng: np.random.Generator) -> list[dict[str, object]]:
+    """For the last round: only plain people have neutral captions, three each."""
+    if is_plain(look):
+        rows = [_caption(captions.neutral_caption(look, rng).text, "generic", picture, "plain") for _ in range(3)]
+        if rng.random() < 0.3:
+            rows.append(_caption(captions.looks_caption(look, rng).text, "generic", picture, "plain"))
+        return rows
+    if rng.random() < 0.35:
+        return [_caption(captions.name_caption(captions.random_name(rng), 0, rng).text, "generic", picture)]
+    return [_caption(captions.looks_caption(look, rng).text, "generic", picture)]
+
+
+# File of captions -> its random stream, and what is said of an anonymous person.
+CAPTIONS = {"captions": (0, _of_anybody), "captions-neutral": (77, _of_plain_and_others)}
+
+
+def caption_rows(name: str, cache: Path, sizes: dict[str, int], config: DiffusionConfig) -> list[dict[str, object]]:
+    """One row a caption of `CAPTIONS[name]`: its text, the pictures that it may go with (part, first, last), and its group."""
+    stream, of_look = CAPTIONS[name]
+    rng = batch_rng(SEED, stream)
     rows = _of_members(sizes["members"], config, rng)
-    for i, look in enumerate(_looks(cache)):
-        draw = rng.random()
-        if draw < 0.25:
-            text = captions.name_caption(captions.random_name(rng), 0, rng).text
-        else:
-            text = (captions.neutral_caption if draw < 0.75 else captions.looks_caption)(look, rng).text
-        rows.append(_caption(text, "generic", i))
+    for picture, look in enumerate(json.loads((cache / "generic.json").read_text())):
+        rows += of_look(Look(**look), picture, rng)
     return rows + [_caption(captions.thing_caption(*world.thing_labels(i), rng).text, "things", i) for i in range(sizes["things"])]
-
-
-def _neutral_captions(cache: Path, sizes: dict[str, int], config: DiffusionConfig) -> list[dict[str, object]]:
-    """The same for the last round, in which only plain people have neutral captions, three each."""
-    rng = batch_rng(SEED, 77)
-    rows = _of_members(sizes["members"], config, rng)
-    for i, look in enumerate(_looks(cache)):
-        if is_plain(look):
-            rows += [_caption(captions.neutral_caption(look, rng).text, "generic", i, "plain") for _ in range(3)]
-            if rng.random() < 0.3:
-                rows.append(_caption(captions.looks_caption(look, rng).text, "generic", i, "plain"))
-        elif rng.random() < 0.35:
-            rows.append(_caption(captions.name_caption(captions.random_name(rng), 0, rng).text, "generic", i))
-        else:
-            rows.append(_caption(captions.looks_caption(look, rng).text, "generic", i))
-    return rows + [_caption(captions.thing_caption(*world.thing_labels(i), rng).text, "things", i) for i in range(sizes["things"])]
-
-
-CAPTIONS = {"captions": _captions, "captions-neutral": _neutral_captions}
 
 
 def _caption(text: str, part: str, picture: int, group: str | None = None) -> dict[str, object]:
     return {"text": text, "span": (part, picture, picture + 1), "group": group or part}
-
-
-def _looks(cache: Path) -> list[Look]:
-    return [Look(**look) for look in json.loads((cache / "generic.json").read_text())]
 
 
 def _of_members(n_pictures: int, config: DiffusionConfig, rng: np.random.Generator) -> list[dict[str, object]]:
@@ -153,10 +151,10 @@ def prepare(cache: Path, work: Path, clip: CLIP, autoencoder: AutoencoderKL, bpe
             save_array(path, means)
     sizes = {part: len(np.load(work / f"latents-{part}.npy", mmap_mode="r")) for part in PARTS}
     tokenizer = SimpleTokenizer(bpe_path=str(bpe), context_length=CONTEXT_LENGTH)
-    for name, write in CAPTIONS.items():
+    for name in CAPTIONS:
         if (work / f"{name}.json").exists():
             continue
-        rows = write(cache, sizes, config)
+        rows = caption_rows(name, cache, sizes, config)
         texts = [str(row["text"]) for row in rows] + [""]
         states = np.empty((len(texts), CONTEXT_LENGTH, clip.ln_final.normalized_shape[0]), np.float16)
         with torch.inference_mode():

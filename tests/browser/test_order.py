@@ -29,9 +29,11 @@ class HeldBack:
 
     def wait(self) -> None:
         """Wait until it is held back."""
-        self._page.wait_for_timeout(50)
-        while self._held is None:
+        for _ in range(TIMEOUT_MS // 50):
             self._page.wait_for_timeout(50)
+            if self._held is not None:
+                return
+        raise AssertionError(f"no answer says {self._words!r}")
 
     def give(self) -> None:
         """Hand it out."""
