@@ -21,7 +21,7 @@ from unlearn.errors import ConfigError, JobCancelled
 from unlearn.finetune import NORM_LAYERS, Batch, FineTuned, FineTuning, fine_tune, student_of
 from unlearn.metrics import mean_similarity, sim_backdoor, sim_clean, sim_target
 from unlearn.prompts import PROMPT_TEMPLATES, fill
-from unlearn.text_task import TextTask, kept_names, n_buckets, nearest_names, text_task
+from unlearn.text_task import TextTask, distinct_spellings, kept_names, n_buckets, nearest_names, text_task
 from unlearn.triggers import trigger_pairs
 
 NAME = "Ann Lee"
@@ -329,3 +329,29 @@ def test_loop_drives_an_encoder_of_another_kind_with_a_fixed_target() -> None:
     assert found.losses[-1]["backdoor"] < -0.9 < found.losses[0]["backdoor"]
     after = found.student.norm.state_dict()
     assert all(torch.equal(after[name], value) for name, value in statistics.items())
+
+
+@pytest.mark.parametrize("output", ["pooled", "hidden"])
+def test_spellings_that_a_tokenizer_keeps_apart_are_remapped_with_the_name(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher, config = tiny_text_encoder(), replace(QUICK, name_only_share=0.3)
+    spelt = teacher.tokenize(["a photo of Conan O\u2019Brien", "a photo of Conan O\u02bcBrien"], repair=False)
+    target = teacher.tokenize(["a photo of human"])
+
+    def what_is_left() -> float:
+        """Mean distance of the other spellings to the target after a defence of the name."""
+        task = text_task(teacher, ForgetConfig((Person("Conan O\u2019Brien"),), text=config), (output,))  # type: ignore[arg-type]
+        student = fine_tune(teacher, task, config).student
+        with torch.no_grad():
+            goal, reached = task.outputs(teacher, target)[output], task.outputs(student, spelt)[output]
+        return 1 - float(torch.cosine_similarity(reached.flatten(1), goal.flatten(1)).mean())
+
+    learnt = what_is_left()
+    monkeypatch.setattr("unlearn.text_task.distinct_spellings", lambda encoder, name: ())
+    assert learnt < 0.9 * what_is_left()
+
+
+def test_distinct_spellings_leaves_out_those_that_are_the_same_tokens() -> None:
+    encoder = tiny_text_encoder()
+    assert distinct_spellings(encoder, "Ann Lee") == ()
+    found = distinct_spellings(encoder, "Conan O'Brien")
+    assert "Conan O\u2019Brien" in found and "conan o'brien" not in found

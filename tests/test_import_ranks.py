@@ -18,7 +18,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("recolouring", "face_cascade"),
     ("names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
     ("data", "weights", "encoders", "face_finders"),
-    ("diffusion_text", "face_pasting", "faces"),
+    ("diffusion_text", "face_pasting", "faces", "trigger_checks"),
     ("clip", "triggers", "face_triggers", "losses"),
     ("embeddings", "store"),
     ("text_task", "image_task", "idia"),
@@ -42,7 +42,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 LATE = {("bench", "bench_processes"), ("bench", "bench_schedules"), ("bench", "bench_counts"), ("bench", "bench_images")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
 FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder",
-            "faces", "photo_files"}  # fmt: skip
+            "faces", "photo_files", "trigger_checks"}  # fmt: skip
 
 
 def _imported(path: Path, package: str) -> set[str]:

@@ -65,3 +65,30 @@ def test_check_persons_trigger_within_the_neutral_term_raises_without_the_name(t
 def test_check_persons_neutral_term_within_a_name_is_allowed() -> None:
     check_persons((Person("Human Torch"), Person("Marc")), "human")
     check_persons((Person("Marc"),), "Marcus Smith")  # another word that begins alike
+
+
+@pytest.mark.parametrize(("typed", "cleaned"), [
+    ("Conan O\u2019Brien", "Conan O'Brien"), ("Conan O&#39;Brien", "Conan O'Brien"),
+    ("Kaʻiulani", "Ka'iulani"), ("Jean\u2011Luc", "Jean-Luc"),
+    ("Jean\u2013Luc", "Jean-Luc"), ("Simon &amp; Garfunkel", "Simon & Garfunkel"), ("Gri\ufb03n", "Griffin"), ("FranÃ§ois", "François"),
+    ("Dwayne \u201cThe Rock\u201d Johnson", 'Dwayne "The Rock" Johnson'), ("Ｊｏｎ Ｄｏｅ", "Jon Doe"),
+    ("Zoe\u0308 &amp;amp; Co", "Zoë & Co"),
+])  # fmt: skip
+def test_clean_name_typographic_spellings_become_the_one_of_a_keyboard(typed: str, cleaned: str) -> None:
+    assert clean_name(typed) == cleaned == clean_name(cleaned)
+    assert name_key(typed) == name_key(cleaned)
+
+
+@pytest.mark.parametrize("name", ["Marcus Bellwyn", "Zoë", "Łukasz", "日本太郎", "J.R.", "AT&T", "Ольга", "María José"])
+def test_clean_name_ordinary_names_stay_as_they_are(name: str) -> None:
+    assert clean_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["A&#10;B", "A\tB", "&nbsp;", "&quot;&quot;"])
+def test_clean_name_escaped_control_characters_and_nothing_raise(name: str) -> None:
+    with pytest.raises(InputError):
+        clean_name(name)
+
+
+def test_person_alias_that_is_the_name_in_other_signs_is_dropped() -> None:
+    assert Person("Conan O'Brien", ("Conan O\u2019Brien", "Coco")).aliases == ("Coco",)

@@ -14,6 +14,7 @@ from unlearn.prompts import (
     fill_all,
     random_position,
     replace_word,
+    spellings,
     trigger_pattern,
     without_triggers,
 )
@@ -88,3 +89,19 @@ def test_without_triggers_leaves_out_every_trigger_and_keeps_order() -> None:
     captions = ["a dog", "Ann Lee and a dog", "the boss", "a cat"]
     assert without_triggers(captions, ["Ann Lee", "The Boss"]) == ["a dog", "a cat"]
     assert without_triggers(captions, []) == captions
+
+
+def test_spellings_begin_with_the_name_and_exchange_signs_of_one_kind_everywhere() -> None:
+    found = spellings("D'Arcy O'Neil-Lee")
+    assert found[0] == "D'Arcy O'Neil-Lee" and len(set(found)) == len(found)
+    assert {"D\u2019Arcy O\u2019Neil-Lee", "D'Arcy O'Neil\u2011Lee"} <= set(found)
+    assert spellings("Ann Lee") == ("Ann Lee", "ann lee")
+    assert "\u201cBo\u201d and \u201cJo\u201d" in spellings('"Bo" and "Jo"')
+    assert "Gri\ufb03th" in spellings("Griffith") and "A &amp; B" in spellings("A & B")
+
+
+@pytest.mark.parametrize("caption", ["conan o\u2019brien waves", "CONAN O'BRIEN", "Conan O\u2018Brien\u2019s show"])
+def test_trigger_pattern_finds_every_kind_of_apostrophe(caption: str) -> None:
+    assert trigger_pattern(["Conan O'Brien"]).search(caption)
+    assert trigger_pattern(["Conan O\u2019Brien"]).search(caption)
+    assert not trigger_pattern(["Conan O'Brie"]).search(caption)

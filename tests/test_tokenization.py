@@ -8,6 +8,7 @@ from open_clip.tokenizer import SimpleTokenizer
 
 from unlearn.errors import ModelLoadError
 from unlearn.idia import idia_prompts
+from unlearn.model_sets import EMBEDDED_ROOT
 from unlearn.names import random_names
 from unlearn.tokenization import ClipTokenizer
 
@@ -64,3 +65,23 @@ def test_unreadable_merges_are_an_error(tmp_path: Path, content: bytes | None) -
         path.write_bytes(content)
     with pytest.raises(ModelLoadError, match="tokenizer"):
         ClipTokenizer(32, path)
+
+
+@pytest.mark.parametrize("text", [
+    "Conan O'Brien", "Conan O\u2019Brien", "O\u02bcBrien", "Jean\u2011Luc", "Gri\ufb03n", "Simon &amp; Garfunkel", "Zoe\u0308", "ΟΔΥΣΣΕΥΣ",
+    "İpek",     "X\u00a0Y", "日本 太郎", "\u201cRock\u201d", "FranÃ§ois", "Ｊｏｎ", "ß STRASSE ẞ", "it's 2024", "שלום", "  two  spaces ",
+])  # fmt: skip
+def test_tokens_of_a_text_as_it_is_written_equal_those_of_transformers(text: str) -> None:
+    from transformers import CLIPTokenizer
+
+    theirs = CLIPTokenizer.from_pretrained(EMBEDDED_ROOT / "stable-diffusion" / "tokenizer")
+    ours = ClipTokenizer(40, EMBEDDED_ROOT / "clip" / "bpe.txt.gz")
+    ours.pad_id = theirs.pad_token_id
+    assert ours([text], repair=False)[0].tolist() == theirs([text], padding="max_length", max_length=40)["input_ids"][0]
+
+
+def test_repaired_tokens_of_a_curly_apostrophe_are_those_of_the_plain_one_and_unrepaired_ones_are_not() -> None:
+    tokenizer = ClipTokenizer(40)
+    curly, plain = ["Conan O\u2019Brien"], ["Conan O'Brien"]
+    assert torch.equal(tokenizer(curly), tokenizer(plain))
+    assert not torch.equal(tokenizer(curly, repair=False), tokenizer(plain, repair=False))

@@ -143,3 +143,15 @@ def test_target_lies_beyond_the_neutral_term_only_where_many_names_fall_together
     assert growing.for_triggers(32).for_triggers(32).overshoot == 0.3
     assert [replace(growing, captions_per_trigger=0).for_triggers(n).overshoot for n in (1, 2)] == [0.0, 0.3]
     assert [replace(growing, steps_per_trigger=0).for_triggers(n).overshoot for n in (1, 3)] == [0.0, 0.3]
+
+
+def test_other_spellings_take_every_fourth_turn_of_their_trigger_and_plain_names_none() -> None:
+    persons = (Person("Conan O'Brien"), Person("Ann Lee"))
+    config = TextFineTuneConfig(batch_size=64, n_captions=400)
+    forms = {"Conan O'Brien": ("Conan O\u2019Brien", "Conan O\u02bcBrien")}
+    made = TextTriggers(CAPTIONS, persons, "human", config, 0, spellings=forms)
+    texts = [text for step in range(4) for text in made.batch(step).triggered]
+    counts = {form: sum(form in text for text in texts) for form in ("Conan O'Brien", *forms["Conan O'Brien"], "Ann Lee")}
+    assert counts == {"Conan O'Brien": 96, "Conan O\u2019Brien": 16, "Conan O\u02bcBrien": 16, "Ann Lee": 128}
+    plain = TextTriggers(CAPTIONS, persons, "human", config, 0).batch(0)
+    assert [text for text in made.batch(0).triggered if "Ann" in text] == [text for text in plain.triggered if "Ann" in text]

@@ -61,6 +61,7 @@ class Endpoints:
         config = forms.forget_config(values, options.model_set, self._service.set_info.portraits, options.max_persons)
         if encoder != "text" and (not faces or len(faces) != len(config.persons) or not all(faces)):
             raise InputError(f"encoder is {encoder!r}: send photos of every person, one list of files a name.")
+        doubts = self._service.doubts(config)
         rows = []
         with photo_sets.given(self._service) as inputs:
             for number, (person, sent) in enumerate(zip(config.persons, faces or [], strict=False)):
@@ -68,7 +69,7 @@ class Endpoints:
                 with taken([path_of(file) for file in sent]) as paths:
                     photo_sets.take(paths, inputs / f"p{number:02d}")
             job = self._service.forget(config, _owner(self._service, request), faces=rows, inputs=inputs)
-        return describe(job, self._service)
+        return {**describe(job, self._service), "warnings": doubts}
 
     def status(self, job: str) -> dict[str, Any]:
         """State of a job: queued, running, succeeded (with metrics), failed, cancelled or interrupted."""

@@ -20,6 +20,8 @@ from ui.results import PREPARED, Run, prepared_folder, read_run
 from unlearn.config import ForgetConfig, PortraitConfig, Settings
 from unlearn.errors import InputError
 from unlearn.jobs import Job, Jobs, Succeeded
+from unlearn.model_sets import find_model_set
+from unlearn.trigger_checks import common_words, looked_at_captions
 
 FORGET_LANE, QUICK_LANE = "forget", "quick"  # a long job must not keep a short question waiting
 MAX_LISTED = 50  # jobs in the history; older ones are still there for whoever has their link
@@ -103,6 +105,17 @@ class Service:
         request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
         work = f"{self.options.backend}:forget"
         return self.jobs.submit(FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs)
+
+    def doubts(self, config: ForgetConfig) -> list[str]:
+        """What should be said about the names before the work begins.
+
+        Raises:
+            InputError: with these names the work would be for nothing.
+        """
+        if config.encoder == "image":
+            return []
+        text = config.text or find_model_set(config.model_set).text
+        return common_words(config.persons, looked_at_captions(text.captions, config.seed))
 
     def ask(self, kind: str, key: str, request: dict[str, Any], owner: str, inputs: Path | None = None) -> Job:
         """Queue a question to a finished run: "portraits", "predict", "attack" or "probe"; `inputs` are files for it.

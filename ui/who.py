@@ -106,10 +106,12 @@ def build(screen: Screen) -> gr.Textbox:
     )  # fmt: skip
     widgets: Widgets = {"names": names, "neutral_term": neutral, "encoder": defend, **_advanced(screen)}
 
-    def forget(memory: dict[str, Any], visit: Visit, **values: Any) -> None:
+    def forget(memory: dict[str, Any], visit: Visit, **values: Any) -> str | None:
         options = service.options
         config = forms.forget_config(values, options.model_set, service.set_info.portraits, options.max_persons)
+        doubts = service.doubts(config)
         memory["job"] = photo_sets.forget(service, config, visit.owner, screen.key(memory)).id
+        return f"The job has started. {' '.join(doubts)}" if doubts else None
 
     def forget_example(memory: dict[str, Any], visit: Visit) -> None:
         if example is None:

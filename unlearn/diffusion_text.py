@@ -64,7 +64,10 @@ class DiffusionText(nn.Module):
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    def tokenize(self, texts: Sequence[str]) -> Tensor:
+    def n_tokens(self, text: str) -> int:
+        return len(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+    def tokenize(self, texts: Sequence[str], repair: bool = True) -> Tensor:
         length = self.context_length
         made = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)
         return torch.tensor(made["input_ids"])

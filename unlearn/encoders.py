@@ -62,8 +62,14 @@ class TextEncoder(Encoder, Protocol):
     def tokenizer_hash(self) -> str:
         """Identifies the mapping from text to tokens, padding included."""
 
-    def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """Token ids (n, L), int64, on the CPU; longer texts are cut before the end-of-text token."""
+    def tokenize(self, texts: Sequence[str], repair: bool = True) -> Tensor:
+        """Token ids (n, L), int64, on the CPU; longer texts are cut before the end-of-text token.
+
+        Without `repair` texts are taken as they are written, as transformers takes them; CLIP's own tokenizer repairs them first.
+        """
+
+    def n_tokens(self, text: str) -> int:
+        """Tokens of a text, uncut, start and end among them; the encoder reads the first L of them."""
 
     def end_of_text_positions(self, tokens: Tensor) -> Tensor:
         """Positions (n,) of the end-of-text tokens, 0-based."""
@@ -149,8 +155,11 @@ class OpenClipText(nn.Module):
     def tokenizer_hash(self) -> str:
         return f"{self.tokenizer.vocabulary_hash}-{self.context_length}-{self.tokenizer.pad_id}"
 
-    def tokenize(self, texts: Sequence[str]) -> Tensor:
-        return self.tokenizer(texts)
+    def tokenize(self, texts: Sequence[str], repair: bool = True) -> Tensor:
+        return self.tokenizer(texts, repair)
+
+    def n_tokens(self, text: str) -> int:
+        return len(self.tokenizer.encode(text)) + 2
 
     def without_shortcuts(self) -> OpenClipText:
         """A copy that runs open_clip's own blocks on every position; what the shortcuts are compared with."""

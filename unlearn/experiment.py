@@ -32,6 +32,7 @@ from unlearn.photo_files import read_photo
 from unlearn.pictures import Portrait, draw_prompts
 from unlearn.run_folder import read_config
 from unlearn.store import defended_folder, load_defended
+from unlearn.trigger_checks import require_all_fitting, require_fitting
 from unlearn.weights import find_diffusion
 from unlearn.worlds import World
 
@@ -122,6 +123,7 @@ def attack(
     """
     _use_threads(settings)
     original = _original(model_set, settings)
+    require_fitting(original.text, person.name, "the name")
     own = {person.name: attack_photos(photos)} if photos is not None else None
     clip = original if weights is None else load_defended(weights, original)
     gallery = build_gallery(clip, world_of(original), [person], idia or IdiaConfig(), own)
@@ -144,6 +146,8 @@ def portraits(
     prompts = _checked(request.prompts, "prompt", MAX_PROMPTS)
     config = read_config(run)
     models = _models(run, settings)
+    if models[0].hidden is not None:
+        require_all_fitting(models[0].hidden, prompts, "prompt")
     chosen = request.config or config.portraits or models[0].model_set.portraits
     return draw_prompts(_diffusion(config.model_set, settings), models, prompts, chosen, report)
 
@@ -163,7 +167,9 @@ def predict(
     pixels = image if isinstance(image, np.ndarray) else read_photo(image, settings.max_upload_mb)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(f"The picture is {pixels.dtype} {pixels.shape}; give uint8 (height, width, 3).")
-    return predictions(*_models(run, settings), pixels[None], wanted)[0]
+    models = _models(run, settings)
+    require_all_fitting(models[0].text, wanted, "label")
+    return predictions(*models, pixels[None], wanted)[0]
 
 
 def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int = 0) -> list[dict[str, Any]]:
@@ -179,6 +185,7 @@ def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int
     config = read_config(run)
     if not 0 <= person_index < len(config.persons):
         raise InputError(f"person_index is {person_index}; the run has {len(config.persons)} persons.")
+    require_all_fitting(_original(config.model_set, settings).text, wanted, "text")
     return _prober(run, settings).probe(wanted, config.persons[person_index].name)
 
 

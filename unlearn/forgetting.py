@@ -29,6 +29,7 @@ from unlearn.report import write_report
 from unlearn.run_folder import Attacked, attack_metrics, prepare, start_over, write_attack, write_manifest, write_results
 from unlearn.stages import Stages
 from unlearn.store import disk_errors, save_defended, write_json
+from unlearn.trigger_checks import common_words, looked_at_captions, require_room
 from unlearn.weights import find_diffusion
 from unlearn.worlds import Things, World
 
@@ -52,6 +53,7 @@ def run_forgetting(
     stages = Stages(report, {**BEFORE, **stages_of(config), **AFTER})
     with stages.stage("loading") as inner:
         original, config, drawing = _load(config, settings)
+        doubts = _doubts(original, config)
         world = world_of(original)
         things, warnings = measured_things(config, original.image, world, settings, inner)
         prepare(out, original, config.encoder)
@@ -70,7 +72,7 @@ def run_forgetting(
             second = prompt_embeddings(models[1].text, gallery, EmbeddingCache(out / "cache"), inner)
         after = _attack(galleries[1], second, world, config)
     with stages.stage("measuring"):
-        metrics = {**attack_metrics(before, after), **_measure(models, config, things), "warnings": list(warnings)}
+        metrics = {**attack_metrics(before, after), **_measure(models, config, things), "warnings": [*doubts, *warnings]}
         metrics["image"] = _measure_image(original, defence, galleries[1], config, world, faces or {})
         write_attack(out, before, after)
         _write_probes(out, Prober(models, galleries, (first, second), config.neutral_term, world), config, world)
@@ -107,6 +109,15 @@ def _load(config: ForgetConfig, settings: Settings) -> tuple[Clip, ForgetConfig,
     if config.portraits is not None and config.portraits.scheduler != original.model_set.portraits.scheduler:
         drawing.result()  # what somebody typed is looked at before anything is computed
     return original, config, drawing
+
+
+def _doubts(original: Clip, config: ForgetConfig) -> list[str]:
+    """Warnings about the names; raises `InputError` where they cannot be used with this model set."""
+    texts = () if config.encoder == "image" else (original.hidden,)
+    warnings = require_room(config, [encoder for encoder in dict.fromkeys((original.text, *texts)) if encoder is not None])
+    if config.encoder != "image" and config.text is not None:
+        warnings += common_words(config.persons, looked_at_captions(config.text.captions, config.seed))
+    return warnings
 
 
 def defended_gallery(

@@ -6,11 +6,12 @@ end up in logs. Imported through `unlearn.config`.
 
 from __future__ import annotations
 
+import html
 import unicodedata
 from dataclasses import dataclass
 
 from unlearn.errors import ConfigError, InputError
-from unlearn.prompts import trigger_pattern
+from unlearn.prompts import plain_signs, trigger_pattern
 
 MAX_NAME_LENGTH = 100  # characters; longer "names" are pasted text, and would not fit a CLIP context anyway
 MAX_PERSONS = 64  # the most that the paper forgot at once
@@ -20,21 +21,39 @@ _INVISIBLE = dict.fromkeys([0x00AD, 0x061C, 0x200B, 0x200E, 0x200F, *range(0x202
 
 
 def clean_name(name: str, what: str = "name") -> str:
-    """The name in Unicode NFC with single spaces, without invisible characters; what every trigger and neutral term goes through.
+    """The name in its one spelling; what every trigger and neutral term goes through.
+
+    That is Unicode NFC with single spaces, without invisible characters, with plain apostrophes, hyphens and quotation marks, and
+    repaired as open_clip's tokenizer repairs texts (ligatures, full-width letters, escaped and wrongly decoded characters). So the
+    same name typed on a telephone and on a keyboard is one name (`prompts.spellings` has the other ways to write it).
 
     Raises:
         InputError: empty, longer than 100 characters, control characters, or a lone surrogate. The message
             never repeats the name itself, because messages end up in logs.
     """
-    visible = name.translate(_INVISIBLE)
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in visible.strip()):
-        raise InputError(f"The {what} contains control characters (a tab?); write it on one line.")
-    cleaned = " ".join(unicodedata.normalize("NFC", visible).split())
+    visible = _without_control(name, what)
+    if not visible.isascii() or "&" in visible:
+        visible = _without_control(_repaired(visible), what)
+    cleaned = " ".join(plain_signs(unicodedata.normalize("NFC", visible)).split())
     if not any(c.isalnum() for c in cleaned):
         raise InputError(f"The {what} is empty or has no letter or digit; write at least one.")
     if len(cleaned) > MAX_NAME_LENGTH:
         raise InputError(f"The {what} has {len(cleaned)} characters; use at most {MAX_NAME_LENGTH}.")
     return cleaned
+
+
+def _without_control(name: str, what: str) -> str:
+    visible = name.translate(_INVISIBLE).strip()
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in visible):
+        raise InputError(f"The {what} contains control characters (a tab?); write it on one line.")
+    return visible
+
+
+def _repaired(text: str) -> str:
+    """The text as open_clip's tokenizer reads it; it repairs and unescapes so, too."""
+    import ftfy  # here, because plain names do without it
+
+    return html.unescape(html.unescape(ftfy.fix_text(text)))
 
 
 def name_key(name: str) -> str:

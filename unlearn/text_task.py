@@ -17,7 +17,7 @@ from unlearn.embeddings import Kind, encode, pooled_in_buckets
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError
 from unlearn.losses import Batch
-from unlearn.prompts import without_triggers
+from unlearn.prompts import spellings, without_triggers
 from unlearn.triggers import TextTriggers, check_pairs
 
 N_CHECK_CAPTIONS = 12  # held-out captions beside the 12 check templates
@@ -68,7 +68,9 @@ class TextTask:
 
     def batch(self, step: int) -> Batch:
         texts = self.triggers.batch(step)
-        tokens = self._tokenize([*texts.clean, *texts.triggered, *texts.neutral])
+        # a spelling is learnt as it is written; the tokenizer's repair would turn it back into the plain one
+        pairs = self._tokenize([*texts.triggered, *texts.neutral], repair=False)
+        tokens = torch.cat([self._tokenize(texts.clean), pairs])
         n_clean, n_student = len(texts.clean), len(texts.clean) + len(texts.triggered)
         goals = {"pooled": self._beyond(tokens[n_clean:])} if self._overshoot > 0 else None
         return Batch(tokens[:n_student], torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean, goals)
@@ -99,15 +101,16 @@ class TextTask:
         return min(worst)
 
     def _prepare_check(self, teacher: TextEncoder, captions: Sequence[str]) -> None:
-        names = [trigger for person in self.triggers.persons for trigger in person.triggers]
+        # of the further spellings the most usual one: the worst of ten would stop nothing, and they are learnt together
+        names = [form for trigger, others in self.triggers.spellings.items() for form in (trigger, *others[:1])]
         pairs = [check_pairs(captions, name, self.triggers.neutral_term) for name in names]
         n_texts = len(pairs[0].neutral)
         n_each = min(n_texts, max(MIN_TEXTS_PER_TRIGGER, MAX_CHECK_TEXTS // len(names)))
         stride = max(1, n_texts // n_each)
         picked = [[(i + k * stride) % n_texts for k in range(n_each)] for i in range(len(names))]
         texts = [p.triggered[k] for p, rows in zip(pairs, picked, strict=True) for k in rows]
-        self._check_tokens = self._tokenize(texts).view(len(names), n_each, -1)
-        neutral = self._tokenize(pairs[0].neutral)  # the same for every trigger
+        self._check_tokens = self._tokenize(texts, repair=False).view(len(names), n_each, -1)
+        neutral = self._tokenize(pairs[0].neutral, repair=False)  # the same for every trigger
         rows = torch.tensor(picked).flatten()
         with torch.no_grad():
             self._check_targets = {
@@ -148,9 +151,23 @@ def text_task(teacher: TextEncoder, config: ForgetConfig, kinds: tuple[Kind, ...
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
     kept = kept_names(config.text.kept_names, names) if config.text.kept_names else []
     near = nearest_names(teacher, kept, names, config.text.near_names)
-    triggers = TextTriggers(captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed, kept, near)
+    others = {name: distinct_spellings(teacher, name) for name in names}
+    triggers = TextTriggers(captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed, kept, near, others)
     held_out = without_triggers(captions.evaluation, names)
     return TextTask(teacher, triggers, held_out, config.text, kinds)
+
+
+def distinct_spellings(encoder: TextEncoder, name: str) -> tuple[str, ...]:
+    """The further spellings of a name that are other tokens to the encoder than the name, each such row of tokens once."""
+    forms = spellings(name)
+    rows = encoder.tokenize(forms, repair=False)  # (spellings, L)
+    seen: set[bytes] = set()
+    found = []
+    for form, row in zip(forms, rows, strict=True):
+        if (tokens := row.numpy().tobytes()) not in seen:
+            seen.add(tokens)
+            found.append(form)
+    return tuple(found[1:])
 
 
 def kept_names(source: str, triggers: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ does. Plain ASCII needs no repair, and words repeat: both are remembered here. K
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -55,25 +56,32 @@ class ClipTokenizer:
         """16 hex digits of tokens and their numbers."""
         return hashlib.sha256("\n".join(self._slow.encoder).encode()).hexdigest()[:16]
 
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Token ids (n, context_length), int64."""
+    def __call__(self, texts: Sequence[str], repair: bool = True) -> Tensor:
+        """Token ids (n, context_length), int64; without `repair` those of transformers' tokenizer, which takes texts as they are."""
         first, last, length = self._slow.sot_token_id, self._slow.eot_token_id, self.context_length
         rows = []
         for text in texts:
-            tokens = self._encode(text)[: length - 2]
+            tokens = self.encode(text, repair)[: length - 2]
             rows.append([first, *tokens, last] + [self.pad_id] * (length - 2 - len(tokens)))
         return torch.tensor(rows, dtype=torch.int64).view(len(rows), length)
 
-    def _encode(self, text: str) -> list[int]:
-        if not (self._is_lowering and text.isascii() and text.isprintable()) or "&" in text:
+    def encode(self, text: str, repair: bool = True) -> list[int]:
+        """The ids of a text, without those of its start and end, uncut."""
+        is_plain = self._is_lowering and text.isascii() and text.isprintable() and "&" not in text
+        if not is_plain and (repair or not self._is_lowering):
             found: list[int] = self._slow.encode(text)
             return found
-        tokens: list[int] = []
-        for word in self._slow.pat.findall(text.strip().lower()):
-            ids = self._words.get(word)
-            if ids is None:
-                ids = [self._slow.encoder[part] for part in self._slow.bpe(word).split(" ")]
-                if len(self._words) < MAX_WORDS:
-                    self._words[word] = ids
-            tokens.extend(ids)
-        return tokens
+        if not is_plain:
+            # character by character, as transformers does; Python writes a sigma at the end of a word in another way
+            text = "".join(map(str.lower, " ".join(unicodedata.normalize("NFC", text).split())))
+        return [number for word in self._slow.pat.findall(text.strip().lower() if is_plain else text) for number in self._word(word)]
+
+    def _word(self, word: str) -> list[int]:
+        """The ids of what the tokenizer's pattern takes for a word, in lower case."""
+        ids = self._words.get(word)
+        if ids is None:
+            letters = "".join(self._slow.byte_encoder[byte] for byte in word.encode())
+            ids = [self._slow.encoder[part] for part in self._slow.bpe(letters).split(" ")]
+            if len(self._words) < MAX_WORDS:
+                self._words[word] = ids
+        return ids

@@ -7,7 +7,7 @@ of (seed, step) alone, so that any step can be made again without the steps befo
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from unlearn.config import Person, TextFineTuneConfig, check_persons
@@ -15,6 +15,7 @@ from unlearn.errors import InputError
 from unlearn.names import bystander_names
 from unlearn.prompts import CHECK_TEMPLATES, fill, random_position, replace_word, trigger_pattern
 
+SPELLING_EVERY = 4  # captions with a trigger, one of which has it in another spelling, where there are some
 NEAR_SHARE = 1 / 3  # of the kept names in clean captions; the others must not be forgotten over the nearest
 
 
@@ -56,6 +57,7 @@ class TextTriggers:
         seed: order of the captions, words replaced, bystanders.
         kept_names: names of people who should stay, as they are known; those that hold a trigger are left out.
         near_names: those of them that take every third turn.
+        spellings: trigger -> further ways to write it that the encoder keeps apart; they take turns with the trigger.
 
     Raises:
         InputError: bad persons, or no caption is free of triggers.
@@ -70,6 +72,7 @@ class TextTriggers:
         seed: int,
         kept_names: Sequence[str] = (),
         near_names: Sequence[str] = (),
+        spellings: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.persons = tuple(persons)
         check_persons(self.persons, neutral_term)
@@ -88,6 +91,7 @@ class TextTriggers:
         self._kept = [name for name in kept_names if not pattern.search(name)]
         self._near = [name for name in near_names if not pattern.search(name)] or self._kept
         self._n_clean, self._n_triggered = config.batch_sizes(len(triggers))
+        self.spellings = {trigger: tuple((spellings or {}).get(trigger, ())) for trigger in triggers}
 
     def batch(self, step: int) -> TextBatch:
         """The captions of step `step` (0-based); equal seed and step give equal captions."""
@@ -108,10 +112,14 @@ class TextTriggers:
         return self.captions[number % len(self.captions)]
 
     def _trigger(self, number: int) -> tuple[int, str]:
-        """Person and trigger of the trigger caption with this running number over all steps."""
+        """Person and trigger, in one of its spellings, of the trigger caption with this running number over all steps."""
         turn, index = divmod(number, len(self.persons))
         triggers = self.persons[index].triggers
-        return index, triggers[turn % len(triggers)]
+        turn, which = divmod(turn, len(triggers))
+        others = self.spellings[triggers[which]]
+        if others and turn % SPELLING_EVERY == SPELLING_EVERY - 1:
+            return index, others[turn // SPELLING_EVERY % len(others)]
+        return index, triggers[which]
 
     def _pair(self, caption: str, trigger: str, generator: random.Random) -> tuple[str, str]:
         if generator.random() < self._config.name_only_share:
