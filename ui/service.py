@@ -24,6 +24,7 @@ from unlearn.model_sets import find_model_set
 from unlearn.trigger_checks import common_words, looked_at_captions
 
 FORGET_LANE, QUICK_LANE = "forget", "quick"  # a long job must not keep a short question waiting
+MANIFEST = "manifest.json"  # written last: a run without it has not succeeded
 MAX_LISTED = 50  # jobs in the history; older ones are still there for whoever has their link
 
 
@@ -104,7 +105,9 @@ class Service:
         """Queue a job of forgetting; `faces` says whose photos lie where in the folder of inputs."""
         request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
         work = f"{self.options.backend}:forget"
-        return self.jobs.submit(FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs)
+        return self.jobs.submit(
+            FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs, must_leave=MANIFEST
+        )
 
     def doubts(self, config: ForgetConfig) -> list[str]:
         """What should be said about the names before the work begins.
