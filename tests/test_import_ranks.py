@@ -7,13 +7,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "memory"),
+    ("errors", "memory", "zero_refusals"),
     ("finetune_config", "json_files", "prompts", "plain_values"),
     ("persons",),
     ("config",),
     ("job_states", "photo_files"),
     ("job_tables", "job_worker", "photo_uploads"),
     ("job_store", "job_zero", "face_sets"),
+    ("zero_worker",),
     ("job_lane", "face_crops"),
     ("recolouring", "face_cascade"),
     ("names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),

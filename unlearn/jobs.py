@@ -24,10 +24,11 @@ from unlearn.job_states import Cancelled, Deleted, Failed, Interrupted, Job, Que
 from unlearn.job_store import JobStore
 from unlearn.job_tables import new_row
 from unlearn.job_worker import Worker
-from unlearn.job_zero import ZeroGpu, spaces_package
+from unlearn.job_zero import GpuNeed, ZeroGpu, spaces_package
+from unlearn.zero_worker import ZeroWorker
 
 __all__ = [
-    "Cancelled", "Deleted", "Failed", "Interrupted", "Job", "JobLimits", "Jobs", "Queued", "Running", "State",
+    "Cancelled", "Deleted", "Failed", "GpuNeed", "Interrupted", "Job", "JobLimits", "Jobs", "Queued", "Running", "State",
     "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
 ]  # fmt: skip
 
@@ -93,7 +94,10 @@ class Jobs:
         self._zero = zero
 
         def make_worker(name: str) -> AnyWorker:
-            return Worker(name, limits.niceness, warm_up) if zero is None else zero.worker()
+            def make_process() -> Worker:
+                return Worker(name, limits.niceness, warm_up)
+
+            return make_process() if zero is None else ZeroWorker(zero, make_process)
 
         self._lanes = {name: Lane(name, self.store, self.runs_dir, make_worker) for name in lanes}
         self._stopped = threading.Event()
@@ -146,14 +150,14 @@ class Jobs:
             inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on.
 
         Raises:
-            InputError: the owner has too many jobs waiting.
+            InputError: the owner has too many jobs waiting, or the job needs a GPU for longer than is allowed.
         """
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
+        if self._zero is not None:
+            self._zero.admit(row.id, work, request, self.folder(row.id))
         if inputs is not None:
             inputs.rename(self.inputs_dir / row.id)
-        if self._zero is not None:
-            self._zero.remember(row.id)
         try:
             job = self.store.add(row, self.limits.max_waiting)
         except UnlearnError:

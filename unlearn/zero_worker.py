@@ -1,0 +1,122 @@
+"""A lane's worker on ZeroGPU hardware: calls the decorated function for what needs a GPU, and has a process for the rest.
+
+Work that needs no GPU runs in an ordinary worker process and takes nothing from anybody's share; so does the part of a job that comes
+before its need of one. Knows no queue and no model.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from unlearn.config import Progress
+from unlearn.job_states import Failed, Succeeded
+from unlearn.job_worker import Message, Task, Worker
+from unlearn.job_zero import STOP, ZeroGpu
+from unlearn.zero_refusals import sentence
+
+log = logging.getLogger(__name__)
+
+
+class ZeroWorker:
+    """The lane's handle on one call of the decorated function, or on a process; with the interface of `job_worker.Worker`."""
+
+    def __init__(self, zero: ZeroGpu, make_process: Callable[[], Worker]) -> None:
+        self._zero, self._make_process = zero, make_process
+        self._process: Worker | None = None
+        self._in_process = False
+        self._after: Task | None = None  # waits for the part of the work that needs no GPU
+        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._folder: Path | None = None
+        self._ended = False
+
+    @property
+    def alive(self) -> bool:
+        """False once given up, or when the process has ended."""
+        return not self._ended and (self._process is None or self._process.alive)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the process."""
+        return self._process.exit_code if self._process is not None else None
+
+    def start(self, task: Task) -> None:
+        """Hand the task to the process, or call the function in the context of the job's request.
+
+        Raises:
+            OSError: the process has ended.
+        """
+        task.folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._after = task.folder, None
+        need = self._zero.need(task.work, task.request, task.folder)
+        if need.seconds == 0:
+            self._start_process(task)
+        elif need.before:
+            self._after = task
+            self._start_process(Task(need.before, task.request, task.folder))
+        else:
+            self._lend(task)
+
+    def _start_process(self, task: Task) -> None:
+        if self._process is None:
+            self._process = self._make_process()
+        self._in_process = True
+        self._process.start(task)
+
+    def _lend(self, task: Task) -> None:
+        self._in_process, self._told = False, queue.SimpleQueue()
+        context = self._zero.context(task.folder.name)
+        threading.Thread(target=context.run, args=(self._call, task, self._told.put), daemon=True).start()
+
+    def _call(self, task: Task, put: Callable[[Message], None]) -> None:
+        last, ended, refused = Progress(0, 0), False, None
+        folder, seconds = str(task.folder), self._zero.seconds
+        try:
+            seconds = self._zero.duration(task.work, task.request, folder)
+            for message in self._zero.function(task.work, task.request, folder):
+                last, ended = message.progress, message.end is not None
+                if ended:
+                    (task.folder / STOP).unlink(missing_ok=True)
+                put(message)
+        except Exception as error:  # the platform's own errors: no share left, no GPU free, time over
+            log.warning("no GPU, or no longer: %s %s", type(error).__name__, getattr(error, "title", ""))
+            refused = error
+        if not ended:
+            put(Message(last, (), Failed(sentence(refused, seconds))))
+        if self._ended:  # given up meanwhile: what it wrote belongs to nobody
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """The next message, or None when none came in time.
+
+        Raises:
+            EOFError, OSError: the process has ended.
+        """
+        if self._in_process and self._process is not None:
+            message = self._process.receive(timeout_s)
+            if message is None or self._after is None or not isinstance(message.end, Succeeded):
+                return message
+            task, self._after = self._after, None
+            self._lend(task)
+            return Message(message.progress, message.losses)
+        try:
+            return self._told.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def ask_to_cancel(self) -> None:
+        """Make the next report of the task raise `JobCancelled`."""
+        if self._in_process and self._process is not None:
+            self._process.ask_to_cancel()
+        elif self._folder is not None and self._folder.is_dir():
+            (self._folder / STOP).touch()
+
+    def end(self) -> None:
+        """End the process, and listen no longer. A forked one that is stuck is ended by the platform when its time is over."""
+        self._ended = True
+        if self._process is not None:
+            self._process.end()
