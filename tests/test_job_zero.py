@@ -191,6 +191,18 @@ def test_text_of_a_foreign_error_is_not_told(jobs: Jobs, spaces: Platform) -> No
     assert isinstance(state, Failed) and "could not be had (RuntimeError)" in state.message and "secret" not in state.message
 
 
+def test_page_that_is_closed_while_a_gpu_is_waited_for_does_not_stop_the_job(
+    jobs: Jobs, spaces: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unlearn.zero_worker.CLOSED_PAUSE_S", 0.01)
+    spaces.refuses, spaces.refusals_left = RuntimeError("Connection closed by visitor while queueing"), 1
+    assert isinstance(state_of(jobs, submit(jobs, "count", n=1)), Succeeded)
+    assert len(spaces.lent) == 2
+    spaces.refusals_left = 2
+    state = state_of(jobs, submit(jobs, "count", n=1))
+    assert isinstance(state, Failed) and "page was closed" in state.message
+
+
 def test_gpu_that_is_taken_away_is_told_with_what_was_asked_for(jobs: Jobs, spaces: Platform) -> None:
     spaces.takes_away = True
     state = state_of(jobs, submit(jobs, "count", n=500, pause_s=0.5, needs_s=20.0))

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 
 FORK = multiprocessing.get_context("fork")
 QUOTA = (
@@ -34,7 +35,7 @@ REFUSALS = {
     "too long": ("ZeroGPU illegal duration", "The requested GPU duration (180s) is larger than the maximum allowed"),
     "stale": ("ZeroGPU client error", "Expired ZeroGPU proxy token"),
 }
-request: ContextVar[str] = ContextVar("request", default="nobody")  # in place of Gradio's own, which holds the token
+request: ContextVar[str] = ContextVar("request", default="nobody")  # where no page is; Gradio's own holds the visitor's token
 
 
 def error(title: str, message: str) -> gr.Error:
@@ -62,9 +63,10 @@ class Platform(ModuleType):
 
     def __init__(self) -> None:
         super().__init__("spaces")
-        self.lent: list[tuple[str, int]] = []
+        self.lent: list[tuple[str | None, int]] = []
         self.pids: list[int] = []
         self.refuses: str | Exception = ""  # a key of REFUSALS, or what is raised
+        self.refusals_left = 10**9
         self.takes_away = False
         self.auto_wraps = True
 
@@ -90,11 +92,13 @@ class Platform(ModuleType):
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_initialized():
             raise AssertionError("CUDA was used in the server's process: a forked one cannot use it any more")
-        self.lent.append((request.get(), seconds))
-        if isinstance(self.refuses, Exception):
-            raise self.refuses
-        if self.refuses:
-            raise error(*REFUSALS[self.refuses])
+        page = LocalContext.request.get(None)
+        token = page.headers.get("x-ip-token") if page is not None else request.get()
+        self.lent.append((token, seconds))
+        if not self.refuses or self.refusals_left == 0:
+            return
+        self.refusals_left -= 1
+        raise self.refuses if isinstance(self.refuses, Exception) else error(*REFUSALS[self.refuses])
 
     def _run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[Any]:
         tasks, results = PicklingQueue(), PicklingQueue()

@@ -131,18 +131,17 @@ class ZeroGpu:
         seconds = self.need(work, request, folder).seconds
         if seconds is not None and seconds > self.seconds:
             raise InputError(DOES_NOT_FIT.format(math.ceil(seconds), self.seconds))
-        submitted = self._submitted.get()
-        if submitted is not None:
-            submitted.append(job_id)
         if seconds == 0:
             return
+        if (submitted := self._submitted.get()) is not None:
+            submitted.append(job_id)
         self._contexts[job_id] = copy_context()
         while len(self._contexts) > MAX_REMEMBERED:
             self._contexts.pop(next(iter(self._contexts)), None)
 
     @contextmanager
     def submissions(self) -> Iterator[list[str]]:
-        """The ids of the jobs that are submitted within, by this thread or task."""
+        """The ids of the jobs with need of a GPU that are submitted within, by this thread or task."""
         ids: list[str] = []
         mark = self._submitted.set(ids)
         try:

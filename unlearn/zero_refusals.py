@@ -56,6 +56,11 @@ def _is_gradio_error(error: BaseException) -> bool:
     return any(c.__name__ == "Error" and c.__module__.split(".")[0] == "gradio" for c in type(error).__mro__)
 
 
+def is_closed_page(error: BaseException) -> bool:
+    """True when the platform gave up because the page that waited for a GPU was closed."""
+    return isinstance(error, RuntimeError) and str(error).startswith(CLOSED_BY_VISITOR)
+
+
 def sentence(error: BaseException | None, seconds: int) -> str:
     """What to tell the visitor.
 
@@ -65,7 +70,7 @@ def sentence(error: BaseException | None, seconds: int) -> str:
     """
     if error is None:
         return ABORTED.format("", seconds)
-    if isinstance(error, RuntimeError) and str(error).startswith(CLOSED_BY_VISITOR):
+    if is_closed_page(error):
         return CLOSED
     if not _is_gradio_error(error):
         return OTHER.format(f" ({type(error).__name__})")

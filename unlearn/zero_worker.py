@@ -10,14 +10,17 @@ import logging
 import queue
 import shutil
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from unlearn.config import Progress
 from unlearn.job_states import Failed, Succeeded
 from unlearn.job_worker import Message, Task, Worker
 from unlearn.job_zero import STOP, ZeroGpu
-from unlearn.zero_refusals import sentence
+from unlearn.zero_refusals import is_closed_page, sentence
+
+CLOSED_PAUSE_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +77,10 @@ class ZeroWorker:
 
     def _call(self, task: Task, put: Callable[[Message], None]) -> None:
         last, ended, refused = Progress(0, 0), False, None
-        folder, seconds = str(task.folder), self._zero.seconds
+        seconds = self._zero.seconds
         try:
-            seconds = self._zero.duration(task.work, task.request, folder)
-            for message in self._zero.function(task.work, task.request, folder):
+            seconds = self._zero.duration(task.work, task.request, str(task.folder))
+            for message in self._messages(task):
                 last, ended = message.progress, message.end is not None
                 if ended:
                     (task.folder / STOP).unlink(missing_ok=True)
@@ -88,7 +91,21 @@ class ZeroWorker:
         if not ended:
             put(Message(last, (), Failed(sentence(refused, seconds))))
         if self._ended:  # given up meanwhile: what it wrote belongs to nobody
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(task.folder, ignore_errors=True)
+
+    def _messages(self, task: Task) -> Iterator[Message]:
+        """What the function yields. Where the page was closed while a GPU was waited for, it is called once more."""
+        arguments = (task.work, task.request, str(task.folder))
+        begun = False
+        try:
+            for message in self._zero.function(*arguments):
+                begun = True
+                yield message
+        except RuntimeError as error:
+            if begun or not is_closed_page(error):
+                raise
+            time.sleep(CLOSED_PAUSE_S)  # until Gradio has dropped the page's event; the platform then looks for no page any more
+            yield from self._zero.function(*arguments)
 
     def receive(self, timeout_s: float) -> Message | None:
         """The next message, or None when none came in time.
