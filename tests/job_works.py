@@ -76,3 +76,23 @@ def look(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any
 def after_look(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Tell which process did the first part, and which the second."""
     return {"looked": int((folder / "looked.txt").read_text(encoding="utf-8")), "pid": os.getpid()}
+
+
+def tell(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Report once, work on for `pause_s` without looking up, and give back the label; leaves the file named `leaves`."""
+    report(Progress(1, 2, "working"))
+    time.sleep(request.get("pause_s", 0.0))
+    if "leaves" in request:
+        (folder / request["leaves"]).write_text("{}", encoding="utf-8")
+    return {"label": request["label"], "pid": os.getpid()}
+
+
+def tell_what_cannot_be_stored(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Give back what is no JSON."""
+    return {"set": {1, 2}}
+
+
+def tell_odd_text(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Report and give back text that is no Unicode."""
+    report(Progress(1, 2, "\ud800"))
+    return {"text": "\ud800"}

@@ -17,8 +17,10 @@ import gradio as gr
 import pytest
 
 from tests.zero_platform import REFUSALS, Platform, request
+from unlearn.config import Progress
 from unlearn.errors import ConfigError, InputError
 from unlearn.job_states import Cancelled, Failed, Interrupted, Job, Succeeded
+from unlearn.job_worker import Message
 from unlearn.jobs import GpuNeed, JobLimits, Jobs, ZeroGpu, spaces_package
 
 WORKS = "tests.job_works"
@@ -93,9 +95,22 @@ def test_stand_in_refuses_what_cannot_be_pickled(spaces: Platform) -> None:
         list(lent("lock"))
 
 
-def test_result_that_cannot_be_pickled_is_a_failure_with_a_sentence(jobs: Jobs) -> None:
+def test_message_that_cannot_be_pickled_is_a_failure_with_a_sentence(tmp_path: Path, spaces: Platform) -> None:
+    def capturing(job: str, *arguments: Any) -> Iterator[Message]:
+        yield Message(job, Progress(1, 2), end=Succeeded({"lock": threading.Lock()}))
+
+    zero = ZeroGpu(spaces, CAP_S)
+    zero.function = spaces.GPU(duration=zero.duration)(capturing)
+    jobs = Jobs(tmp_path / "data", ("forget",), JobLimits(), None, zero)
+    jobs.start()
+    state = state_of(jobs, submit(jobs, "count", n=1))
+    jobs.stop()
+    assert isinstance(state, Failed) and "went wrong on the GPU (PicklingError)" in state.message
+
+
+def test_result_that_is_no_json_is_a_failure_with_a_sentence(jobs: Jobs) -> None:
     state = state_of(jobs, submit(jobs, "tell_lock"))
-    assert isinstance(state, Failed) and "PicklingError" in state.message
+    assert isinstance(state, Failed) and "TypeError" in state.message
     assert isinstance(state_of(jobs, submit(jobs, "count", n=1)), Succeeded)
 
 

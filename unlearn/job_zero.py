@@ -77,14 +77,14 @@ def _is_unwanted(folder: Path) -> bool:
     return not folder.is_dir() or (folder / STOP).exists()
 
 
-def working(work: str, request: dict[str, Any], folder: str) -> Iterator[Message]:
+def working(job: str, work: str, request: dict[str, Any], folder: str) -> Iterator[Message]:
     """Run a task and yield what it reports, the end last; this is what the platform runs with a GPU."""
-    task = Task(work, request, Path(folder))
+    task = Task(job, work, request, Path(folder))
     if _is_unwanted(task.folder):  # cancelled while it waited for a GPU
-        yield Message(Progress(0, 0), (), Cancelled(0))
+        yield Message(job, Progress(0, 0), (), Cancelled(0))
         return
     told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    report = Reporter(told.put, lambda: _is_unwanted(task.folder))
+    report = Reporter(job, told.put, lambda: _is_unwanted(task.folder))
     thread = threading.Thread(target=lambda: report.send(run_task(task, report)), daemon=True)
     thread.start()
     while True:
@@ -115,7 +115,7 @@ class ZeroGpu:
         self._contexts: dict[str, Context] = {}
         self._submitted: ContextVar[list[str] | None] = ContextVar("submitted", default=None)
 
-    def duration(self, work: str, request: dict[str, Any], folder: str) -> int:
+    def duration(self, job: str, work: str, request: dict[str, Any], folder: str) -> int:
         """Seconds to ask for; called by the platform with the arguments of the decorated function."""
         seconds = self.need(work, request, Path(folder)).seconds
         if seconds is None:

@@ -19,6 +19,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.job_database import BUSY_TIMEOUT_S
+from unlearn.job_health import Health, LaneHealth
 from unlearn.job_lane import GRACE_S, AnyWorker, Lane
 from unlearn.job_states import Cancelled, Deleted, Failed, Interrupted, Job, Queued, Running, State, Succeeded
 from unlearn.job_store import JobStore
@@ -28,8 +30,8 @@ from unlearn.job_zero import GpuNeed, ZeroGpu, spaces_package
 from unlearn.zero_worker import ZeroWorker
 
 __all__ = [
-    "Cancelled", "Deleted", "Failed", "GpuNeed", "Interrupted", "Job", "JobLimits", "Jobs", "Queued", "Running", "State",
-    "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
+    "Cancelled", "Deleted", "Failed", "GpuNeed", "Health", "Interrupted", "Job", "JobLimits", "Jobs", "LaneHealth", "Queued", "Running",
+    "State", "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
 ]  # fmt: skip
 
 INPUTS = "inputs"  # beside "runs": files that jobs were given, a folder a job
@@ -64,7 +66,7 @@ class Jobs:
 
     def __init__(
         self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, warm_up: str | None = None,
-        zero: ZeroGpu | None = None,
+        zero: ZeroGpu | None = None, *, busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:  # fmt: skip
         """Open (or make) the folder's list of jobs.
 
@@ -75,6 +77,7 @@ class Jobs:
             limits: see `JobLimits`.
             warm_up: "module:function" run first in a worker, to import what is slow to import.
             zero: where the platform lends the GPU; None: workers are processes of our own.
+            busy_timeout_s: how long a change waits while another program locks the list of jobs.
 
         Raises:
             ConfigError: another server uses the folder, or it cannot be written.
@@ -90,7 +93,11 @@ class Jobs:
         except OSError as error:
             raise ConfigError(f"The data folder {data_dir} cannot be written ({error.strerror}).") from error
         self.limits = limits
-        self.store = JobStore(data_dir / "jobs.sqlite")
+        try:
+            self.store = JobStore(data_dir / "jobs.sqlite", busy_timeout_s)
+        except UnlearnError:
+            self._file_lock.release()
+            raise
         self._zero = zero
 
         def make_worker(name: str) -> AnyWorker:
@@ -119,6 +126,10 @@ class Jobs:
         self._stopped.set()
         for lane in self._lanes.values():
             lane.stop()
+        try:
+            self.store.write_endings()
+        except UnlearnError as error:
+            log.error("the end of some jobs could not be written: %s", error)
         self.store.close()
         self._file_lock.release()
 
@@ -137,7 +148,7 @@ class Jobs:
 
     def submit(
         self, lane: str, work: str, request: dict[str, Any], *, owner: str, part_of: tuple[str | None, str | None],
-        inputs: Path | None = None,
+        inputs: Path | None = None, must_leave: str | None = None,
     ) -> Job:  # fmt: skip
         """Queue a piece of work.
 
@@ -148,12 +159,14 @@ class Jobs:
             owner: whose turn it takes.
             part_of: (parent, group), see `Job`.
             inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on.
+            must_leave: name of the file that the work writes last; without it in the job's folder the work has failed.
 
         Raises:
             InputError: the owner has too many jobs waiting, or the job needs a GPU for longer than is allowed.
         """
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
+        row.must_leave = must_leave
         if self._zero is not None:
             self._zero.admit(row.id, work, request, self.folder(row.id))
         if inputs is not None:
@@ -179,12 +192,22 @@ class Jobs:
         job = self.get(job_id)
         inputs = self.new_inputs(like=job_id) if (self.inputs_dir / job_id).is_dir() else None
         return self.submit(
-            job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group), inputs=inputs
-        )
+            job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group), inputs=inputs,
+            must_leave=job.must_leave,
+        )  # fmt: skip
 
     def cancel(self, job_id: str) -> bool:
-        """Stop a waiting or running job (within 2 s); False when it had ended already."""
+        """Stop a waiting or running job (within 2 s); False when it had ended already.
+
+        What runs is stopped even while the list of jobs cannot be written.
+        """
+        for lane in self._lanes.values():
+            lane.cancel(job_id)
         return self.store.request_cancel(job_id)
+
+    def health(self) -> Health:
+        """Whether the lanes work on their jobs, and if not, why; may be shown to anybody."""
+        return Health(tuple(lane.health() for lane in self._lanes.values()))
 
     def wait(self, job_id: str, timeout_s: float) -> Job:
         """The job once it has ended, or as it is when the time is over."""

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 
 from unlearn.config import Progress
 from unlearn.job_states import Failed, Succeeded
@@ -33,14 +33,14 @@ class ZeroWorker:
         self._process: Worker | None = None
         self._in_process = False
         self._after: Task | None = None  # waits for the part of the work that needs no GPU
+        self._task: Task | None = None
         self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._folder: Path | None = None
         self._ended = False
 
     @property
     def alive(self) -> bool:
-        """False once given up, or when the process has ended."""
-        return not self._ended and (self._process is None or self._process.alive)
+        """False once given up, or when the process that is in use has ended."""
+        return not self._ended and (not self._in_process or self._process is None or self._process.alive)
 
     @property
     def exit_code(self) -> int | None:
@@ -51,51 +51,53 @@ class ZeroWorker:
         """Hand the task to the process, or call the function in the context of the job's request.
 
         Raises:
-            OSError: the process has ended.
+            OSError: the process has ended, or there is none to be had.
         """
         task.folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._after = task.folder, None
+        self._task, self._after = task, None
         need = self._zero.need(task.work, task.request, task.folder)
         if need.seconds == 0:
             self._start_process(task)
         elif need.before:
             self._after = task
-            self._start_process(Task(need.before, task.request, task.folder))
+            self._start_process(replace(task, work=need.before))
         else:
             self._lend(task)
 
     def _start_process(self, task: Task) -> None:
+        if self._process is not None and not self._process.alive:
+            self._process.end()
+            self._process = None
         if self._process is None:
             self._process = self._make_process()
         self._in_process = True
         self._process.start(task)
 
     def _lend(self, task: Task) -> None:
-        self._in_process, self._told = False, queue.SimpleQueue()
-        context = self._zero.context(task.folder.name)
+        self._told = queue.SimpleQueue()
+        self._in_process = False
+        context = self._zero.context(task.job)
         threading.Thread(target=context.run, args=(self._call, task, self._told.put), daemon=True).start()
 
     def _call(self, task: Task, put: Callable[[Message], None]) -> None:
         last, ended, refused = Progress(0, 0), False, None
         seconds = self._zero.seconds
         try:
-            seconds = self._zero.duration(task.work, task.request, str(task.folder))
+            seconds = self._zero.duration(task.job, task.work, task.request, str(task.folder))
             for message in self._messages(task):
                 last, ended = message.progress, message.end is not None
-                if ended:
-                    (task.folder / STOP).unlink(missing_ok=True)
                 put(message)
         except Exception as error:  # the platform's own errors: no share left, no GPU free, time over
             log.warning("no GPU, or no longer: %s %s", type(error).__name__, getattr(error, "title", ""))
             refused = error
         if not ended:
-            put(Message(last, (), Failed(sentence(refused, seconds))))
+            put(Message(task.job, last, (), Failed(sentence(refused, seconds))))
         if self._ended:  # given up meanwhile: what it wrote belongs to nobody
             shutil.rmtree(task.folder, ignore_errors=True)
 
     def _messages(self, task: Task) -> Iterator[Message]:
         """What the function yields. Where the page was closed while a GPU was waited for, it is called once more."""
-        arguments = (task.work, task.request, str(task.folder))
+        arguments = (task.job, task.work, task.request, str(task.folder))
         begun = False
         try:
             for message in self._zero.function(*arguments):
@@ -115,22 +117,32 @@ class ZeroWorker:
         """
         if self._in_process and self._process is not None:
             message = self._process.receive(timeout_s)
-            if message is None or self._after is None or not isinstance(message.end, Succeeded):
-                return message
-            task, self._after = self._after, None
-            self._lend(task)
-            return Message(message.progress, message.losses)
+            if message is not None and isinstance(message.end, Succeeded) and (task := self._after) is not None:
+                self._after = None
+                self._lend(task)
+                return replace(message, end=None)
+            return message
         try:
-            return self._told.get(timeout=timeout_s)
+            message = self._told.get(timeout=timeout_s)
         except queue.Empty:
             return None
+        if message.end is not None and (task := self._task) is not None:
+            self._task = None
+            (task.folder / STOP).unlink(missing_ok=True)  # a cancel that came late leaves nothing in the result
+        return message
 
-    def ask_to_cancel(self) -> None:
-        """Make the next report of the task raise `JobCancelled`."""
+    def ask_to_cancel(self, job: str) -> None:
+        """Make the next report of this job's task raise `JobCancelled`; no other job's."""
+        task, process = self._task, self._process
+        if self._in_process and process is not None:
+            process.ask_to_cancel(job)
+        elif task is not None and task.job == job and task.folder.is_dir():
+            (task.folder / STOP).touch()
+
+    def kill(self) -> None:
+        """Kill the process if it is at work. A forked one is the platform's: the lane stops listening when its own time is over."""
         if self._in_process and self._process is not None:
-            self._process.ask_to_cancel()
-        elif self._folder is not None and self._folder.is_dir():
-            (self._folder / STOP).touch()
+            self._process.kill()
 
     def end(self) -> None:
         """End the process, and listen no longer. A forked one that is stuck is ended by the platform when its time is over."""
