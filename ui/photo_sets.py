@@ -90,7 +90,7 @@ def search(service: Service, name: str, owner: str, request: dict[str, Any], inp
             service.jobs.delete(earlier.job.id)
     full = {"kind": KIND, "name": name, **request}
     work = f"{service.options.backend}:faces"
-    return service.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(None, None), inputs=inputs)
+    return service.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(None, None), inputs=inputs, keeps_inputs=True)
 
 
 def search_example(service: Service, folder: str, owner: str) -> str:
@@ -139,7 +139,7 @@ def forget(service: Service, config: ForgetConfig, owner: str, key: str) -> Job:
         job = service.forget(config, owner, faces=rows, inputs=inputs)
     for _, photos in chosen:
         if photos.job.parent is None:
-            service.jobs.store.set_parent(photos.job.id, job.id)
+            service.jobs.set_parent(photos.job.id, job.id)
     return job
 
 

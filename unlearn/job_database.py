@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlmodel import Session, SQLModel, create_engine
 from unlearn.errors import InputError, UnlearnError
 
 BUSY_TIMEOUT_S = 10.0
+CHECKPOINT_TIMEOUT_S = 0.2  # it is tried again; other writers wait meanwhile
 LIST = "The list of jobs"
 UNSTORABLE = "A value cannot be stored in the list of jobs ({}); give texts and numbers only."
 SENTENCES = {
@@ -86,6 +87,17 @@ class Database:
         finally:
             if write:
                 self.lock.release()
+
+    def checkpoint(self) -> bool:
+        """Move everything from the write-ahead log into the file and empty the log; False where a reader keeps it."""
+        with self.lock, self.mapped(), closing(sqlite3.connect(self.path, timeout=CHECKPOINT_TIMEOUT_S)) as connection:
+            try:
+                busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if error_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise
+                return False
+        return not busy
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -30,13 +30,15 @@ class Ending:
         """The job, ended."""
         return replace(job, state=self.state, finished=self.finished, run_s=self.run_s, version=job.version + 1)
 
-    def fill(self, row: JobRow) -> None:
-        """Put the end into the row of a job that waits or runs."""
+    def fill(self, row: JobRow) -> bool:
+        """Put the end into the row of a job that waits or runs; whether something was taken out that nobody needs any more."""
         row.state, row.finished, row.run_s = type(self.state).__name__.lower(), self.finished, self.run_s
         row.version += 1
         if self.progress is not None:
             row.step, row.total, row.note = self.progress.step, self.progress.total, self.progress.note
         if isinstance(self.state, Succeeded):
             row.result, row.step = self.state.result, row.total
-        elif isinstance(self.state, Failed):
+            return row.drop_private_parts()
+        if isinstance(self.state, Failed):
             row.message, row.details = self.state.message, self.state.details
+        return False

@@ -35,11 +35,19 @@ CRASHED = (
 NO_WORKER = "The process that does the work could not be started ({}). Run it again later, or tell whoever runs the server."
 NO_RESULT = "The work ended without leaving its result ({} is missing). Run it again; if it fails again, report it."
 UNWRITTEN = "This was stopped, because the server could not write its list of jobs. Run it again."
+TOO_LONG = (
+    "This was stopped after {}, the longest that this server lets a job run. Ask for fewer steps, persons or portraits; "
+    "whoever runs the server can raise --max-job-minutes."
+)
 BROKEN = "The server lost hold of this work ({}). Run it again; if it fails again, report it."
 
 AnyWorker = Worker | ZeroWorker
 
 log = logging.getLogger(__name__)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,23 @@ class _Outcome:
 class Lane(threading.Thread):
     """Takes one lane's jobs in turn and drives its worker process."""
 
-    def __init__(self, name: str, store: JobStore, runs_dir: Path, make_worker: Callable[[str], AnyWorker]) -> None:
+    def __init__(
+        self, name: str, store: JobStore, runs_dir: Path, make_worker: Callable[[str], AnyWorker], *,
+        max_run_s: float | None = None, on_success: Callable[[Job], None] = lambda job: None,
+    ) -> None:  # fmt: skip
+        """Make a lane that is not started yet.
+
+        Args:
+            name: of the lane.
+            store: where its jobs are.
+            runs_dir: the jobs' folders are made in it.
+            make_worker: starts a worker process of the given name.
+            max_run_s: a job that runs longer is ended and has failed; None: no job does.
+            on_success: called with every job whose work has succeeded.
+        """
         super().__init__(name=f"jobs-{name}", daemon=True)
         self.lane, self._store, self._runs_dir = name, store, runs_dir
-        self._make_worker = make_worker
+        self._make_worker, self._max_run_s, self._on_success = make_worker, max_run_s, on_success
         self._news, self._stopping, self._wanted = threading.Event(), threading.Event(), threading.Event()
         self._worker: AnyWorker | None = None
         self._guard = threading.Lock()  # of the next one, which other threads ask for
@@ -184,7 +205,9 @@ class Lane(threading.Thread):
         state, folder = outcome.state, self._runs_dir / job.id
         if isinstance(state, Succeeded) and job.must_leave is not None and not (folder / job.must_leave).is_file():
             state = Failed(NO_RESULT.format(job.must_leave))
-        if not isinstance(state, Succeeded):
+        if isinstance(state, Succeeded):
+            self._on_success(job)
+        else:
             shutil.rmtree(folder, ignore_errors=True)
         self._store.finish(job.id, state, outcome.progress, outcome.losses)
 
@@ -230,6 +253,7 @@ class Lane(threading.Thread):
     def _follow(self, job: Job, worker: AnyWorker, step: list[int]) -> _Outcome | None:
         """Store what the worker sends until the job ends; None when the server stops. `step[0]` is the latest one."""
         kill_at, store = float("inf"), self._store
+        over_at = float("inf") if self._max_run_s is None else time.monotonic() + self._max_run_s
         while not self._stopping.is_set():
             message = worker.receive(POLL_S)
             if message is None and not worker.alive and (message := worker.receive(0.0)) is None:
@@ -246,4 +270,6 @@ class Lane(threading.Thread):
                 kill_at = time.monotonic() + GRACE_S
             if time.monotonic() > kill_at:
                 return _Outcome(Cancelled(step[0]))
+            if time.monotonic() > over_at and kill_at == float("inf"):
+                return _Outcome(Failed(TOO_LONG.format(_minutes(self._max_run_s or 0.0))))
         return None

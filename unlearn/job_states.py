@@ -73,6 +73,10 @@ class Job:
         version: grows with every change, so that a watcher can tell whether anything is new.
         must_leave: name of the file in the job's folder without which the work has not succeeded, or None.
         run_s: how long it ran by a clock that nobody sets; None: it has not ended, or never ran.
+        keep_s: seconds after its end when it is deleted, if that is sooner than for others and it is part of no other job.
+        had_inputs: it was given files; they are deleted once it has succeeded, unless `keeps_inputs`.
+        private_keys: of the request, comma-separated: what is taken out of it once the job has succeeded.
+        has_lost_parts: something was taken out of the request, so that it cannot be run again.
     """
 
     id: str
@@ -89,6 +93,11 @@ class Job:
     version: int
     must_leave: str | None = None
     run_s: float | None = None
+    keep_s: float | None = None
+    had_inputs: bool = False
+    keeps_inputs: bool = False
+    private_keys: str = ""
+    has_lost_parts: bool = False
 
     @property
     def ended(self) -> bool:

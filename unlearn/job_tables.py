@@ -44,6 +44,19 @@ class JobRow(SQLModel, table=True):
     must_leave: str | None = None
     run_s: float | None = None
     turn: int | None = None
+    keep_s: float | None = None
+    had_inputs: bool = False
+    keeps_inputs: bool = False
+    private_keys: str = ""
+    has_lost_parts: bool = False
+
+    def drop_private_parts(self) -> bool:
+        """Take the private keys out of the request; whether there were any."""
+        private = set(self.private_keys.split(",")) & set(self.request)
+        self.request = {key: value for key, value in self.request.items() if key not in private}
+        self.has_lost_parts = self.has_lost_parts or bool(private)
+        self.private_keys = ""
+        return bool(private)
 
 
 class LossRow(SQLModel, table=True):
@@ -86,5 +99,5 @@ def job_of(row: JobRow, position: int, elapsed_s: float | None = None) -> Job:
         "interrupted": Interrupted(),
     }
     shared = ("id", "owner", "lane", "work", "request", "parent", "group", "created", "started", "finished", "version",
-              "must_leave", "run_s")  # fmt: skip
+              "must_leave", "run_s", "keep_s", "had_inputs", "keeps_inputs", "private_keys", "has_lost_parts")  # fmt: skip
     return Job(state=states[row.state], **{name: getattr(row, name) for name in shared})
