@@ -115,10 +115,13 @@ def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> O
         max_quick_run_s=min(max_run_s, QUICK_S) if max_run_s else None,
     )  # fmt: skip
     max_persons = int(_number(flags.max_persons, "--max-persons"))
-    spaces = spaces_package()
+    zero = None
+    if (spaces := spaces_package()) is not None:
+        from ui.gpu_need import gpu_need
+
+        zero = ZeroGpu(spaces, int(_number(flags.gpu_seconds, "--gpu-seconds")), gpu_need)
     return Options(
-        model_set=model_set_of(flags.set, settings), limits=limits, max_persons=max_persons, backend=backend,
-        zero=ZeroGpu(spaces, int(_number(flags.gpu_seconds, "--gpu-seconds"))) if spaces is not None else None,
+        model_set=model_set_of(flags.set, settings), limits=limits, max_persons=max_persons, backend=backend, zero=zero,
     )  # fmt: skip
 
 
@@ -135,11 +138,11 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
     """Launch the page and stay until it is stopped."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else the Hub's client asks its host even when it only looks into its cache
     settings, accounts = settings_of(flags), _accounts(flags.auth)
+    uploads = settings.data_dir / "uploads"
+    # Read by Gradio when it is imported, which the package `spaces` does: no analytics, no look-ups at hosts, uploads beside the results.
+    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(uploads))
     options = options_of(flags, settings, backend)
     port = int(_number(flags.port, "--port"))
-    uploads = settings.data_dir / "uploads"
-    # Read by Gradio when it is imported: no analytics, no look-ups at hosts, uploads beside the results.
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(uploads))
     from ui import build_app
     from ui.media import app_kwargs
     from ui.service import Service

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,25 @@ def crash(request: dict[str, Any], folder: Path, report: Report) -> dict[str, An
 def read_inputs(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Tell what stands in the file that the job was given."""
     return {"read": (inputs_of(folder) / "000.bin").read_text(encoding="utf-8")}
+
+
+def tell_lock(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Give back what cannot be sent to another process."""
+    return {"lock": threading.Lock()}
+
+
+def look(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """The part of `after_look` that needs no GPU."""
+    report(Progress(1, 1, "looking"))
+    if request.get("refuse"):
+        raise InputError("There are too few photos.")
+    (folder / "looked.txt").write_text(str(os.getpid()), encoding="utf-8")
+    return {}
+
+
+def after_look(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Tell which process did the first part, and which the second."""
+    return {"looked": int((folder / "looked.txt").read_text(encoding="utf-8")), "pid": os.getpid()}
 
 
 def tell(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "memory"),
+    ("errors", "memory", "zero_refusals"),
     ("finetune_config", "json_files", "prompts", "plain_values"),
     ("persons",),
     ("config",),
@@ -15,6 +15,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("job_tables", "job_worker", "job_health", "photo_uploads"),
     ("job_endings", "job_database", "job_queries"),
     ("job_store", "job_zero", "face_sets"),
+    ("zero_worker",),
     ("job_lane", "job_retention", "face_crops"),
     ("recolouring", "face_cascade"),
     ("names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),

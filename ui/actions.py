@@ -45,7 +45,7 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
             return deleted_sentence(gone.n_files, gone.n_bytes)
         return None
 
-    screen.on(panel.click, act, outputs=[comparison])
+    screen.on(panel.click, act, outputs=[comparison], submits=True)
 
 
 def _compare(screen: Screen, visit: Visit, ticked: list[str]) -> str:

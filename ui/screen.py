@@ -16,6 +16,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from ui import queued
 from ui.render import render
 from ui.results import PREPARED, Run
 from ui.service import Service
@@ -200,23 +201,33 @@ class Screen:
         shown.mark, shown.progress = mark, progress
         return changed
 
+    def again(self, shown: Shown, request: gr.Request) -> dict[Any, Any]:
+        """What has changed since the page's latest answer, to be sent as a part of that one."""
+        with shown.lock:
+            return self.refresh(dict(shown.memory or {}), shown, request)
+
     def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
         """Connect an event once the page is laid out: `handle(memory, visit, **inputs)` may change `memory`.
 
         It returns None, a sentence for the visitor, or values of further `outputs`. The event stays private and
         skips Gradio's queue (work has a queue of its own); an `UnlearnError` is shown as its sentence. Options:
         `inputs_kwargs`, `outputs`, `quiet` (leave an earlier message alone), `everything` (not only what is new),
-        `scroll` (to the job, afterwards).
+        `scroll` (to the job, afterwards), `submits` (may submit a job that needs a GPU, see `ui.queued`).
         """
         self.events.append((listener, handle, options))
 
     def connect(self) -> None:
         """Connect all events; every panel must exist by now, since each event may change any of them."""
+        zero = self.service.options.zero
         for listener, handle, options in self.events:
+            answer = self._answer(handle, options)
+            how_run: dict[str, Any] = {"queue": False}
+            if zero is not None and options.get("submits"):
+                answer, how_run = queued.queued(answer, self.again, self.service, zero), queued.OPTIONS
             done = listener(
-                self._answer(handle, options), inputs=[self.memory, self.shown],
+                answer, inputs=[self.memory, self.shown],
                 outputs=[*self.outputs, *options.get("outputs", [])], inputs_kwargs=options.get("inputs_kwargs", {}),
-                show_progress="hidden", queue=False, api_visibility="private",
+                show_progress="hidden", api_visibility="private", **how_run,
             )  # fmt: skip
             how = json.dumps({"scroll": bool(options.get("scroll")), "everything": bool(options.get("everything"))})
             done.then(None, inputs=[self.memory, self.pulse], js=ANSWERED_JS.replace("HOW", how))

@@ -56,4 +56,4 @@ def build(screen: Screen) -> None:
         return {box: None}
 
     box = upload
-    screen.on(attack.click, ask, outputs=[box], inputs_kwargs={"name": name, "upload": box, **fields})
+    screen.on(attack.click, ask, outputs=[box], inputs_kwargs={"name": name, "upload": box, **fields}, submits=True)

@@ -57,7 +57,7 @@ def build(screen: Screen) -> None:
 
     used = (upload, person)  # emptied once they were sent
     screen.on(
-        predict.click, ask, outputs=[upload, person],
+        predict.click, ask, outputs=[upload, person], submits=True,
         inputs_kwargs={"person": person, "upload": upload, "labels": labels},
     )  # fmt: skip
 

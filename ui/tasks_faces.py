@@ -102,6 +102,12 @@ def face_folders(request: Mapping[str, Any], folder: Path, report: Report) -> di
     return found
 
 
+def prepare(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """A job of its own where a GPU is lent by the second: what `face_folders` does, before one is asked for."""
+    face_folders(request, folder, report)
+    return {}
+
+
 def _prepared(photos: Path, crops: bool, number: int, report: Report) -> Path:
     from unlearn.faces import MIN_USABLE, find_faces, is_face_set, save_face_set
 

@@ -120,5 +120,5 @@ def build(screen: Screen) -> gr.Textbox:
         memory["job"] = service.forget(config, visit.owner).id
 
     for listener, handle, inputs in ((start.click, forget, widgets), (show_me.click, forget_example, {})):
-        screen.on(listener, handle, inputs_kwargs=inputs, scroll=True)
+        screen.on(listener, handle, inputs_kwargs=inputs, scroll=True, submits=True)
     return names

@@ -22,7 +22,7 @@ from unlearn.job_health import LaneHealth, reason_of
 from unlearn.job_states import Cancelled, Failed, Job, State, Succeeded
 from unlearn.job_store import JobStore
 from unlearn.job_worker import Task, Worker
-from unlearn.job_zero import ZeroWorker
+from unlearn.zero_worker import ZeroWorker
 
 GRACE_S = 0.7  # after asking work to stop, before its process is killed; a cancel must take effect within 2 s
 POLL_S = 0.1

@@ -27,10 +27,11 @@ from unlearn.job_states import Cancelled, Deleted, Failed, Interrupted, Job, Que
 from unlearn.job_store import JobStore
 from unlearn.job_tables import new_row
 from unlearn.job_worker import Worker
-from unlearn.job_zero import ZeroGpu, spaces_package
+from unlearn.job_zero import GpuNeed, ZeroGpu, spaces_package
+from unlearn.zero_worker import ZeroWorker
 
 __all__ = [
-    "Cancelled", "Deleted", "Failed", "Health", "Interrupted", "Job", "JobLimits", "Jobs", "LaneHealth", "Queued", "Running",
+    "Cancelled", "Deleted", "Failed", "GpuNeed", "Health", "Interrupted", "Job", "JobLimits", "Jobs", "LaneHealth", "Queued", "Running",
     "State", "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
 ]  # fmt: skip
 
@@ -108,7 +109,10 @@ class Jobs:
         self._zero = zero
 
         def make_worker(name: str) -> AnyWorker:
-            return Worker(name, limits.niceness, warm_up) if zero is None else zero.worker()
+            def make_process() -> Worker:
+                return Worker(name, limits.niceness, warm_up)
+
+            return make_process() if zero is None else ZeroWorker(zero, make_process)
 
         self.retention = Retention(self.store, self.runs_dir, self.inputs_dir, limits.retention_s)
         self._lanes = {
@@ -194,16 +198,16 @@ class Jobs:
             private_keys: of the request, such as a photo: taken out of it once the job has succeeded, or within the hour.
 
         Raises:
-            InputError: the owner, or everybody together, has too many jobs waiting.
+            InputError: the owner, or everybody together, has too many jobs waiting, or the job needs a GPU for longer than is allowed.
         """
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
         row.must_leave, row.keep_s, row.private_keys = must_leave, keep_s, ",".join(private_keys)
         row.had_inputs, row.keeps_inputs = inputs is not None, keeps_inputs
+        if self._zero is not None:
+            self._zero.admit(row.id, work, request, self.folder(row.id))
         if inputs is not None:
             inputs.rename(self.inputs_dir / row.id)
-        if self._zero is not None:
-            self._zero.remember(row.id)
         try:
             job = self.store.add(row, self.limits.max_waiting, self.limits.max_queued)
         except UnlearnError:
