@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "memory"),
-    ("finetune_config", "json_files", "prompts", "plain_values"),
+    ("errors", "memory", "network"),
+    ("paths", "finetune_config", "json_files", "prompts", "plain_values"),
     ("persons",),
     ("config",),
     ("job_states", "photo_files"),

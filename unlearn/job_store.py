@@ -23,6 +23,7 @@ from unlearn.config import Progress
 from unlearn.errors import InputError, UnlearnError
 from unlearn.job_states import Failed, Job, State, Succeeded, Watch, fair_order
 from unlearn.job_tables import JobRow, LossRow, job_of
+from unlearn.paths import make_private
 
 BUSY_TIMEOUT_S = 10
 MAX_ANSWERS = 20_000
@@ -45,11 +46,11 @@ class JobStore:
         self._live_losses: dict[str, list[dict[str, float]]] = {}  # of running jobs, which pages ask for every second
         self._versions: dict[str, int] = {}  # of running jobs
         self._answers: dict[tuple[str, ...], Any] = {}  # see `_once`
+        make_private(path)  # first: the files that SQLite writes beside it take over its mode
         self._engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
         event.listen(self._engine, "connect", _set_pragmas)
         with self._session():
             SQLModel.metadata.create_all(self._engine)
-        path.chmod(0o600)
 
     def close(self) -> None:
         """Release the file."""
