@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ui.default_set import DefaultSet, default_set
-from ui.hosting import SLASH_SCRIPT, Address, Prefix, Stopped, address_of, root_path_of, stopped_by_signals
+from ui.hosting import Address, RootPath, Stopped, address_of, root_path_of, stopped_by_signals
 from unlearn.config import Settings
 from unlearn.errors import ConfigError, UnlearnError
 from unlearn.network import settle_proxies
@@ -149,16 +149,15 @@ def launch(service: Service, address: Address, root_path: str, accounts: list[tu
     from ui.media import app_kwargs
     from ui.theme import launch_options
 
-    blocks, web, look = build_app(service), app_kwargs(service), launch_options()
-    web["middleware"] = [Middleware(Prefix, root_path=root_path), *web["middleware"]]
-    look["head"] += SLASH_SCRIPT if root_path else ""
+    blocks, web = build_app(service), app_kwargs(service)
+    web["middleware"] = [Middleware(RootPath, root_path=root_path), *web["middleware"]]
     try:
         blocks.launch(
             server_name=address.bracketed, server_port=address.port, root_path=root_path, auth=accounts, app_kwargs=web,
             max_file_size=f"{service.settings.max_upload_mb}mb", show_error=True, share=False, inbrowser=False, quiet=True,
             prevent_thread_lock=True,  # `serve` waits, and stops in order
             _frontend=False,  # else Gradio gives up when its own page takes more than 3 s on a busy machine
-            **look,
+            **launch_options(),
         )  # fmt: skip
     except OSError as error:
         if "Cannot find empty port" not in str(error):

@@ -13,16 +13,18 @@ from ipaddress import IPv6Address
 from types import FrameType
 from urllib.parse import quote, unquote, urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unlearn.errors import ConfigError
 
 MAX_PORT = 2**16 - 1
 EVERYWHERE = {"0.0.0.0": "localhost", "::": "[::1]"}  # what to open in a browser on the same machine
-# Behind a root path, links of the page are relative to its address, which a proxy may serve without a slash at its end.
+# Behind a root path, links of the page are relative to its address, which a proxy may serve without a slash at its end. It cannot
+# be told here where the proxy takes the path off. One that leads back to the address without a slash is not asked again.
 SLASH_SCRIPT = (
-    "<script>if (!location.pathname.endsWith('/')) "
-    "history.replaceState(null, '', `${location.pathname}/${location.search}${location.hash}`);</script>"
+    "<script>if (!location.pathname.endsWith('/') && !performance.getEntriesByType('navigation')[0]?.redirectCount) "
+    "location.replace(`${location.pathname}/${location.search}${location.hash}`);</script>"
 )
 _BIND_ERRORS = {
     errno.EADDRINUSE: "another program uses it; stop that one, or choose another port with --port",
@@ -136,8 +138,11 @@ def _path_of(path: str, given: str) -> str:
     return "".join(f"/{part}" for part in parts)
 
 
-class Prefix:
-    """ASGI middleware: takes the root path off where a proxy leaves it on, however the root path was given."""
+class RootPath:
+    """ASGI middleware for a page behind a proxy that serves it under a path.
+
+    Takes the path off where the proxy leaves it on, however the root path was given, and puts `SLASH_SCRIPT` into the page.
+    """
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:
         self._app = app
@@ -148,7 +153,30 @@ class Prefix:
         path = scope.get("path", "")
         if self._path and (path == self._path or path.startswith(f"{self._path}/")):
             scope = {**scope, "path": path.removeprefix(self._path) or "/"}
-        await self._app(scope, receive, send)
+        is_page = bool(self._path) and scope["type"] == "http" and scope["path"] == "/"
+        await self._app(scope, receive, _with_script(send) if is_page else send)
+
+
+def _with_script(send: Send) -> Send:
+    """Sends a page with `SLASH_SCRIPT` as the first thing in its head; Gradio's own `head` comes too late, with its script."""
+    started: list[Message] = []
+
+    async def send_with_script(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            started.append(message)
+            return
+        if started:
+            start = started.pop()
+            body = message.get("body", b"")
+            headers = MutableHeaders(raw=start["headers"])
+            if headers.get("content-type", "").startswith("text/html") and b"<head>" in body:
+                message = {**message, "body": body.replace(b"<head>", b"<head>" + SLASH_SCRIPT.encode(), 1)}
+                if "content-length" in headers:
+                    headers["content-length"] = str(int(headers["content-length"]) + len(SLASH_SCRIPT))
+            await send({**start, "headers": headers.raw})
+        await send(message)
+
+    return send_with_script
 
 
 class Stopped(BaseException):
