@@ -69,7 +69,8 @@ def test_port_that_is_none_is_an_error(port: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["no-such-host.invalid", "http://127.0.0.1", "127.0.0.1:7860", "[::1]:7860", "1.2.3.4.5", "a..b", "x" * 300, "fe80::1%eth0", "[::1"]
+    "host",
+    ["no-such-host.invalid", "http://127.0.0.1", "127.0.0.1:7860", "[::1]:7860", "1.2.3.4.5", "a..b", "x" * 300, "fe80::1%eth0", "[::1"],
 )
 def test_host_that_is_none_is_an_error(host: str) -> None:
     with pytest.raises(ConfigError, match="--host is "):
@@ -100,7 +101,10 @@ def test_root_path_is_a_path_or_an_address(text: str | None, root_path: str) -> 
     assert root_path_of(root_path) == root_path
 
 
-@pytest.mark.parametrize("text", ["/a?b", "/a#b", "/../a", "a/./b", "https://", "ftp://h/a", "https://h/?a", "https://h:x/", "https://u:p@h/", "/a\nb", "a\\b"])
+@pytest.mark.parametrize(
+    "text",
+    ["/a?b", "/a#b", "/../a", "a/./b", "https://", "ftp://h/a", "https://h/?a", "https://h:x/", "https://u:p@h/", "/a\nb", "a\\b"],
+)
 def test_root_path_that_cannot_be_one_is_an_error(text: str) -> None:
     with pytest.raises(ConfigError, match="--root-path is "):
         root_path_of(text)
