@@ -50,7 +50,7 @@ def _secret(data_dir: Path) -> str:
 
 def _header(service: Service) -> str:
     info = service.set_info
-    return render("header", title=info.title, invented=info.invented, neutral_term="human")
+    return render("header", title=info.title, invented=info.invented, neutral_term="human", notice=service.options.notice)
 
 
 def _show_verdict(view: View) -> str:

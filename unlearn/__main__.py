@@ -22,6 +22,7 @@ from unlearn.config import IdiaConfig, Person, Settings
 from unlearn.console import not_attacked, print_error, print_json, print_metrics, progress_bar, table, verdict
 from unlearn.errors import InputError, UnlearnError
 from unlearn.memory import keep_freed_memory
+from unlearn.paths import expanded_argument, settle_home
 
 app = typer.Typer(
     help="Make CLIP and Stable Diffusion forget people, and measure whether they did.\n\n"
@@ -48,6 +49,7 @@ def common(
     models_dir: Annotated[Path | None, typer.Option(help="Folder searched for weights first.")] = None,
 ) -> None:
     """Options before the command; they go before environment variables such as UNLEARN_DEVICE."""
+    settle_home(data_dir or Path(os.environ.get("UNLEARN_DATA_DIR") or "data"))
     given = {"device": device, "n_threads": threads, "data_dir": data_dir, "models_dir": models_dir}
     _chosen.clear()
     _chosen.update({key: value for key, value in given.items() if value is not None})
@@ -206,7 +208,7 @@ def main() -> None:
     keep_freed_memory()
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else the Hub's client asks its host even when it only looks into its cache
     try:
-        app()
+        app([expanded_argument(argument) for argument in sys.argv[1:]])
     except UnlearnError as error:
         print_error(str(error))
         sys.exit(2)

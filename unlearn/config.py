@@ -20,6 +20,7 @@ from unlearn.finetune_config import FineTuneConfig as FineTuneConfig
 from unlearn.finetune_config import ImageFineTuneConfig as ImageFineTuneConfig
 from unlearn.finetune_config import TextFineTuneConfig as TextFineTuneConfig
 from unlearn.finetune_config import require
+from unlearn.paths import user_path
 from unlearn.persons import Person as Person
 from unlearn.persons import check_persons as check_persons
 from unlearn.persons import clean_name as clean_name
@@ -69,6 +70,9 @@ class Settings:
     max_upload_mb: int = 20
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data_dir", user_path(self.data_dir))
+        if self.models_dir is not None:
+            object.__setattr__(self, "models_dir", user_path(self.models_dir))
         known = self.device in ("auto", "cpu", "cuda") or (
             self.device.startswith("cuda:") and self.device[5:].isdigit()
         )
@@ -82,7 +86,7 @@ class Settings:
         """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION."""
         get = os.environ.get
         threads = get("UNLEARN_THREADS")
-        require(threads is None or threads.isdigit(), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
+        require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
         return cls(
             data_dir=Path(get("UNLEARN_DATA_DIR") or "data"),
             device=get("UNLEARN_DEVICE") or "auto",

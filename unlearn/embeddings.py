@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from unlearn.config import Progress, Report, no_report
 from unlearn.diffusion_text import activation_of
 from unlearn.encoders import TextEncoder
 from unlearn.errors import InputError
+from unlearn.paths import new_file
 
 CUDA_ROUNDING = 8  # tokens; tensor cores like multiples of 8, and fewer shapes mean fewer kernels to choose
 LEADING = (10, 8, 6, 4, 3, 2)  # tokens, the start token among them, by which texts are grouped
@@ -187,13 +187,13 @@ def keep_tensor(path: Path, name: str, tensor: Tensor) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        handle, temporary = new_file(path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(save({name: tensor.contiguous()}))
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         advice = "; free some space" if error.errno == errno.ENOSPC else ""

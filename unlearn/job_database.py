@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlmodel import Session, SQLModel, create_engine
 
 from unlearn.errors import InputError, UnlearnError
+from unlearn.paths import make_private
 
 BUSY_TIMEOUT_S = 10.0
 CHECKPOINT_TIMEOUT_S = 0.2  # it is tried again; other writers wait meanwhile
@@ -51,13 +52,13 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.lock = threading.Lock()
+        make_private(path)  # first: the files that SQLite writes beside it take over its mode
         self.engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": busy_timeout_s})
         event.listen(self.engine, "connect", _set_pragmas)
         with self.mapped():
             SQLModel.metadata.create_all(self.engine)
             with self.engine.begin() as connection:
                 add_missing_columns(connection)
-        path.chmod(0o600)
 
     @staticmethod
     @contextmanager

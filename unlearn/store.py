@@ -20,7 +20,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from unlearn.clip import Clip
 from unlearn.diffusion_text import PREFIX, DiffusionText, activation_of, transformers_names
 from unlearn.encoders import OpenClipText, TextEncoder
 from unlearn.errors import InputError, ModelLoadError
+from unlearn.paths import follow_umask, new_file
 
 CONFIG_NAME = "config.json"
 TEXT_FILE = "open_clip_text.safetensors"
@@ -69,24 +69,23 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file.")
     with disk_errors(str(path)):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        handle, temporary = new_file(path.parent)
         os.close(handle)
-        os.unlink(temporary)
+        temporary.unlink()
 
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON whole or not at all (under another name, then renamed)."""
     with disk_errors(str(path)):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        handle, temporary = new_file(path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(content, file, ensure_ascii=False, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
@@ -118,6 +117,7 @@ def save_defended(folder: Path, original: Clip, defended: Clip) -> None:
             (partial / "text_encoder").mkdir(parents=True)
             for file, (state, _, _) in parts.items():
                 save_file(state, partial / file)
+                follow_umask(partial / file)
             if DIFFUSION_FILE in parts:
                 _write_transformers_config(partial / "text_encoder" / CONFIG_NAME, defended)
             else:

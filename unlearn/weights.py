@@ -17,12 +17,12 @@ from unlearn.config import Settings
 from unlearn.errors import ModelLoadError
 from unlearn.json_files import read_json_object
 from unlearn.model_sets import ModelSet
+from unlearn.network import why_unreachable
 
 CHECKPOINT_NAME = "open_clip_model.safetensors"
 DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]
 DIFFUSION_PARTS = ("unet", "vae", "scheduler", "text_encoder", "tokenizer")
 DIFFUSION_WEIGHTS = "diffusion_pytorch_model.safetensors"  # of U-Net and decoder: one file, or an index of several
-PROBE_TIMEOUT_S = 5.0  # of the one request that tells whether the network can be reached at all
 
 
 def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
@@ -177,7 +177,7 @@ def _from_hub(repository: str, file: str, settings: Settings, places: list[Path]
         _require_network(f"{file} of {repository}", settings, places)
     try:
         return Path(hf_hub_download(repository, file))
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError, ImportError) as error:
         raise ModelLoadError(f"Downloading {file} of {repository} failed: {_first_line(error)}") from error
 
 
@@ -204,7 +204,7 @@ def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
     avoided = ["*.fp16.safetensors", "*non_ema*"]
     try:
         return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=avoided))
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError, ImportError) as error:
         raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
 
 
@@ -219,18 +219,8 @@ def _require_network(what: str, settings: Settings, places: list[Path]) -> None:
     )
     if settings.offline or constants.HF_HUB_OFFLINE:
         raise ModelLoadError(f"{what} is not on this machine, and the program runs offline. {advice}")
-    if not _is_reachable(constants.ENDPOINT):
-        raise ModelLoadError(f"{what} is not on this machine, and its host cannot be reached. {advice}")
-
-
-def _is_reachable(endpoint: str) -> bool:
-    import httpx
-
-    try:
-        httpx.head(endpoint, timeout=PROBE_TIMEOUT_S)
-    except httpx.HTTPError:
-        return False
-    return True
+    if reason := why_unreachable(constants.ENDPOINT):
+        raise ModelLoadError(f"{what} is not on this machine, and its host {reason}. {advice}")
 
 
 def _first_line(error: BaseException) -> str:
