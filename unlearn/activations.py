@@ -70,7 +70,7 @@ _beside: Source = "the configuration"
 
 
 def _is_file(model_set: ModelSet) -> bool:
-    return model_set.weights.endswith(".safetensors")
+    return model_set.weights.lower().endswith(".safetensors")
 
 
 def _configured(path: Path) -> bool:

@@ -44,8 +44,8 @@ def load_checkpoint(model: nn.Module, file: Path, name: str) -> None:
     _require_known_layout(names, file.name)
     held = {ours: _reshaped(ours, stored[theirs], needed) for theirs, ours in names.items()}
     optional = {key: shape for key, shape in needed.items() if not key.endswith(_OPTIONAL) or key in held}
-    if found := difference(held, optional, file.name, name):
-        raise ModelLoadError(f"{file.name} does not fit {name}: {found}; {_advice(held, file.name)}.")
+    if found := difference(held, optional, "the file", name):
+        raise ModelLoadError(f"{file.name} does not fit {name}: {found}; {_advice(held, file.name, name)}.")
     require_floats({key: kept for key, kept in held.items() if not key.endswith(_OPTIONAL)}, file.name)
     _fill(model, file, names, needed)
 
@@ -121,9 +121,9 @@ def require_numbers(tensors: Iterable[tuple[str, Tensor]], shown: str) -> None:
             )
 
 
-def _advice(held: Mapping[str, Stored], file: str) -> str:
+def _advice(held: Mapping[str, Stored], file: str, name: str) -> str:
     """What helps where a checkpoint does not fit the model that was named."""
-    fitting = fitting_models(held)
+    fitting = [one for one in fitting_models(held) if one != name.removesuffix("-quickgelu")]
     if fitting:
         return f"it fits {' and '.join(fitting[:3])}, so write {fitting[0]}:{file}"
     is_text = any(name.startswith(("ln_final.", "text.ln_final.")) for name in held)

@@ -137,6 +137,12 @@ def _require_channels(described: _Described) -> None:
     if described.vae.get("out_channels", 3) != 3:
         colours = described.vae["out_channels"]
         raise described.misfit(f"its decoder gives {colours} colours, where 3 are needed (out_channels in vae/config.json)")
+    factor = described.vae.get("scaling_factor", 0.18215)
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
+        raise described.misfit(
+            f"scaling_factor in vae/config.json is {factor!r}, where a number above 0 is needed",
+            "write the decoder's there, such as 0.18215",
+        )
     side = unet.get("sample_size")
     if isinstance(side, bool) or not isinstance(side, int) or side < 1:
         raise described.misfit(

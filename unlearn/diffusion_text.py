@@ -101,8 +101,9 @@ def load_diffusion_text(folder: Path, precision: torch.dtype) -> DiffusionText:
     except (
         OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, SafetensorError
     ) as error:  # fmt: skip  # what files of a foreign hand lead to
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelLoadError(f"Text encoder or tokenizer of the Stable Diffusion cannot be loaded: {first.rstrip('.')}.") from error
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        told = f"{type(error).__name__}: {first}"
+        raise ModelLoadError(f"Text encoder or tokenizer of the Stable Diffusion cannot be loaded ({told}).") from error
     if n_tokens != 2:
         raise ModelLoadError(f"The tokenizer makes {n_tokens} tokens of an empty text, CLIP's makes 2; copy or download tokenizer/ again.")
     if tokenizer.pad_token_id is None:
@@ -135,6 +136,9 @@ def holds_same_weights(encoder: OpenClipText, folder: Path) -> bool:
     activations are simply "no".
     """
     needed = transformers_names(encoder.state_dict())
+    n_layers = sum(name.endswith("layer_norm1.weight") for name in needed)
+    if int(text_config(folder)["num_hidden_layers"]) != n_layers:  # a model may leave out the last layers that its file holds
+        return False
     for file in weight_files(folder, "text_encoder").files:
         try:
             with safe_open(file, framework="pt") as stored:

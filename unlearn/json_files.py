@@ -22,14 +22,16 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         ModelLoadError: missing, unreadable, no JSON, or no object.
     """
+    shown = f"{path.parent.name}/{path.name}"
     try:
         raw = path.read_bytes()
         if pointer := lfs_pointer(raw):
-            shown = f"{path.parent.name}/{path.name}"
             raise ModelLoadError(f"{shown} is {pointer} and not the file itself; run `git lfs pull` in its repository.")
         content = json.loads(raw.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelLoadError(f"{path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise ModelLoadError(f"{shown} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelLoadError(f"{shown} cannot be read: {error}.") from error
     if not isinstance(content, dict):
-        raise ModelLoadError(f"{path} does not hold a JSON object.")
+        raise ModelLoadError(f"{shown} does not hold a JSON object.")
     return content

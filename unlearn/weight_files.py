@@ -6,6 +6,7 @@ parts, because they reach visitors of the page, and say which command helps. No 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,8 @@ TRANSFORMERS_BASE = "model"  # of those of a text encoder
 VARIANTS = ("fp16", "bf16", "fp32")  # in a file's name before ".safetensors", where the plain file is not there
 CODE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 OTHER_SUFFIXES = (*CODE_SUFFIXES, ".msgpack", ".h5", ".onnx", ".npz", ".gguf")
-FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})  # those of 8 bits need factors that no file of this kind names
+MAX_HEAD_BYTES = 100_000_000  # the library's own limit
 AGAIN = "copy or download it again"
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x80\x8a")  # a zip of torch.save, or what is in it
 
@@ -151,11 +153,20 @@ def _damage(file: Path, error: BaseException) -> str:
     if size < 8:
         return f"cut off after {size} bytes"
     with file.open("rb") as opened:
-        head = int.from_bytes(opened.read(8), "little")
-    if head <= 100_000_000 and head + 8 > size:
-        return f"cut off after {size} of more than {head + 8} bytes"
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"cut off after {size} bytes" if "IncompleteBuffer" in said or "not fully covered" in said else said
+        n_head = int.from_bytes(opened.read(8), "little")
+        if n_head > MAX_HEAD_BYTES:
+            return "its first bytes are not those of a safetensors file"
+        head = opened.read(n_head)
+    if len(head) < n_head:
+        return f"cut off after {size} of more than {n_head + 8} bytes"
+    try:
+        ends = [row["data_offsets"][1] for name, row in json.loads(head).items() if name != "__metadata__"]
+        expected = 8 + n_head + max(ends, default=0)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return "its first bytes are not those of a safetensors file"
+    if size != expected:
+        return f"{'cut off after' if size < expected else 'it has'} {size} {'of' if size < expected else 'instead of'} {expected} bytes"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def difference(stored: Mapping[str, Stored], needed: Mapping[str, tuple[int, ...]], holder: str, needing: str) -> str | None:

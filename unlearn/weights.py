@@ -106,7 +106,7 @@ def _only_safetensors(path: Path) -> Path:
         raise ModelLoadError(
             f"{path.name} is a folder, where the file of a checkpoint is needed; give a file in it, such as {path.name}/{inside}."
         )
-    if path.suffix != ".safetensors":
+    if path.suffix.lower() != ".safetensors":
         raise ModelLoadError(
             f"{path.name} is not a .safetensors file; only these are read, because other formats can run code. "
             "Convert it with safetensors.torch.save_file."
