@@ -26,8 +26,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize(
     ("name", "quick", "is_told"),
-    [("Tiny-16:{0}", False, False), ("Tiny-16-quickgelu:{0}", True, True), ("Tiny-16:{0}@gelu", False, True), ("Tiny-16:{0}@quick_gelu", True, True)],
-)
+    [
+        ("Tiny-16:{0}", False, False), ("Tiny-16-quickgelu:{0}", True, True), ("Tiny-16:{0}@gelu", False, True),
+        ("Tiny-16:{0}@quick_gelu", True, True),
+    ],
+)  # fmt: skip
 def test_activation_of_a_file_is_the_names_and_said_where_nothing_tells_it(
     checkpoint: Path, settings: Settings, name: str, quick: bool, is_told: bool
 ) -> None:
@@ -35,7 +38,8 @@ def test_activation_of_a_file_is_the_names_and_said_where_nothing_tells_it(
     assert activation_of(found.text) == activation_of(found.image) == ("quick_gelu" if quick else "gelu")
     assert bool(found.warnings) is not is_told
     if found.warnings:
-        assert "does not tell" in found.warnings[0] and "GELU was taken" in found.warnings[0] and str(checkpoint.parent) not in found.warnings[0]
+        assert "does not tell" in found.warnings[0] and "GELU was taken" in found.warnings[0]
+        assert str(checkpoint.parent) not in found.warnings[0]
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -59,8 +63,9 @@ def test_sets_whose_tag_or_configuration_tells_have_no_warning(name: str) -> Non
 def test_results_of_a_run_and_of_an_attack_say_which_activation_was_taken(checkpoint: Path, settings: Settings, tmp_path: Path) -> None:
     name = f"Tiny-16:{checkpoint}"
     config = ForgetConfig(
-        (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=50), idia=IdiaConfig(n_candidate_names=5)
-    )
+        (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100),
+        idia=IdiaConfig(n_candidate_names=5),
+    )  # fmt: skip
     metrics = experiment.forget(config, settings, tmp_path / "run")
     (warning,) = metrics["warnings"]
     assert "GELU was taken" in warning

@@ -1,4 +1,4 @@
-"""A Stable Diffusion whose parts do not fit is refused while it is found, from descriptions and heads of files; what fits loads and draws."""
+"""A Stable Diffusion whose parts do not fit is refused while it is found, from descriptions and heads of files; what fits draws."""
 
 import json
 import shutil
@@ -208,7 +208,9 @@ def test_tokenizer_without_a_usable_maximum_takes_the_encoders_length(changed: P
     assert found.hidden_states(tokens).shape == (2, 32, 32)
 
 
-@pytest.mark.parametrize(("told", "length"), [(77, 77), (20, 20), (248, 77), (1e30, 77), (0, 77), (-1, 77), (True, 77), (None, 77), ("77", 77)])
+@pytest.mark.parametrize(
+    ("told", "length"), [(77, 77), (20, 20), (248, 77), (1e30, 77), (0, 77), (-1, 77), (True, 77), (None, 77), ("77", 77)]
+)
 def test_context_is_what_both_tokenizer_and_encoder_have(told: object, length: int) -> None:
     assert context_length(told, 77) == length
 
@@ -216,3 +218,23 @@ def test_context_is_what_both_tokenizer_and_encoder_have(told: object, length: i
 def test_model_that_leaves_out_last_layers_is_an_encoder_of_its_own(changed: Path, settings: Settings) -> None:
     _describe(changed, "text_encoder/config.json", num_hidden_layers=1)
     assert not load_clip(str(changed), settings).is_shared
+
+
+def test_stable_diffusion_2_with_its_wider_text_encoder_and_v_prediction_fits_and_draws(changed: Path, settings: Settings) -> None:
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    folder, width = changed / "stable-diffusion", 48
+    UNet2DConditionModel(
+        sample_size=8, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8, cross_attention_dim=width,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=(2, 4), use_linear_projection=True,
+    ).save_pretrained(folder / "unet")  # fmt: skip
+    sizes = {"vocab_size": 1414, "hidden_size": width, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 4}
+    described = CLIPTextConfig(**sizes, max_position_embeddings=32, hidden_act="gelu", bos_token_id=1412, eos_token_id=1413)
+    CLIPTextModel(described).save_pretrained(folder / "text_encoder")
+    require_drawing(_find(changed, settings), CONFIG)
+    found = load_clip(str(changed), settings).hidden
+    assert found is not None and not found.pools
+    drawn = draw(load_diffusion(folder, torch.device("cpu"), torch.float32), conditions(found, ["a boat"]), CONFIG)
+    assert drawn.shape == (1, 1, 64, 64, 3)

@@ -19,7 +19,7 @@ from unlearn.report import run_json
 
 ERRORS: list[tuple[Exception, str]] = [
     (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory did not suffice"),
-    (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried"), "the memory did not suffice"),
+    (RuntimeError("alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried"), "the memory did not suffice"),
     (MemoryError(), "the memory did not suffice"),
     (OSError(errno.ENOSPC, "No space left on device", "/srv/runs/x.png"), "the disk is full"),
     (ModelLoadError("/srv/models/sd/unet/x.safetensors is damaged; copy it again."), "x.safetensors is damaged; copy it again"),

@@ -96,7 +96,8 @@ def load_diffusion_text(folder: Path, precision: torch.dtype) -> DiffusionText:
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     try:
         model = CLIPTextModel.from_pretrained(folder / "text_encoder", variant=weight_files(folder, "text_encoder").variant, **options)
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        length = context_length(_tokenizer_config(folder).get("model_max_length"), int(model.config.max_position_embeddings))
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True, model_max_length=length)
         n_tokens = len(tokenizer("")["input_ids"])
     except (
         OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, SafetensorError
