@@ -11,7 +11,7 @@ import torch
 
 from tests.miniature import MEMBERS
 from tests.short_runs import DRAWN, short_config
-from unlearn import experiment, forgetting
+from unlearn import diffusion, experiment, forgetting
 from unlearn.config import Progress, Settings
 from unlearn.errors import InputError, JobCancelled, ModelLoadError, UnlearnError
 from unlearn.mishaps import Mishaps, reason
@@ -120,3 +120,12 @@ def test_interrupt_is_no_mishap() -> None:
     with mishaps.spared("It is missing", "Again."):
         raise ValueError(MEMBERS[0])
     assert mishaps.warnings == ["It is missing: something unexpected went wrong (ValueError). Again."]
+
+
+def test_weights_larger_than_the_memory_are_not_loaded(
+    miniature: Path, shared: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diffusion, "free_memory", lambda: 1000)
+    metrics = experiment.forget(short_config(miniature), shared, tmp_path / "run")
+    assert metrics["warnings"][0].startswith("The portraits are missing: The memory does not suffice for drawing: U-Net and decoder")
+    assert (tmp_path / "run" / "manifest.json").is_file()

@@ -10,6 +10,7 @@ the defended encoder was loaded, so the pictures are those that its user gets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from unlearn.diffusion_parts import weight_files
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError, ModelLoadError
 from unlearn.json_files import read_json_object
+from unlearn.memory import free_memory
+from unlearn.weight_files import tensors_of
 
 # Latent pixels of one U-Net call: 16 pictures of the embedded set, 2 of Stable Diffusion 1.4, with guidance.
 CPU_LATENT_PIXELS = 2 * 16 * 256
@@ -67,11 +70,26 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
     Raises:
         ModelLoadError: missing or unreadable parts.
     """
+    if device.type == "cpu":
+        _require_memory(folder, precision)
     unet, vae = (_loaded(folder, part, kind) for part, kind in (("unet", precision), ("vae", torch.float32)))
     config = read_json_object(folder / "scheduler" / "scheduler_config.json")
     for part in (unet, vae):
         part.eval().requires_grad_(False).to(device)
     return Diffusion(unet, vae, scheduler_class(str(config.get("_class_name"))), config)
+
+
+def _require_memory(folder: Path, precision: torch.dtype) -> None:
+    """Raise `ModelLoadError` where the weights alone are larger than the free memory: the system would end the process unasked."""
+    needed, free = 0, free_memory()
+    for part, kind in (("unet", precision), ("vae", torch.float32)):
+        stored = tensors_of(weight_files(folder, part).files)
+        needed += kind.itemsize * sum(math.prod(one.shape) for one in stored.values())
+    if free is not None and needed > free:
+        raise ModelLoadError(
+            f"The memory does not suffice for drawing: U-Net and decoder need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; end other "
+            "programs or use a machine with more memory."
+        )
 
 
 def _loaded(folder: Path, part: str, precision: torch.dtype) -> Any:
