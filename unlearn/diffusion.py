@@ -80,7 +80,7 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
 
 
 def _require_memory(folder: Path, precision: torch.dtype) -> None:
-    """Raise `ModelLoadError` where the weights alone are larger than the free memory: the system would end the process unasked."""
+    """Raise `ModelLoadError` where the weights alone are larger than the free memory: Linux would end the process unasked."""
     needed, free = 0, free_memory()
     for part, kind in (("unet", precision), ("vae", torch.float32)):
         stored = tensors_of(weight_files(folder, part).files)
