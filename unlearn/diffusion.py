@@ -87,8 +87,8 @@ def _require_memory(folder: Path, precision: torch.dtype) -> None:
         needed += kind.itemsize * sum(math.prod(one.shape) for one in stored.values())
     if free is not None and needed > free:
         raise ModelLoadError(
-            f"The memory does not suffice for drawing: U-Net and decoder need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; end other "
-            "programs or use a machine with more memory."
+            f"The memory does not suffice for drawing: U-Net and decoder need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; end "
+            "other programs or use a machine with more memory."
         )
 
 
