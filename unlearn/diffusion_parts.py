@@ -97,7 +97,8 @@ def require_fitting(folder: Path, name: str) -> None:
         folder: complete, as of `require_complete`.
         name: how messages call it.
     """
-    described = _Described(name, *(read_json_object(folder / part / "config.json") for part in ("unet", "vae")), text_config(folder))
+    unet, vae = (read_json_object(folder / part / "config.json") for part in ("unet", "vae"))
+    described = _Described(name, unet, vae, text_config(folder))
     _require_classes(folder, described)
     _require_channels(described)
     _require_text_width(described)
