@@ -88,6 +88,8 @@ def verdict_sentence(name: str, original: bool | None, defended: bool | None) ->
             return f"{name} is not recognised by either model: there was nothing to forget."
         case (False, True):
             return f"{name} was not recognised before, but is now: treat this run with suspicion."
+        case (True | False, None):
+            return f"The attack on the defended model is missing for {name}; the note above says why."
         case _:
             return f"The attack was not run for {name}: it needs enough photos of the person."
 

@@ -75,6 +75,7 @@ def _set(name: str | None, settings: Settings) -> str:
 @app.command()
 def sets(as_json: AsJson = False) -> None:
     """List the model sets and whether their weights are on this machine."""
+    from unlearn.activations import resolve_activation
     from unlearn.model_sets import list_model_sets
     from unlearn.weights import is_at_hand
 
@@ -82,14 +83,19 @@ def sets(as_json: AsJson = False) -> None:
     rows = [
         {
             "name": one.name, "title": one.title, "clip": f"{one.clip} {one.weights}".strip() or "of the folder",
-            "diffusion": one.diffusion, "at_hand": is_at_hand(one, settings),
+            "diffusion": one.diffusion, "at_hand": is_at_hand(one, settings), "activation": resolve_activation(one).name,
         }
         for one in list_model_sets()
     ]  # fmt: skip
     if as_json:
         return print_json(rows)
-    print(table([(row["name"], "yes" if row["at_hand"] else "no", row["title"]) for row in rows], ("set", "here", "what")))
+    shown = [(row["name"], "yes" if row["at_hand"] else "no", row["activation"], row["title"]) for row in rows]
+    print(table(shown, ("set", "here", "activation", "what")))
     print("\nAny open_clip model works, too: --set CLIP:TAG or CLIP:FILE.safetensors, +FOLDER for a Stable Diffusion.")
+    print(
+        "A file does not tell its activation: GELU is taken, QuickGELU with -quickgelu behind the model's name or @quick_gelu behind the "
+        "set's; results say so."
+    )
 
 
 @app.command()
@@ -191,13 +197,14 @@ def attack(
         outcome = experiment.attack(
             settings, chosen, person, weights=weights, idia=idia, photos=photos, report=report
         )
+    warnings = experiment.model_warnings(settings, chosen)
     if as_json:
-        return print_json(outcome.to_dict())
+        return print_json({**outcome.to_dict(), "warnings": list(warnings)})
     if outcome.recognised is None:
         return print(f"{outcome.name}: {not_attacked(person, images, photos, experiment.people(settings, chosen))}")
     rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
     print(table(rows, ("prompt", "majority of the photos", "share", "right")))
-    print(f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}")
+    print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}", *warnings)))
 
 
 commands.register(app, _settings, _set)

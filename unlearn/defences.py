@@ -53,15 +53,17 @@ def defend(
         within: settings of the process, and the stages whose part this is.
     """
     settings, stages = within
-    defended, tuned, image = original, dict[str, FineTuned[Any]](), None
+    defended, tuned, image, sources = original, dict[str, FineTuned[Any]](), None, None
     if config.encoder in ("text", "both"):
         with stages.stage(TEXT_STAGE) as report:
+            if config.encoder == "both":  # what may fail in it must not cost a text encoder that is done
+                sources = read_sources(original, config, settings, world, partial(_waiting, report))
             defended, parts = defend_text(original, config, report)
             tuned.update(parts)
     if config.encoder in ("image", "both"):
         with stages.stage(IMAGE_STAGE) as report:
-            waiting = partial(_waiting, report)  # drawing an average face may take a while and can be cancelled
-            sources = read_sources(original, config, settings, world, waiting)
+            if sources is None:  # drawing an average face may take a while and can be cancelled
+                sources = read_sources(original, config, settings, world, partial(_waiting, report))
             image = defend_image(original, config, faces, sources, report)
             defended = defended.with_image(image.tuned.student)
             tuned["image"] = image.tuned

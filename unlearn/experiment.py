@@ -134,6 +134,15 @@ def attack(
     return gallery.attack(prompt_embeddings(clip.text, gallery, cache, report), [person.name])[0]
 
 
+def model_warnings(settings: Settings, model_set: str) -> tuple[str, ...]:
+    """What has to be said with every result of a model set, such as that its weights file does not tell the activation.
+
+    Raises:
+        UnlearnError: as of `attack`, whose loaded model is used again.
+    """
+    return _original(model_set, settings).warnings
+
+
 def portraits(
     settings: Settings, run: Path, request: PortraitRequest, report: Report = no_report
 ) -> list[Portrait]:

@@ -47,6 +47,12 @@ class Attacked:
     controls: list[IdiaOutcome]
 
 
+def not_attacked(before: Attacked) -> Attacked:
+    """What stands for an attack on the same people that could not be made."""
+    parts = (before.persons, before.bystanders, before.controls)
+    return Attacked(*([IdiaOutcome(one.name, (), 0, None) for one in part] for part in parts))
+
+
 def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
     """Make the folder and see that the disk has room for what is defended; an earlier run in it stays until `start_over`.
 
@@ -152,13 +158,14 @@ def write_attack(out: Path, before: Attacked, after: Attacked) -> None:
 
 
 def _by_template(one: IdiaOutcome, other: IdiaOutcome) -> dict[str, Any]:
+    is_compared = len(one.templates) == len(other.templates)  # not where one of the attacks is missing
     votes = [
         {
             "template": before.template,
             "original": {"majority_name": before.majority_name, "share": before.share, "correct": before.correct},
             "defended": {"majority_name": after.majority_name, "share": after.share, "correct": after.correct},
         }
-        for before, after in zip(one.templates, other.templates, strict=True)
+        for before, after in zip(one.templates, other.templates if is_compared else (), strict=is_compared)
     ]
     return {
         "name": one.name, "n_images": one.n_images, "original": _verdict(one), "defended": _verdict(other),

@@ -29,10 +29,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unlearn.clip import Clip
+from unlearn.clip_layouts import require_numbers
 from unlearn.diffusion_text import PREFIX, DiffusionText, activation_of, transformers_names
 from unlearn.encoders import OpenClipText, TextEncoder
 from unlearn.errors import InputError, ModelLoadError
 from unlearn.paths import follow_umask, new_file
+from unlearn.weight_files import stored_tensors
 
 CONFIG_NAME = "config.json"
 TEXT_FILE = "open_clip_text.safetensors"
@@ -226,6 +228,7 @@ def load_defended(weights: Path, original: Clip) -> Clip:
 def _filled(folder: Path, file: str, files: dict[str, dict[str, str]], original: Any) -> Any:
     """A copy of the original encoder with the weights of a file, after all checks."""
     row, path = files[file], folder / file
+    stored_tensors(path, file)
     if row.get("original_hash") != original.weights_hash:
         raise ModelLoadError(f"{path} was made from other weights than the model set has; choose the set it belongs to.")
     try:
@@ -235,6 +238,7 @@ def _filled(folder: Path, file: str, files: dict[str, dict[str, str]], original:
         if isinstance(original, DiffusionText):
             state = {"model." + name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
         student: nn.Module = copy.deepcopy(original)
+        require_numbers(state.items(), file)
         student.load_state_dict(state, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
