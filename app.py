@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-waiting", "UNLEARN_MAX_WAITING", "jobs that one visitor may have waiting", "8")
     add("--max-persons", "UNLEARN_MAX_PERSONS", "persons that one job may forget", "64")
     add("--max-upload-mb", "UNLEARN_MAX_UPLOAD_MB", "largest photo accepted, in MB", "20")
+    add("--max-zip-mb", "UNLEARN_MAX_ZIP_MB", "largest zip of photos accepted, in MB", "1000")
+    add("--max-total-mb", "UNLEARN_MAX_TOTAL_MB", "all files of one upload together, in MB", "2000")
     add("--face-pack", "UNLEARN_FACE_PACK", "InsightFace pack that finds faces, where it is at hand (non-commercial)", "buffalo_l")
     add("--face-root", "UNLEARN_FACE_ROOT", "folder that holds models/PACK of InsightFace; unset: ~/.insightface")
     add("--gpu-seconds", "UNLEARN_GPU_SECONDS", "on ZeroGPU hardware: longest time that one job may hold the GPU", "120")
@@ -76,12 +79,12 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     Raises:
         ConfigError: a value cannot be used.
     """
-    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "max_upload_mb", "face_pack", "face_root"):
+    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "face_pack", "face_root",
+                 "max_upload_mb", "max_zip_mb", "max_total_mb"):  # fmt: skip
         if (value := getattr(flags, name)) is not None:
             os.environ[f"UNLEARN_{name.upper()}"] = value
     settings = Settings.from_environment()
-    upload = int(_number(flags.max_upload_mb, "--max-upload-mb"))
-    return Settings(**{**vars(settings), "data_dir": settings.data_dir.resolve(), "max_upload_mb": upload})
+    return replace(settings, data_dir=settings.data_dir.resolve())
 
 
 def model_set_of(name: str, settings: Settings) -> str:
@@ -138,6 +141,7 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
     from ui.media import app_kwargs
     from ui.service import Service
     from ui.theme import launch_options
+    from unlearn.photo_uploads import upload_limits
 
     service = Service(settings, options)
     shutil.rmtree(uploads, ignore_errors=True)  # what a server that was killed left behind
@@ -146,7 +150,7 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
         blocks = build_app(service)
         blocks.launch(
             server_name=flags.host, server_port=port, root_path=flags.root_path or "",
-            auth=accounts, app_kwargs=app_kwargs(service), max_file_size=f"{settings.max_upload_mb}mb",
+            auth=accounts, app_kwargs=app_kwargs(service), max_file_size=upload_limits(settings).file_bytes,
             show_error=True, share=False, inbrowser=False,
             _frontend=False,  # else Gradio gives up when its own page takes more than 3 s on a busy machine
             **launch_options(),

@@ -14,15 +14,17 @@ from unlearn.faces import MIN_USABLE, FaceConfig, FaceSet, find_faces, is_face_s
 from unlearn.gallery import read_photos
 from unlearn.image_defence import PersonFaces
 from unlearn.model_sets import find_model_set
+from unlearn.photo_uploads import upload_limits
 from unlearn.worlds import World
 
 
-def own_photos(folders: Mapping[str, Path], persons: Sequence[Person]) -> dict[str, list[np.ndarray]]:
+def own_photos(folders: Mapping[str, Path], persons: Sequence[Person], settings: Settings) -> dict[str, list[np.ndarray]]:
     """Photos of persons by the names in `persons`.
 
     Args:
         folders: a name or alias of one of the persons, however it is written -> a folder of photos.
         persons: who is forgotten.
+        settings: the limits of uploads.
 
     Raises:
         InputError: somebody else's photos, photos of a person twice, or some that cannot be read; told by number.
@@ -35,7 +37,7 @@ def own_photos(folders: Mapping[str, Path], persons: Sequence[Person]) -> dict[s
         )
     if len(set(owners)) < len(owners):
         raise InputError("Photos (--photos) of the same person are given twice; put them into one folder.")
-    return {str(owner): read_photos(folder) for owner, folder in zip(owners, folders.values(), strict=True)}
+    return {str(owner): read_photos(folder, upload_limits(settings)) for owner, folder in zip(owners, folders.values(), strict=True)}
 
 
 def read_faces(folders: Mapping[str, Path], model_set: str, settings: Settings) -> dict[str, PersonFaces]:
@@ -71,7 +73,7 @@ def _face_set(folder: Path, config: FaceConfig, settings: Settings) -> FaceSet:
     return load_face_set(folder) if is_face_set(folder) else find_faces([folder], config, settings)
 
 
-def attack_photos(folder: Path) -> list[np.ndarray]:
+def attack_photos(folder: Path, settings: Settings) -> list[np.ndarray]:
     """Photos to attack with: the evaluation part of a prepared face set, or all photos of a plain folder.
 
     Raises:
@@ -79,4 +81,4 @@ def attack_photos(folder: Path) -> list[np.ndarray]:
     """
     if not os.path.exists(folder):
         raise InputError("The folder of photos does not exist; check the path.")
-    return load_face_set(folder).crops("evaluation") if is_face_set(folder) else read_photos(folder)
+    return load_face_set(folder).crops("evaluation") if is_face_set(folder) else read_photos(folder, upload_limits(settings))

@@ -26,7 +26,7 @@ from unlearn.face_sets import FaceSet as FaceSet
 from unlearn.face_sets import is_face_set as is_face_set
 from unlearn.face_sets import load_face_set as load_face_set
 from unlearn.face_sets import save_face_set as save_face_set
-from unlearn.photo_uploads import Part, PhotoSource, expand_upload
+from unlearn.photo_uploads import Part, PhotoSource, expand_upload, upload_limits
 
 BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
 
@@ -89,7 +89,7 @@ def find_faces(
     Args:
         paths: files, zips and folders of raw photos.
         config: the detector and the split.
-        settings: max_upload_mb, device.
+        settings: the limits of uploads, device.
         picks: photo number -> face number, both from 1, for photos that show several.
         report: told after every photo; what it raises (JobCancelled) ends the work.
 
@@ -101,7 +101,8 @@ def find_faces(
         ModelLoadError: InsightFace was asked for and its pack is not at hand, or damaged.
     """
     config, settings = config or FaceConfig(), settings or Settings()
-    upload = expand_upload(paths)
+    limits = upload_limits(settings)
+    upload = expand_upload(paths, limits)
     if not upload.sources:
         raise InputError(" ".join(("There is no photo in what was given.", *upload.notes)))
     if any(not 1 <= number <= len(upload.sources) for number in picks or {}):
@@ -111,7 +112,7 @@ def find_faces(
         finder = choose_finder(config.detector, config.pack, config.root, settings)
     intake = _Intake(finder, config, dict(picks or {}))
     for number, source in enumerate(upload.sources, start=1):
-        intake.add(number, source, settings.max_upload_mb)
+        intake.add(number, source, limits.photo_mb)
         report(Progress(number, len(upload.sources), "finding faces"))
     photos = mark_strangers(intake.photos)
     name = finder.name if finder is not None else "already face crops"
