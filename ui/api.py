@@ -55,7 +55,8 @@ class Endpoints:
         crops: bool = False,
     ) -> dict[str, Any]:  # fmt: skip
         """Start forgetting in the background. names: "Name|Alias" each; encoder: text, image or both; faces: for each name
-        its photos (`gradio_client.handle_file`), at least 10; crops: they are face crops already; settings: further fields."""
+        its photos (`gradio_client.handle_file`), at least 10; crops: True uses all as they are, else it is decided for
+        each whether it is a face crop already; settings: further fields."""
         options = self._service.options
         values = {**(settings or {}), "names": "\n".join(names), "neutral_term": neutral_term, "seed": seed, "encoder": encoder}
         config = forms.forget_config(values, options.model_set, self._service.set_info.portraits, options.max_persons)

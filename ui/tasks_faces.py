@@ -48,13 +48,14 @@ def face_config(crops: bool) -> FaceConfig:
 def faces(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Look at every photo of an upload or an example; the face set lies in the folder afterwards if there are enough.
 
-    The request: crops (they are face crops already), picks {photo number: face number}, example (a folder) or none.
+    The request: crops (all are face crops already; else that is decided for each), picks {photo number: face number}, example (a
+    folder) or none.
     """
     from unlearn.faces import find_faces, save_face_set
 
     picks = {int(photo): int(face) for photo, face in (request.get("picks") or {}).items()}
     found = find_faces(
-        photos_of(request, folder), face_config(request["crops"]), Settings.from_environment(), picks, report
+        photos_of(request, folder), face_config(bool(request.get("crops"))), Settings.from_environment(), picks, report
     )
     _show(found, folder / "shown")
     if found.is_ready:

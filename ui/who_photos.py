@@ -34,8 +34,8 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
                     elem_id="faces-upload", elem_classes="drop",
                 )  # fmt: skip
                 crops = gr.Checkbox(
-                    service.set_info.invented, label="These are already face crops", elem_id="crops",
-                    info="Nothing is looked for then; right for the drawn people of this model set",
+                    False, label="Use all of them as they are", elem_id="crops",
+                    info="Not needed for small square face crops, which are recognised photo by photo",
                 )  # fmt: skip
                 find = gr.Button("Look for faces", elem_id="find-faces")
             with gr.Column(scale=3, min_width=320):

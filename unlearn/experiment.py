@@ -90,7 +90,7 @@ def forget(
     """
     _use_threads(settings)
     own = own_photos(photos or {}, config.persons, settings)
-    prepared = read_faces(faces or {}, config.model_set, settings)
+    prepared = read_faces(faces or {}, settings)
     own |= {name: list(found.evaluation) for name, found in prepared.items() if len(found.evaluation)}
     return run_forgetting(config, settings, out, report, own, prepared)
 
