@@ -192,7 +192,7 @@ def test_photo_sets_show_every_photo_with_its_part_or_its_reason() -> None:
     assert html.count('data-action="pick"') == 2 and 'data-value="4:2"' in html
     assert not [attrs for tag, attrs in Tags(html).found if "onerror" in attrs or (tag == "img" and not attrs.get("alt"))]
     used = views_faces.photo_sets([photo_set(parent="a-job")])
-    assert 'data-action="pick"' not in used and 'data-action="delete"' not in used and "deleted with it" in used
+    assert 'data-action="pick"' not in used and 'data-action="delete"' not in used and "The photos are deleted" in used
 
 
 @pytest.mark.parametrize("encoder", ["text", "image", "both"])

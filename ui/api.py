@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ui import forms, photo_sets
-from ui.photos import read_photo
+from ui.photos import keep_photo
 from ui.service import Service
 from ui.uploads import path_of, taken
 from unlearn.config import Person
@@ -100,10 +100,11 @@ class Endpoints:
 
     def predict(self, job: str, photo: dict[str, Any], labels: list[str], request: gr.Request) -> dict[str, Any]:
         """Shares of the labels for a photo (`gradio_client.handle_file`), by the original and the defended model."""
-        with taken([path_of(photo)]) as paths:
-            encoded = read_photo(paths[0], self._service.settings.max_upload_mb)
-        asked = {"labels": forms.parse_texts("\n".join(labels), "labels"), "photo": encoded}
-        return self._answer("predict", job, asked, request)
+        with photo_sets.given(self._service) as inputs:
+            with taken([path_of(photo)]) as paths:
+                asked = {"labels": forms.parse_texts("\n".join(labels), "labels"), "own_photos": True}
+                keep_photo(paths[0], self._service.settings.max_upload_mb, inputs)
+            return self._answer("predict", job, asked, request, inputs)
 
     def attack(
         self, job: str, name: str, request: gr.Request, settings: dict[str, Any] | None = None,

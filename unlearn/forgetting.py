@@ -179,7 +179,10 @@ def _write_probes(out: Path, prober: Prober, config: ForgetConfig, world: World 
 def _write_predictions(
     out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None
 ) -> None:
-    """Predictions for a few photos of each person, written beside them; labels are everybody's names."""
+    """Predictions for a few photos of each person; labels are everybody's names.
+
+    Pictures of the world's people are written beside them. A user's photos are not kept: a run may be shown to others.
+    """
     others = [inhabitant.name for inhabitant in world.members] if world else []
     named = [person.name for person in config.persons]
     labels = list(dict.fromkeys([*named, config.neutral_term, *others]))
@@ -187,10 +190,12 @@ def _write_predictions(
     for index, person in enumerate(config.persons[:MAX_PERSONS]):
         shown = _photos_of(person.name, world, photos)[:N_PHOTOS_SHOWN]
         for number, image in enumerate(shown):
-            file = f"photos/p{index:02d}-{number}.png"
-            with disk_errors(str(out)):
-                (out / "photos").mkdir(exist_ok=True)
-            write_png(out / file, image)
+            file = None
+            if photos is None or person.name not in photos:
+                file = f"photos/p{index:02d}-{number}.png"
+                with disk_errors(str(out)):
+                    (out / "photos").mkdir(exist_ok=True)
+                write_png(out / file, image)
             (row,) = predictions(*models, image[None], labels)
             rows.append({"photo": file, "person_index": index, "name": person.name, **row})
     write_json(out / "predictions.json", rows)
