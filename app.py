@@ -22,7 +22,8 @@ from unlearn.errors import ConfigError, UnlearnError
 if TYPE_CHECKING:
     from ui.options import Options
 
-HOUR_S = 3600.0
+HOUR_S, MINUTE_S = 3600.0, 60.0
+QUICK_S = 30 * MINUTE_S  # longest time of a question to a result
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--root-path", "UNLEARN_ROOT_PATH", "path under which a proxy serves the page, such as /forget")
     add("--auth", "UNLEARN_AUTH", "NAME:PASSWORD asked of visitors, several separated by commas; better as a variable")
     add("--max-waiting", "UNLEARN_MAX_WAITING", "jobs that one visitor may have waiting", "8")
+    add("--max-queued", "UNLEARN_MAX_QUEUED", "jobs that all visitors together may have waiting", "100")
+    add("--max-job-minutes", "UNLEARN_MAX_JOB_MINUTES", "longest time that a job may run (a question: at most 30); 0: any", "240")
     add("--max-persons", "UNLEARN_MAX_PERSONS", "persons that one job may forget", "64")
     add("--max-upload-mb", "UNLEARN_MAX_UPLOAD_MB", "largest photo accepted, in MB", "20")
     add("--max-zip-mb", "UNLEARN_MAX_ZIP_MB", "largest zip of photos accepted, in MB", "1000")
@@ -59,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--face-pack", "UNLEARN_FACE_PACK", "InsightFace pack that finds faces, where it is at hand (non-commercial)", "buffalo_l")
     add("--face-root", "UNLEARN_FACE_ROOT", "folder that holds models/PACK of InsightFace; unset: ~/.insightface")
     add("--gpu-seconds", "UNLEARN_GPU_SECONDS", "on ZeroGPU hardware: longest time that one job may hold the GPU", "120")
-    add("--retention-hours", "UNLEARN_RETENTION_HOURS", "results are deleted after so many hours; 0 keeps them", "168")
+    add("--retention-hours", "UNLEARN_RETENTION_HOURS", "results are deleted after so many hours; 0 keeps them", "24")
     return parser
 
 
@@ -108,9 +111,12 @@ def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> O
     from unlearn.jobs import JobLimits, ZeroGpu, spaces_package
 
     hours = _number(flags.retention_hours, "--retention-hours", float)
+    max_run_s = _number(flags.max_job_minutes, "--max-job-minutes", float) * MINUTE_S or None
     limits = JobLimits(
-        max_waiting=int(_number(flags.max_waiting, "--max-waiting")), retention_s=hours * HOUR_S if hours else None
-    )
+        max_waiting=int(_number(flags.max_waiting, "--max-waiting")), retention_s=hours * HOUR_S if hours else None,
+        max_queued=int(_number(flags.max_queued, "--max-queued")), max_run_s=max_run_s,
+        max_quick_run_s=min(max_run_s, QUICK_S) if max_run_s else None,
+    )  # fmt: skip
     max_persons = int(_number(flags.max_persons, "--max-persons"))
     spaces = spaces_package()
     return Options(

@@ -56,3 +56,23 @@ def crash(request: dict[str, Any], folder: Path, report: Report) -> dict[str, An
 def read_inputs(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Tell what stands in the file that the job was given."""
     return {"read": (inputs_of(folder) / "000.bin").read_text(encoding="utf-8")}
+
+
+def tell(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Report once, work on for `pause_s` without looking up, and give back the label; leaves the file named `leaves`."""
+    report(Progress(1, 2, "working"))
+    time.sleep(request.get("pause_s", 0.0))
+    if "leaves" in request:
+        (folder / request["leaves"]).write_text("{}", encoding="utf-8")
+    return {"label": request["label"], "pid": os.getpid()}
+
+
+def tell_what_cannot_be_stored(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Give back what is no JSON."""
+    return {"set": {1, 2}}
+
+
+def tell_odd_text(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Report and give back text that is no Unicode."""
+    report(Progress(1, 2, "\ud800"))
+    return {"text": "\ud800"}

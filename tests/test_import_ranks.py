@@ -7,14 +7,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "memory"),
+    ("errors", "memory", "photo_repair"),
     ("finetune_config", "json_files", "prompts", "plain_values"),
     ("persons",),
     ("config",),
-    ("job_states", "photo_repair"),
-    ("job_tables", "job_worker", "photo_files"),
-    ("job_store", "job_zero", "photo_uploads"),
-    ("job_lane", "face_crops", "face_sets"),
+    ("job_states", "photo_files"),
+    ("job_tables", "job_worker", "job_health", "photo_uploads"),
+    ("job_endings", "job_database", "job_queries"),
+    ("job_store", "job_zero", "face_sets"),
+    ("job_lane", "job_retention", "face_crops"),
     ("recolouring", "face_cascade"),
     ("names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
     ("data", "weights", "encoders", "face_finders"),

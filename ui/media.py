@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from functools import lru_cache, wraps
 from pathlib import Path
 
@@ -117,6 +118,11 @@ def routes(service: Service) -> list[Route]:
         told = await run_in_threadpool(service.pulses.beat, request.path_params["token"], seen)
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
+    async def health(request: Request) -> Response:
+        told = await run_in_threadpool(service.jobs.health)
+        body = {"is_well": told.is_well, "lanes": [asdict(lane) for lane in told.lanes], "notes": list(told.notes)}
+        return JSONResponse(body, 200 if told.is_well else 503, headers={"cache-control": "no-store"})
+
     @lru_cache(maxsize=256)
     def small_photo(index: int, shot: int) -> bytes | None:
         image = service.photo(index, shot)
@@ -129,6 +135,7 @@ def routes(service: Service) -> list[Route]:
         return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
 
     return [
+        Route("/health", health),  # for whoever watches the server, who is not logged in; it tells of nobody
         Route("/pulse/{token}", _guarded(pulse)),
         Route("/media/{key}/{name:path}", _guarded(media)),
         Route("/take-home/{key}.zip", _guarded(take_home)),

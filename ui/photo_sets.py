@@ -21,7 +21,7 @@ from unlearn.jobs import Job, Succeeded
 KIND = "faces"
 SET = "faces"  # as `ui.tasks_faces` calls the face set in a search's folder
 MAX_FILES = 300
-KEPT_S = 3600.0  # a search, unless a job of forgetting that began with it is done earlier
+KEPT_S = 3000.0  # a search that became no job; looked at every minute, so that an hour holds
 DELETED = "The photos of {who} are not kept any longer; add them again, or defend the name only."
 
 
@@ -97,7 +97,9 @@ def search(service: Service, name: str, owner: str, request: dict[str, Any], inp
             service.jobs.delete(earlier.job.id)
     full = {"kind": KIND, "name": name, **request}
     work = f"{service.options.backend}:faces"
-    return service.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(None, None), inputs=inputs)
+    return service.jobs.submit(
+        QUICK_LANE, work, full, owner=owner, part_of=(None, None), inputs=inputs, keeps_inputs=True, keep_s=KEPT_S
+    )
 
 
 def search_example(service: Service, folder: str, owner: str) -> str:
@@ -152,7 +154,7 @@ def forget(service: Service, config: ForgetConfig, owner: str, key: str) -> Job:
         job = service.forget(config, owner, faces=rows, inputs=inputs)
     for _, photos in chosen:
         if photos.job.parent is None:
-            service.jobs.store.set_parent(photos.job.id, job.id)
+            service.jobs.set_parent(photos.job.id, job.id)
     return job
 
 

@@ -23,6 +23,7 @@ from unlearn.errors import InputError
 from unlearn.jobs import Job, Jobs, Succeeded
 
 FORGET_LANE, QUICK_LANE = "forget", "quick"  # a long job must not keep a short question waiting
+MANIFEST = "manifest.json"  # written last: a run without it has not succeeded
 UPLOADS = "uploads"  # in the data folder: where `app` lets Gradio put what is uploaded
 MAX_LISTED = 50  # jobs in the history; older ones are still there for whoever has their link
 
@@ -107,7 +108,9 @@ class Service:
         """Queue a job of forgetting; `faces` says whose photos lie where in the folder of inputs."""
         request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
         work = f"{self.options.backend}:forget"
-        return self.jobs.submit(FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs)
+        return self.jobs.submit(
+            FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs, must_leave=MANIFEST
+        )
 
     def ask(self, kind: str, key: str, request: dict[str, Any], owner: str, inputs: Path | None = None) -> Job:
         """Queue a question to a finished run: "portraits", "predict", "attack" or "probe"; `inputs` are files for it.

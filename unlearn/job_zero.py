@@ -47,14 +47,14 @@ def _is_unwanted(folder: Path) -> bool:
     return not folder.is_dir() or (folder / STOP).exists()
 
 
-def working(work: str, request: dict[str, object], folder: str) -> Iterator[Message]:
+def working(job: str, work: str, request: dict[str, object], folder: str) -> Iterator[Message]:
     """Run a task and yield what it reports, the end last; this is what the platform runs with a GPU."""
-    task = Task(work, request, Path(folder))
+    task = Task(job, work, request, Path(folder))
     if _is_unwanted(task.folder):  # cancelled while it waited for a GPU
-        yield Message(Progress(0, 0), (), Cancelled(0))
+        yield Message(job, Progress(0, 0), (), Cancelled(0))
         return
     told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    report = Reporter(told.put, lambda: _is_unwanted(task.folder))
+    report = Reporter(job, told.put, lambda: _is_unwanted(task.folder))
     thread = threading.Thread(target=lambda: report.send(run_task(task, report)), daemon=True)
     thread.start()
     while True:
@@ -91,43 +91,51 @@ class ZeroWorker:
     def __init__(self, function: Callable[..., Iterator[Message]], contexts: dict[str, Context]) -> None:
         self._function, self._contexts = function, contexts
         self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._folder: Path | None = None
+        self._task: Task | None = None
         self.alive = True
 
     def start(self, task: Task) -> None:
         """Call the function in the context of the job's request."""
         task.folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._told = task.folder, queue.SimpleQueue()
-        context = self._contexts.pop(task.folder.name, None) or copy_context()
-        arguments = (task.work, task.request, str(task.folder), self._told.put)
+        self._task, self._told = task, queue.SimpleQueue()
+        context = self._contexts.pop(task.job, None) or copy_context()
+        arguments = (task.job, task.work, task.request, str(task.folder), self._told.put)
         threading.Thread(target=context.run, args=(self._call, *arguments), daemon=True).start()
 
-    def _call(self, work: str, request: dict[str, object], folder: str, put: Callable[[Message], None]) -> None:
+    def _call(
+        self, job: str, work: str, request: dict[str, object], folder: str, put: Callable[[Message], None]
+    ) -> None:
         last, ended, reason = Progress(0, 0), False, "it was taken away"
         try:
-            for message in self._function(work, request, folder):
+            for message in self._function(job, work, request, folder):
                 last, ended = message.progress, message.end is not None
-                if ended:
-                    (Path(folder) / STOP).unlink(missing_ok=True)
                 put(message)
         except Exception as error:  # the platform's own errors: no share left, no GPU free, time over
             reason = type(error).__name__
         if not ended:
-            put(Message(last, (), Failed(REFUSED.format(reason))))
+            put(Message(job, last, (), Failed(REFUSED.format(reason))))
         if not self.alive:  # given up meanwhile: what it wrote belongs to nobody
             shutil.rmtree(folder, ignore_errors=True)
 
     def receive(self, timeout_s: float) -> Message | None:
         """The next message, or None when none came in time."""
         try:
-            return self._told.get(timeout=timeout_s)
+            message = self._told.get(timeout=timeout_s)
         except queue.Empty:
             return None
+        if message.end is not None and (task := self._task) is not None:
+            self._task = None
+            (task.folder / STOP).unlink(missing_ok=True)  # a cancel that came late leaves nothing in the result
+        return message
 
-    def ask_to_cancel(self) -> None:
-        """Make the next report of the task raise `JobCancelled`."""
-        if self._folder is not None and self._folder.is_dir():
-            (self._folder / STOP).touch()
+    def ask_to_cancel(self, job: str) -> None:
+        """Make the next report of this job's task raise `JobCancelled`; no other job's."""
+        task = self._task
+        if task is not None and task.job == job and task.folder.is_dir():
+            (task.folder / STOP).touch()
+
+    def kill(self) -> None:
+        """Nothing: the process is the platform's; the lane stops listening when its own time is over."""
 
     def end(self) -> None:
         """Listen no longer. A process that is stuck is ended by the platform when its time is over."""
