@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-job-minutes", "UNLEARN_MAX_JOB_MINUTES", "longest time that a job may run (a question: at most 30); 0: any", "240")
     add("--max-persons", "UNLEARN_MAX_PERSONS", "persons that one job may forget", "64")
     add("--max-upload-mb", "UNLEARN_MAX_UPLOAD_MB", "largest photo accepted, in MB", "20")
+    add("--max-zip-mb", "UNLEARN_MAX_ZIP_MB", "largest zip of photos accepted, in MB", "1000")
+    add("--max-total-mb", "UNLEARN_MAX_TOTAL_MB", "all files of one upload together, in MB", "2000")
     add("--face-pack", "UNLEARN_FACE_PACK", "InsightFace pack that finds faces, where it is at hand (non-commercial)", "buffalo_l")
     add("--face-root", "UNLEARN_FACE_ROOT", "folder that holds models/PACK of InsightFace; unset: ~/.insightface")
     add("--gpu-seconds", "UNLEARN_GPU_SECONDS", "on ZeroGPU hardware: longest time that one job may hold the GPU", "120")
@@ -87,12 +90,12 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     Raises:
         ConfigError: a value cannot be used.
     """
-    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "max_upload_mb", "face_pack", "face_root"):
+    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "face_pack", "face_root",
+                 "max_upload_mb", "max_zip_mb", "max_total_mb"):  # fmt: skip
         if (value := getattr(flags, name)) is not None:
             os.environ[f"UNLEARN_{name.upper()}"] = value
     settings = Settings.from_environment()
-    upload = int(_number(flags.max_upload_mb, "--max-upload-mb"))
-    return Settings(**{**vars(settings), "data_dir": settings.data_dir.resolve(), "max_upload_mb": upload})
+    return replace(settings, data_dir=settings.data_dir.resolve())
 
 
 def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> Options:
@@ -157,13 +160,14 @@ def launch(service: Service, address: Address, root_path: str, accounts: list[tu
     from ui import build_app
     from ui.media import app_kwargs
     from ui.theme import launch_options
+    from unlearn.photo_uploads import upload_limits
 
     blocks, web = build_app(service), app_kwargs(service)
     web["middleware"] = [Middleware(RootPath, root_path=root_path), *web["middleware"]]
     try:
         blocks.launch(
             server_name=address.bracketed, server_port=address.port, root_path=root_path, auth=accounts, app_kwargs=web,
-            max_file_size=f"{service.settings.max_upload_mb}mb", show_error=True, share=False, inbrowser=False, quiet=True,
+            max_file_size=upload_limits(service.settings).file_bytes, show_error=True, share=False, inbrowser=False, quiet=True,
             prevent_thread_lock=True,  # `serve` waits, and stops in order
             _frontend=False,  # else Gradio gives up when its own page takes more than 3 s on a busy machine
             **launch_options(),

@@ -15,7 +15,7 @@ import pytest
 from tests.miniature import MEMBERS, build_miniature
 from tests.ui_fixture import EXAMPLES
 from ui import plots, tasks, views, views_numbers, views_results
-from ui.photos import encode_photo
+from ui.photos import ASKED
 from ui.results import Run, read_run
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Progress, Settings, TextFineTuneConfig
 from unlearn.errors import InputError
@@ -84,8 +84,19 @@ def test_portraits_are_drawn_by_both_models_into_the_own_folder(run: Run, runs: 
 def test_predict_and_probe_answer_for_both_models(run: Run, model_set: str, runs: Path) -> None:
     shots = tasks.photos(SETTINGS, model_set, MEMBERS[0])
     assert shots is not None
-    told = ask(runs, "predict", {"photo": encode_photo(shots[0]), "labels": ["a car", "a tree"]})
-    assert sum(told["original"]) == pytest.approx(1.0) and sum(told["defended"]) == pytest.approx(1.0)
+    given = runs.parent / "inputs" / "predict"
+    give_photos(given, 1)
+    (photo,) = given.iterdir()
+    shots[0].save(photo.rename(given / ASKED))
+    labels = {"labels": ["a car", "a tree"]}
+    own = ask(runs, "predict", {"own_photos": True, **labels})
+    assert not given.exists(), "the photo is not kept"
+    told = ask(runs, "predict", {"person": MEMBERS[0], "shot": 0, "model_set": model_set, **labels})
+    assert own == told and sum(told["original"]) == pytest.approx(1.0) and sum(told["defended"]) == pytest.approx(1.0)
+    with pytest.raises(InputError, match="not here any more"):
+        ask(runs, "predict", {"own_photos": True, **labels})
+    with pytest.raises(InputError, match="no picture of this person"):
+        ask(runs, "predict", {"person": "Nobody Here", "shot": 0, "model_set": model_set, **labels})
     rows = ask(runs, "probe", {"texts": ["somebody", "a tree"]})["rows"]
     assert [row["text"] for row in rows] == ["somebody", "a tree"]
     assert "somebody" in views_results.probes(rows, run)

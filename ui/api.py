@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ui import forms, photo_sets
-from ui.photos import read_photo
+from ui.photos import keep_photo
 from ui.service import Service
 from ui.uploads import path_of, taken
 from unlearn.config import Person
@@ -55,7 +55,8 @@ class Endpoints:
         crops: bool = False,
     ) -> dict[str, Any]:  # fmt: skip
         """Start forgetting in the background. names: "Name|Alias" each; encoder: text, image or both; faces: for each name
-        its photos (`gradio_client.handle_file`), at least 10; crops: they are face crops already; settings: further fields."""
+        its photos (`gradio_client.handle_file`), at least 10; crops: True uses all as they are, else it is decided for
+        each whether it is a face crop already; settings: further fields."""
         options = self._service.options
         values = {**(settings or {}), "names": "\n".join(names), "neutral_term": neutral_term, "seed": seed, "encoder": encoder}
         config = forms.forget_config(values, options.model_set, self._service.set_info.portraits, options.max_persons)
@@ -100,10 +101,11 @@ class Endpoints:
 
     def predict(self, job: str, photo: dict[str, Any], labels: list[str], request: gr.Request) -> dict[str, Any]:
         """Shares of the labels for a photo (`gradio_client.handle_file`), by the original and the defended model."""
-        with taken([path_of(photo)]) as paths:
-            encoded = read_photo(paths[0], self._service.settings.max_upload_mb)
-        asked = {"labels": forms.parse_texts("\n".join(labels), "labels"), "photo": encoded}
-        return self._answer("predict", job, asked, request)
+        with photo_sets.given(self._service) as inputs:
+            with taken([path_of(photo)]) as paths:
+                asked = {"labels": forms.parse_texts("\n".join(labels), "labels"), "own_photos": True}
+                keep_photo(paths[0], self._service.settings.max_upload_mb, inputs)
+            return self._answer("predict", job, asked, request, inputs)
 
     def attack(
         self, job: str, name: str, request: gr.Request, settings: dict[str, Any] | None = None,

@@ -25,6 +25,7 @@ from ui.photos import thumbnail
 from ui.service import Service
 
 THUMBNAIL_PX = 128
+PHOTOS_SHOWN, UNSHOWN = "shown", "faces/"  # in a search's folder, see `ui.tasks_faces`
 SHOWN = (".png", ".webp", ".jpg")  # everything else is offered as a download, the report aside
 # The browser itself refuses what would leave for another host. Gradio's page needs inline scripts and styles, and
 # functions made from text (its HTML templates); pictures may be data URIs.
@@ -93,10 +94,13 @@ def routes(service: Service) -> list[Route]:
 
     async def media(request: Request) -> Response:
         folder = await run_in_threadpool(service.run_folder, request.path_params["key"])
-        path = None if folder is None else _inside(folder, request.path_params["name"])
+        name = request.path_params["name"]
+        path = None if folder is None or name.startswith(UNSHOWN) else _inside(folder, name)
         if path is None:
             return Response("Not here (any more).", 404)
         headers = {"cache-control": "private, no-cache"}  # asked again each time, so that what is deleted is gone
+        if name.startswith(f"{PHOTOS_SHOWN}/"):
+            headers = {"cache-control": "no-store"}  # of a visitor's photos the browser's disk holds none either
         if path.name == "report.html":
             return FileResponse(path, headers={**headers, "content-security-policy": REPORT_POLICY})
         kind = "inline" if path.suffix in SHOWN else "attachment"

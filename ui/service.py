@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ui.options import Options
+from ui.photo_sweep import PhotoSweep
 from ui.pulse import Pulses
 from ui.results import PREPARED, Run, prepared_folder, read_run
 from unlearn.config import ForgetConfig, PortraitConfig, Settings
@@ -25,6 +26,7 @@ from unlearn.trigger_checks import common_words, looked_at_captions
 
 FORGET_LANE, QUICK_LANE = "forget", "quick"  # a long job must not keep a short question waiting
 MANIFEST = "manifest.json"  # written last: a run without it has not succeeded
+UPLOADS = "uploads"  # in the data folder: where `app` lets Gradio put what is uploaded
 MAX_LISTED = 50  # jobs in the history; older ones are still there for whoever has their link
 
 
@@ -48,13 +50,16 @@ class Service:
         )
 
         self.pulses = Pulses(self)
+        self._sweep = PhotoSweep(settings.data_dir / UPLOADS, self.jobs.runs_dir)
 
     def start(self) -> None:
         """Take up the queue."""
         self.jobs.start()
+        self._sweep.start()
 
     def stop(self) -> None:
         """End the workers."""
+        self._sweep.stop()
         self.jobs.stop()
 
     @cached_property

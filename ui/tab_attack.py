@@ -11,7 +11,6 @@ from ui import forms, photo_sets, story, views_results
 from ui.render import render
 from ui.screen import Screen, View, Visit
 from ui.uploads import PhotoFiles, taken
-from ui.who_photos import FILE_KINDS
 from unlearn.config import Person
 
 
@@ -41,7 +40,7 @@ def build(screen: Screen) -> None:
                       for f in forms.IDIA_FIELDS}  # fmt: skip
         upload = PhotoFiles(
             label="Photos of your own (files or a zip); leave empty for those of the model set",
-            file_types=FILE_KINDS, file_count="multiple", height=140, elem_id="attack-upload", elem_classes="drop",
+            file_count="multiple", height=140, elem_id="attack-upload", elem_classes="drop",
         )  # fmt: skip
         attack = gr.Button("Attack both models", elem_id="attack")
         screen.asking(attack)

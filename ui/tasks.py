@@ -6,8 +6,6 @@ The others answer the page at once and must not load a model. Knows no Gradio; c
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import shutil
 from dataclasses import replace
@@ -135,6 +133,7 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
     config = ForgetConfig.from_json(json.dumps(request["config"]))
     found = tasks_faces.face_folders(request, folder, report)
     experiment.forget(config, Settings.from_environment(), folder, _told_apart(report), faces=found or None)
+    tasks_faces.delete_searched(request, folder)
     return {}
 
 
@@ -177,16 +176,19 @@ def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str
 
 
 def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
-    """Shares of the labels for the request's photo, by both models."""
+    """Shares of the labels for a visitor's photo or a picture of the model set, by both models."""
     import numpy as np
-    from PIL import Image
 
     from unlearn import experiment
 
-    run = run_folder(request, folder)
+    run, settings = run_folder(request, folder), Settings.from_environment()
     report(Progress(0, 1, "Looking at the photo"))
-    image = Image.open(io.BytesIO(base64.b64decode(request["photo"]))).convert("RGB")
-    return experiment.predict(Settings.from_environment(), run, np.array(image), request["labels"])
+    with tasks_faces.asked_photo(request, folder) as own:
+        shots = None if own is not None else photos(settings, request["model_set"], request["person"])
+        if own is None and not shots:
+            raise InputError("The model set has no picture of this person; choose another.")
+        image = own if own is not None else np.array(shots[request["shot"] % len(shots)].convert("RGB"))  # type: ignore[index,arg-type]
+        return experiment.predict(settings, run, image, request["labels"])
 
 
 def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:

@@ -27,18 +27,12 @@ class _Quietly(ComponentMeta):
         return type.__new__(cls, name, bases, attributes)
 
 
-class PhotoBox(gr.Image, metaclass=_Quietly):
-    """A component for one photo; its value is a path, whatever the file holds."""
-
-    is_template = True  # to the browser it is Gradio's own
-
-    def preprocess(self, payload: Any) -> str | None:
-        """Path of the upload."""
-        return None if payload is None else payload.path
-
-
 class PhotoFiles(gr.File, metaclass=_Quietly):
-    """A component for any number of files; its value is a list of paths."""
+    """A component for one file or many; its value is a list of paths.
+
+    It lets files of every name through (no `file_types`): the browser would go by their endings, and tell the visitor nothing of a
+    photo that it leaves out. What is no photo is told where the files are read.
+    """
 
     is_template = True
 

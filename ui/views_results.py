@@ -5,6 +5,7 @@ Original is always left, defended right.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,25 +95,32 @@ def _prediction(labels: Sequence[str], original: Sequence[float], defended: Sequ
 
 
 def predictions(run: Run) -> str:
-    """The run's example photos with the labels' shares before and after."""
+    """The run's example photos with the labels' shares before and after; a visitor's photos are not kept, so not shown."""
     photos = []
+    n_own: Counter[str] = Counter()
     for index, photo in enumerate(run.predictions):
         who = photo.get("name") or "a photo"
+        src, title = f"media/{run.key}/{photo['photo']}", who
+        if not photo.get("photo"):
+            n_own[who] += 1
+            src, title = "", f"{who}: your photo {n_own[who]} (not kept)"
         photos.append({
-            "src": f"media/{run.key}/{photo['photo']}" if photo.get("photo") else "", "title": who,
-            "alt": f"Example photo {index + 1}: {who}",
+            "src": src, "title": title, "alt": f"Example photo {index + 1}: {who}",
             **_prediction(photo["labels"], photo["original"], photo["defended"]),
         })  # fmt: skip
     return render("predictions", photos=photos, uid=run.key)
 
 
-def predicted(job: Job, src: str) -> str:
-    """A prediction that was asked for; `src` is the photo as a data URI."""
+def predicted(job: Job) -> str:
+    """A prediction that was asked for."""
     if not isinstance(job.state, Succeeded):
         return render("waiting", text=small_job(job), job=job.id)
-    result = job.state.result
-    photo = {"src": src, "title": "Your photo", "alt": "The photo you chose",
+    result, request = job.state.result, job.request
+    photo = {"src": "", "title": "Your photo (not kept)", "alt": "",
              **_prediction(result["labels"], result["original"], result["defended"])}  # fmt: skip
+    if request.get("person"):
+        src = f"people/{int(request['person_index'])}-{int(request['shot'])}.webp"
+        photo |= {"src": src, "title": request["person"], "alt": f"A picture of {request['person']}"}
     return render("predictions", photos=[photo], uid=job.id)
 
 

@@ -11,8 +11,6 @@ from ui.screen import Screen, View, Visit
 from ui.uploads import PhotoFiles, taken
 from unlearn.errors import InputError
 
-FILE_KINDS = ["image", ".heic", ".heif", ".zip"]
-
 
 def show(view: View) -> str:
     """The visitor's photo sets."""
@@ -30,12 +28,12 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
                     label="Whose photos", info="Leave empty if there is one name above", max_length=100, elem_id="whose"
                 )
                 box = PhotoFiles(
-                    label="Photos, or a zip of them", file_types=FILE_KINDS, file_count="multiple", height=170,
+                    label="Photos, or a zip of them", file_count="multiple", height=170,
                     elem_id="faces-upload", elem_classes="drop",
                 )  # fmt: skip
                 crops = gr.Checkbox(
-                    service.set_info.invented, label="These are already face crops", elem_id="crops",
-                    info="Nothing is looked for then; right for the drawn people of this model set",
+                    False, label="Use all of them as they are", elem_id="crops",
+                    info="Not needed for small square face crops, which are recognised photo by photo",
                 )  # fmt: skip
                 find = gr.Button("Look for faces", elem_id="find-faces")
             with gr.Column(scale=3, min_width=320):

@@ -27,6 +27,7 @@ from unlearn.persons import clean_name as clean_name
 from unlearn.persons import name_key as name_key
 from unlearn.plain_values import from_plain
 
+_UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
 MAX_SEED = 2**63 - 1  # of what torch takes
 
 
@@ -58,7 +59,7 @@ class Settings:
         offline: True: never ask the network, fail at once with what is missing.
         n_threads: CPU threads for torch; None: leave torch's own choice.
         precision: "auto" (bf16 on a GPU that has it, else fp32), "fp32" or "bf16".
-        max_upload_mb: largest photo accepted, in MB.
+        max_upload_mb, max_zip_mb, max_total_mb: largest photo, zip, and all files of one upload together that are accepted, in MB.
     """
 
     data_dir: Path = Path("data")
@@ -68,6 +69,8 @@ class Settings:
     n_threads: int | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     max_upload_mb: int = 20
+    max_zip_mb: int = 1000
+    max_total_mb: int = 2000
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", user_path(self.data_dir))
@@ -79,14 +82,19 @@ class Settings:
         require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
         require(self.n_threads is None or self.n_threads >= 1, "n_threads must be 1 or more.")
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
-        require(self.max_upload_mb >= 1, f"max_upload_mb is {self.max_upload_mb}; use 1 or more.")
+        for name in _UPLOAD_LIMITS:
+            require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION."""
+        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_UPLOAD_MB,
+        _MAX_ZIP_MB, _MAX_TOTAL_MB."""
         get = os.environ.get
         threads = get("UNLEARN_THREADS")
         require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
+        limits = {name: value for name in _UPLOAD_LIMITS if (value := get(f"UNLEARN_{name.upper()}"))}
+        for name, value in limits.items():
+            require(value.isdecimal() and len(value) < 10, f"UNLEARN_{name.upper()} is {value!r}; use a whole number of MB.")
         return cls(
             data_dir=Path(get("UNLEARN_DATA_DIR") or "data"),
             device=get("UNLEARN_DEVICE") or "auto",
@@ -94,6 +102,7 @@ class Settings:
             offline=(get("UNLEARN_OFFLINE") or get("HF_HUB_OFFLINE") or "0").lower() in ("1", "true", "yes"),
             n_threads=int(threads) if threads else None,
             precision=get("UNLEARN_PRECISION") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
+            **{name: int(value) for name, value in limits.items()},
         )
 
 

@@ -103,7 +103,7 @@ class FaceEvaluation:
         encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
         config = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
         config = fill_defaults(config, self.clip)
-        faces = read_faces({name: self._folder(name) for name in names}, self.config.model_set, self.settings)
+        faces = read_faces({name: self._folder(name) for name in names}, self.settings)
         faces = {name: replace(found, fine_tuning=(*found.fine_tuning, *found.evaluation), evaluation=()) for name, found in faces.items()}
         defence = defend_image(self.clip, config, faces, self._sources_of(kind, config), report)
         defended, prompts, seconds = defence.defended, self.prompts, defence.tuned.seconds

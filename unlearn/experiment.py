@@ -90,8 +90,8 @@ def forget(
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
     _use_threads(settings)
-    own = own_photos(photos or {}, config.persons)
-    prepared = read_faces(faces or {}, config.model_set, settings)
+    own = own_photos(photos or {}, config.persons, settings)
+    prepared = read_faces(faces or {}, settings)
     own |= {name: list(found.evaluation) for name, found in prepared.items() if len(found.evaluation)}
     return run_forgetting(config, settings, out, report, own, prepared)
 
@@ -124,7 +124,7 @@ def attack(
     _use_threads(settings)
     original = _original(model_set, settings)
     require_fitting(original.text, person.name, "the name")
-    own = {person.name: attack_photos(photos)} if photos is not None else None
+    own = {person.name: attack_photos(photos, settings)} if photos is not None else None
     clip = original if weights is None else load_defended(weights, original)
     gallery = build_gallery(clip, world_of(original), [person], idia or IdiaConfig(), own)
     if person.name not in gallery.photos:

@@ -229,7 +229,10 @@ def _write_predictions(
 def _predicted(
     out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None
 ) -> list[dict[str, Any]]:
-    """Predictions for a few photos of each person, written beside them; labels are everybody's names."""
+    """Predictions for a few photos of each person; labels are everybody's names.
+
+    Pictures of the world's people are written beside them. A user's photos are not kept: a run may be shown to others.
+    """
     others = [inhabitant.name for inhabitant in world.members] if world else []
     named = [person.name for person in config.persons]
     labels = list(dict.fromkeys([*named, config.neutral_term, *others]))
@@ -237,10 +240,12 @@ def _predicted(
     for index, person in enumerate(config.persons[:MAX_PERSONS]):
         shown = _photos_of(person.name, world, photos)[:N_PHOTOS_SHOWN]
         for number, image in enumerate(shown):
-            file = f"photos/p{index:02d}-{number}.png"
-            with disk_errors(str(out)):
-                (out / "photos").mkdir(exist_ok=True)
-            write_png(out / file, image)
+            file = None
+            if photos is None or person.name not in photos:
+                file = f"photos/p{index:02d}-{number}.png"
+                with disk_errors(str(out)):
+                    (out / "photos").mkdir(exist_ok=True)
+                write_png(out / file, image)
             (row,) = predictions(*models, image[None], labels)
             rows.append({"photo": file, "person_index": index, "name": person.name, **row})
     return rows

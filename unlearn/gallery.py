@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from unlearn.idia import attack as idia_attack
 from unlearn.names import candidate_names
 from unlearn.photo_files import SUFFIXES as PHOTO_SUFFIXES
 from unlearn.photo_files import Photo, decode_photo, read_bytes
-from unlearn.photo_uploads import expand_upload
+from unlearn.photo_uploads import UploadLimits, expand_upload
 from unlearn.prompts import PROMPT_TEMPLATES
 from unlearn.worlds import World
 
@@ -216,7 +217,7 @@ def prompt_embeddings(
     return found
 
 
-def read_photos(folder: Path) -> list[np.ndarray]:
+def read_photos(folder: Path, limits: UploadLimits | None = None) -> list[np.ndarray]:
     """The photos of a folder (or zip) in the order of their names: uint8 (height, width, 3) each, turned upright.
 
     Where the files' names say which photos are for evaluation (the shipped examples), only those are read: an attack
@@ -227,13 +228,15 @@ def read_photos(folder: Path) -> list[np.ndarray]:
     """
     if not folder.exists():
         raise InputError("The folder of photos does not exist; check the path.")
-    upload = expand_upload([folder])
+    limits = limits or UploadLimits()
+    upload = expand_upload([folder], limits)
     parts = [source.part for source in upload.sources]
     divided = None not in parts and len(set(parts)) == 2
     sources = [source for source in upload.sources if not divided or source.part == "evaluation"]
     if not sources:
         raise InputError(f"The folder of photos holds none ({', '.join(PHOTO_SUFFIXES)} are read).")
-    return [_told(source.read, f"Photo {number} of {len(sources)}") for number, source in enumerate(sources, start=1)]
+    reads = [partial(source.read, limits.photo_mb) for source in sources]
+    return [_told(read, f"Photo {number} of {len(reads)}") for number, read in enumerate(reads, start=1)]
 
 
 def open_photo(file: Path, what: str) -> np.ndarray:

@@ -87,7 +87,7 @@ def _person(index: int, config: ForgetConfig, content: dict[str, Any], run: Path
         "probes": [row for row in content["probes"] if row["person_index"] == index],
         "photos": [
             {
-                "image": picture(run / row["photo"]),
+                "image": picture(run / row["photo"]) if row["photo"] else "",  # a user's photos are not kept
                 "original": _top(row["labels"], row["original"]),
                 "defended": _top(row["labels"], row["defended"]),
             }
