@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "memory"),
+    ("errors", "memory", "kept_tensors", "run_files"),
     ("finetune_config", "json_files", "prompts", "plain_values"),
     ("persons",),
     ("config",),
@@ -23,7 +23,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("embeddings", "store"),
     ("text_task", "image_task", "idia"),
     ("finetune", "metrics", "diffusion", "recovery", "report", "gallery"),
-    ("measurements", "pictures", "run_folder", "image_sources"),
+    ("measurements", "pictures", "run_folder", "run_photos", "image_sources"),
     ("average_face", "labelled_images"),
     ("image_defence",),
     ("defences", "face_folders"),
@@ -41,7 +41,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 # bench hands its points that need processes of their own to the modules that build on it, when they are asked for
 LATE = {("bench", "bench_processes"), ("bench", "bench_schedules"), ("bench", "bench_counts"), ("bench", "bench_images")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
-FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder",
+FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder", "run_files",
             "faces", "photo_files"}  # fmt: skip
 
 

@@ -196,12 +196,12 @@ def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
     run, settings = run_folder(request, folder), Settings.from_environment()
     model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
     with tasks_faces.plain_photos(request, folder) as photos:
-        before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, report=report)
+        before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
         if before.recognised is None:
             raise InputError(
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
-        after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, report=report)
+        after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
     sides = {"original": before, "defended": after}
     votes = zip(before.templates, after.templates, strict=True)
     return {

@@ -10,6 +10,7 @@ from ui.render import DASH, clock, duration, percent, render, size
 from ui.results import Run
 from ui.views_numbers import number_rows
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
+from unlearn.run_files import taken_home
 
 AVERAGE_FACE = "an average face"
 MAX_VERDICTS = 3
@@ -170,7 +171,7 @@ def compare(runs: Sequence[tuple[str, Run]]) -> str:
 def take_home(run: Run, own: bool, retention_s: float | None) -> str:
     """Downloads, report, the command to repeat the run, and deletion."""
     base = f"media/{run.key}"
-    paths = sorted(path for path in run.folder.rglob("*") if path.is_file())
+    paths = taken_home(run.folder)
     files = [{"name": (name := path.relative_to(run.folder).as_posix()), "href": f"{base}/{name}",
               "size": path.stat().st_size} for path in paths]  # fmt: skip
     days = None if retention_s is None else retention_s / 86400

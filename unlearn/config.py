@@ -58,6 +58,7 @@ class Settings:
         n_threads: CPU threads for torch; None: leave torch's own choice.
         precision: "auto" (bf16 on a GPU that has it, else fp32), "fp32" or "bf16".
         max_upload_mb: largest photo accepted, in MB.
+        max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
     """
 
     data_dir: Path = Path("data")
@@ -67,6 +68,7 @@ class Settings:
     n_threads: int | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     max_upload_mb: int = 20
+    max_cache_mb: int = 500
 
     def __post_init__(self) -> None:
         known = self.device in ("auto", "cpu", "cuda") or (
@@ -76,13 +78,15 @@ class Settings:
         require(self.n_threads is None or self.n_threads >= 1, "n_threads must be 1 or more.")
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
         require(self.max_upload_mb >= 1, f"max_upload_mb is {self.max_upload_mb}; use 1 or more.")
+        require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION."""
+        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_CACHE_MB."""
         get = os.environ.get
-        threads = get("UNLEARN_THREADS")
+        threads, cache = get("UNLEARN_THREADS"), get("UNLEARN_MAX_CACHE_MB") or str(cls.max_cache_mb)
         require(threads is None or threads.isdigit(), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
+        require(cache.isdecimal() and len(cache) < 10, f"UNLEARN_MAX_CACHE_MB is {cache[:20]!r}; use a whole number of MB.")
         return cls(
             data_dir=Path(get("UNLEARN_DATA_DIR") or "data"),
             device=get("UNLEARN_DEVICE") or "auto",
@@ -90,6 +94,7 @@ class Settings:
             offline=(get("UNLEARN_OFFLINE") or get("HF_HUB_OFFLINE") or "0").lower() in ("1", "true", "yes"),
             n_threads=int(threads) if threads else None,
             precision=get("UNLEARN_PRECISION") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
+            max_cache_mb=int(cache),
         )
 
 

@@ -13,9 +13,11 @@ from typing import Any
 from unlearn.clip import Clip
 from unlearn.config import ForgetConfig, Progress, Report, Settings
 from unlearn.data import HUB_PREFIX, read_captions
+from unlearn.embeddings import EmbeddingCache
 from unlearn.encoders import TextEncoder
 from unlearn.finetune import FineTuned, fine_tune
 from unlearn.image_defence import Faces, ImageDefence, defend_image, read_sources
+from unlearn.run_files import CACHE
 from unlearn.stages import Stages
 from unlearn.text_task import text_task
 from unlearn.worlds import World
@@ -68,9 +70,14 @@ def defend(
     return Defence(defended, tuned, image)
 
 
-def cache_folder(settings: Settings) -> Path:
-    """Where embeddings of original models are kept."""
-    return settings.data_dir / "cache" / "embeddings"
+def original_cache(settings: Settings) -> EmbeddingCache:
+    """The embeddings of original models, which outlive all runs."""
+    return EmbeddingCache(settings.data_dir / "cache" / "embeddings", max_bytes=settings.max_cache_mb * 1_000_000)
+
+
+def run_cache(run: Path, settings: Settings) -> EmbeddingCache:
+    """The embeddings of a run's defended model, which are deleted with it."""
+    return EmbeddingCache(run / CACHE, max_bytes=settings.max_cache_mb * 1_000_000)
 
 
 def fill_defaults(config: ForgetConfig, original: Clip) -> ForgetConfig:

@@ -20,10 +20,10 @@ from torch.nn import functional
 
 from unlearn.clip import Clip, load_clip
 from unlearn.config import ForgetConfig, IdiaConfig, Person, Progress, Report, Settings, no_report
-from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
-from unlearn.embeddings import EmbeddingCache, encode
+from unlearn.defences import defend_text, fill_defaults, original_cache, world_of
+from unlearn.embeddings import encode
 from unlearn.errors import ConfigError
-from unlearn.evaluate_parts import KeptRows, PortraitNaming, texts_hash
+from unlearn.evaluate_parts import KeptRows, PortraitNaming, rows_file, texts_hash
 from unlearn.finetune import FineTuned
 from unlearn.gallery import Gallery, build_gallery, embed_images, prompt_embeddings
 from unlearn.idia import IdiaOutcome, predicted_names
@@ -88,14 +88,13 @@ class Evaluation:
         self.members = [inhabitant.name for inhabitant in world.members]
         self.before = self.gallery.attack(self.prompts, [inhabitant.name for inhabitant in world.inhabitants])
         self.portraits = PortraitNaming.of(self.clip, self.members, settings)
-        file = f"{self.clip.text.weights_hash}-{self.clip.image.weights_hash}.jsonl"
-        self.rows = KeptRows(settings.data_dir / "evaluation" / file)
+        self.rows = KeptRows(rows_file(self.clip, settings))
         self.texts_hash = texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
         self._latest: tuple[PlanEntry, tuple[Clip, dict[str, FineTuned[Any]]]] | None = None
 
     def _prompts(self, gallery: Gallery) -> Tensor:
-        return prompt_embeddings(self.clip.text, gallery, EmbeddingCache(cache_folder(self.settings)))
+        return prompt_embeddings(self.clip.text, gallery, original_cache(self.settings))
 
     # --- before forgetting -----------------------------------------------------------------------------------
 

@@ -9,19 +9,17 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from unlearn.average_face import APART
 from unlearn.clip import load_clip
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, Progress, Report, Settings, no_report
-from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
-from unlearn.embeddings import EmbeddingCache
+from unlearn.defences import defend_text, fill_defaults, original_cache, world_of
 from unlearn.errors import ConfigError, InputError
-from unlearn.evaluate_parts import KeptRows
+from unlearn.evaluate_parts import KeptRows, rows_file
 from unlearn.face_folders import read_faces
 from unlearn.gallery import build_gallery, prompt_embeddings
 from unlearn.image_defence import Sources, defend_image, image_metrics, read_sources
@@ -78,12 +76,11 @@ class FaceEvaluation:
         self.world = world
         self.idia = IdiaConfig()
         self.gallery = build_gallery(self.clip, world, (), self.idia)
-        self.prompts = prompt_embeddings(self.clip.text, self.gallery, EmbeddingCache(cache_folder(settings)))
+        self.prompts = prompt_embeddings(self.clip.text, self.gallery, original_cache(settings))
         self.members = [inhabitant.name for inhabitant in world.members]
         self.strangers = [inhabitant.name for inhabitant in world.inhabitants if not inhabitant.member]
         self.recognised = {one.name for one in self.gallery.attack(self.prompts, self.members) if one.recognised}
-        key = f"faces-{self.clip.text.weights_hash}-{self.clip.image.weights_hash}"
-        self.rows = KeptRows(settings.data_dir / "evaluation" / f"{key}.jsonl")
+        self.rows = KeptRows(rows_file(self.clip, settings, "faces-"))
         self._sources: dict[str, Sources] = {}
 
     def drawn(self, n: int, draw: int) -> list[str]:
@@ -138,14 +135,22 @@ class FaceEvaluation:
             self._sources[kind] = read_sources(self.clip, config, self.settings, self.world)
         return self._sources[kind]
 
+    def key(self, kind: str, n: int, draw: int) -> str:
+        """Of a row: all that it depends on, beside the weights, after which the file is named."""
+        schedule = self.schedule(kind)
+        values = {field.name: getattr(schedule, field.name) for field in fields(schedule)}
+        apart = values.pop("target_apart")  # counts only where both encoders are defended
+        text = f"turned target {apart}, {self.clip.model_set.text!r}" if kind == "both" else None
+        shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        return json.dumps([kind, n, draw, f"{type(schedule).__name__}({shown})", text])
+
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """All draws; rows that an earlier evaluation of the same weights and settings finished are kept."""
         plan = [(kind, n, draw) for draw in range(self.config.n_draws) for n in self.config.n_at_once for kind in self.config.kinds]
         rows = []
         for number, (kind, n, draw) in enumerate(plan):
             report(Progress(number, len(plan), f"{n} faces, {kind}"))
-            text = f"turned target {APART}, {self.clip.model_set.text!r}" if kind == "both" else None
-            key = json.dumps([kind, n, draw, repr(self.schedule(kind)), text])
+            key = self.key(kind, n, draw)
             if finished_only and key not in self.rows.finished():
                 continue
             compute: Callable[[], dict[str, Any]] = lambda kind=kind, n=n, draw=draw: self.forgotten(kind, n, draw)  # type: ignore[misc]  # noqa: E731

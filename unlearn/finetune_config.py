@@ -191,6 +191,9 @@ class ImageFineTuneConfig(FineTuneConfig):
             world's, or portraits of the neutral term by the set's own Stable Diffusion.
         n_generic_images: at most so many are read.
         n_average_faces: portraits drawn where there are no photos.
+        target_apart: where names are forgotten, too: the cosine by which the neutral term shall lie further from the average
+            face than arbitrary names do, for which the average face is turned away from it. None (the paper): it stays
+            as it is.
     """
 
     n_steps: int = 100
@@ -210,6 +213,7 @@ class ImageFineTuneConfig(FineTuneConfig):
     average_face_photos: str | None = None
     n_generic_images: int = 2000
     n_average_faces: int = 32
+    target_apart: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -224,6 +228,8 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(sum(shares[1:]) <= 1.0, "bystander_share + plain_bystander_share must not exceed 1.")
         require(self.n_generic_images >= 10, f"n_generic_images is {self.n_generic_images}; use 10 or more.")
         require(self.n_average_faces >= 1, f"n_average_faces is {self.n_average_faces}; use 1 or more.")
+        apart = self.target_apart
+        require(apart is None or 0.0 <= apart <= 2.0, f"target_apart is {apart}; use 0 to 2, or none.")
 
     @classmethod
     def paper(cls, **changes: Any) -> ImageFineTuneConfig:

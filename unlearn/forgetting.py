@@ -16,17 +16,17 @@ from torch import Tensor
 
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings
-from unlearn.defences import Defence, cache_folder, defend, fill_defaults, require_texts, stages_of, world_of
+from unlearn.defences import Defence, defend, fill_defaults, original_cache, require_texts, run_cache, stages_of, world_of
 from unlearn.diffusion import load_diffusion, require_drawing
-from unlearn.embeddings import EmbeddingCache
 from unlearn.finetune import FineTuned
-from unlearn.gallery import Gallery, Photos, build_gallery, prompt_embeddings
+from unlearn.gallery import Gallery, OwnPhotos, Photos, build_gallery, prompt_embeddings
 from unlearn.image_defence import Faces, image_metrics, require_faces
 from unlearn.labelled_images import class_folders, measured_things
 from unlearn.measurements import Prober, default_probes, measuring_captions, predictions, similarities, utility
 from unlearn.pictures import MAX_PERSONS, write_png, write_portraits
 from unlearn.report import write_report
 from unlearn.run_folder import Attacked, attack_metrics, prepare, start_over, write_attack, write_manifest, write_results
+from unlearn.run_photos import keep_photos
 from unlearn.stages import Stages
 from unlearn.store import disk_errors, save_defended, write_json
 from unlearn.weights import find_diffusion
@@ -57,7 +57,7 @@ def run_forgetting(
         prepare(out, original, config.encoder)
         gallery = build_gallery(original, world, config.persons, config.idia, photos)
     with stages.stage("attack on the original") as inner:
-        first = prompt_embeddings(original.text, gallery, EmbeddingCache(cache_folder(settings)), inner)
+        first = prompt_embeddings(original.text, gallery, original_cache(settings), inner)
         before = _attack(gallery, first, world, config)
         drawing.result()
     defence = defend(original, config, faces or {}, world, (settings, stages))
@@ -67,8 +67,9 @@ def run_forgetting(
         galleries = (gallery, defended_gallery(models, gallery, world, config, photos))
         second = first
         if models[1].text is not original.text:
-            second = prompt_embeddings(models[1].text, gallery, EmbeddingCache(out / "cache"), inner)
+            second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
         after = _attack(galleries[1], second, world, config)
+        keep_photos(out, config.persons, galleries)
     with stages.stage("measuring"):
         metrics = {**attack_metrics(before, after), **_measure(models, config, things), "warnings": list(warnings)}
         metrics["image"] = _measure_image(original, defence, galleries[1], config, world, faces or {})
@@ -110,7 +111,7 @@ def _load(config: ForgetConfig, settings: Settings) -> tuple[Clip, ForgetConfig,
 
 
 def defended_gallery(
-    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: Photos | None
+    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: OwnPhotos | None
 ) -> Gallery:
     """The gallery as the defended CLIP sees it: the same where its image encoder is the original's."""
     if models[1].image is models[0].image:
