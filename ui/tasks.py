@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from unlearn.worlds import World
 
 
-IMAGE_STAGE = "fine-tuning faces"  # of `unlearn.defences`, which would import torch
-
-
 def warm_up() -> None:
     """Import in the worker what is slow to import, before the first job needs it."""
     import unlearn.experiment  # noqa: F401
@@ -134,20 +131,8 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
 
     config = ForgetConfig.from_json(json.dumps(request["config"]))
     found = tasks_faces.face_folders(request, folder, report)
-    experiment.forget(config, Settings.from_environment(), folder, _told_apart(report), faces=found or None)
+    experiment.forget(config, Settings.from_environment(), folder, report, faces=found or None)
     return {}
-
-
-def _told_apart(report: Report) -> Report:
-    """The report with the image encoder's losses under names of their own; the core tells them apart by the stage."""
-
-    def tell(progress: Progress) -> None:
-        if progress.losses and progress.note.startswith(IMAGE_STAGE):
-            losses = {key if key == "step" else f"image_{key}": value for key, value in progress.losses.items()}
-            progress = replace(progress, losses=losses)
-        report(progress)
-
-    return tell
 
 
 def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:

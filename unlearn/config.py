@@ -31,12 +31,16 @@ MAX_SEED = 2**63 - 1  # of what torch takes
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a piece of work is: `step` of `total` (same unit), a short note, and the losses of the step."""
+    """How far a piece of work is: `step` of `total` (same unit), a short note, and the losses of the step.
+
+    `losses` have a "step" of their own, which counts the steps of `encoder` ("text", "diffusion_text" or "image").
+    """
 
     step: int
     total: int
     note: str = ""
     losses: dict[str, float] | None = None
+    encoder: str = ""
 
 
 Report = Callable[[Progress], None]  # raises JobCancelled when the user asked to stop

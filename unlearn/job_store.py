@@ -42,7 +42,7 @@ class JobStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._lock = threading.Lock()
-        self._live_losses: dict[str, list[dict[str, float]]] = {}  # of running jobs, which pages ask for every second
+        self._live_losses: dict[str, list[dict[str, Any]]] = {}  # of running jobs, which pages ask for every second
         self._versions: dict[str, int] = {}  # of running jobs
         self._answers: dict[tuple[str, ...], Any] = {}  # see `_once`
         self._engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
@@ -150,8 +150,8 @@ class JobStore:
             is_owner=job_id in own, own_turn=any(one in own and state in (0, "running") for one, state in states),
         )  # fmt: skip
 
-    def losses(self, job_id: str) -> list[dict[str, float]]:
-        """Rows {"step", loss name: value...} reported so far, in the order of the steps."""
+    def losses(self, job_id: str) -> list[dict[str, Any]]:
+        """Rows {"encoder", "step" (of this encoder), loss name: value...} reported so far, in the order of the steps."""
         if (live := self._live_losses.get(job_id)) is not None:
             return list(live)
         query = select(LossRow.step, LossRow.losses).where(LossRow.job == job_id).order_by(col(LossRow.id))

@@ -48,7 +48,7 @@ class Message:
     """What the worker sends: progress with the losses since the last message, or the end of the task."""
 
     progress: Progress
-    losses: tuple[tuple[int, dict[str, float]], ...] = ()
+    losses: tuple[tuple[int, dict[str, Any]], ...] = ()  # of each step, with its encoder
     end: State | None = None
 
 
@@ -65,7 +65,7 @@ class Reporter:
     def __init__(self, send: Callable[[Message], None], is_cancelled: Callable[[], bool]) -> None:
         self._send, self._is_cancelled = send, is_cancelled
         self.last = Progress(0, 0)
-        self.losses: list[tuple[int, dict[str, float]]] = []
+        self.losses: list[tuple[int, dict[str, Any]]] = []
         self._sent_at = 0.0
 
     def __call__(self, progress: Progress) -> None:
@@ -74,7 +74,7 @@ class Reporter:
         new_note = progress.note != self.last.note
         self.last = progress
         if progress.losses:
-            self.losses.append((progress.step, dict(progress.losses)))
+            self.losses.append((progress.step, {"encoder": progress.encoder, **progress.losses}))
         if new_note or time.monotonic() - self._sent_at >= SEND_EVERY_S:
             self.send()
 
