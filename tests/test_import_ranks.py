@@ -17,7 +17,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("job_lane", "face_crops"),
     ("recolouring", "face_cascade"),
     ("names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
-    ("data", "weights", "encoders", "face_finders"),
+    ("data", "weights", "encoders", "face_finders", "schedule_choices"),
     ("diffusion_text", "face_pasting", "faces"),
     ("clip", "triggers", "face_triggers", "losses"),
     ("embeddings", "store"),
@@ -42,7 +42,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 LATE = {("bench", "bench_processes"), ("bench", "bench_schedules"), ("bench", "bench_counts"), ("bench", "bench_images")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
 FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder", "run_files",
-            "faces", "photo_files"}  # fmt: skip
+            "schedule_choices", "faces", "photo_files"}  # fmt: skip
 
 
 def _imported(path: Path, package: str) -> set[str]:

@@ -137,7 +137,8 @@ class TextFineTuneConfig(FineTuneConfig):
         require(min(weights) >= 0 < max(weights), "pooled_weight and hidden_weight: 0 or more, one above 0.")
         shares = (self.bystander_share, self.neutral_share, self.name_only_share)
         require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
-        require(sum(shares[:2]) <= 1.0, "bystander_share + neutral_share must not exceed 1.")
+        both = f"bystander_share ({self.bystander_share:g}) + neutral_share ({self.neutral_share:g})"
+        require(sum(shares[:2]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
         require(self.n_bystander_names >= 1, "n_bystander_names must be 1 or more.")
         require(0 <= self.near_names <= 1000, f"near_names is {self.near_names}; use 0 to 1000.")
         require(0 <= self.captions_per_trigger <= 64, f"captions_per_trigger is {self.captions_per_trigger}; use 0 to 64.")
@@ -225,7 +226,8 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(0.0 <= self.rotation_degrees <= 180.0, "rotation_degrees must be 0 to 180.")
         shares = (self.plain_trigger_share, self.bystander_share, self.plain_bystander_share)
         require(all(0.0 <= share <= 1.0 for share in shares), "shares of images must lie in 0 to 1.")
-        require(sum(shares[1:]) <= 1.0, "bystander_share + plain_bystander_share must not exceed 1.")
+        both = f"bystander_share ({self.bystander_share:g}) + plain_bystander_share ({self.plain_bystander_share:g})"
+        require(sum(shares[1:]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
         require(self.n_generic_images >= 10, f"n_generic_images is {self.n_generic_images}; use 10 or more.")
         require(self.n_average_faces >= 1, f"n_average_faces is {self.n_average_faces}; use 1 or more.")
         apart = self.target_apart
