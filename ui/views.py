@@ -115,15 +115,15 @@ def verdict(run: Run | None) -> str:
 
 
 def _outcome(run: Run) -> str:
-    forgotten = [_side(p, "defended").get("recognised") is False and _side(p, "original").get("recognised") is True
-                 for p in run.persons]  # fmt: skip
-    if not forgotten:
-        return "done"
-    if len(forgotten) == 1:
-        person = run.persons[0]
-        counts = [_side(person, side).get("correct_templates") for side in ("original", "defended")]
+    if len(run.persons) == 1:
+        counts = [_side(run.persons[0], side).get("correct_templates") for side in ("original", "defended")]
         return f"{counts[0] if counts[0] is not None else DASH} → {counts[1] if counts[1] is not None else DASH} prompts"
-    return f"{sum(forgotten)} of {len(forgotten)} forgotten"
+    verdicts = [tuple(_side(person, side).get("recognised") for side in ("original", "defended")) for person in run.persons]
+    attacked = [pair for pair in verdicts if None not in pair]
+    if not attacked:
+        return "not attacked" if verdicts else "done"
+    forgotten = f"{sum(pair == (True, False) for pair in attacked)} of {len(attacked)} forgotten"
+    return forgotten + (f", {len(verdicts) - len(attacked)} not attacked" if len(attacked) < len(verdicts) else "")
 
 
 def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str:

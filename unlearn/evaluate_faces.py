@@ -19,7 +19,8 @@ from unlearn.clip import load_clip
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, Progress, Report, Settings, no_report
 from unlearn.defences import defend_text, fill_defaults, original_cache, world_of
 from unlearn.errors import ConfigError, InputError
-from unlearn.evaluate_parts import KeptRows, rows_file
+from unlearn.evaluate_parts import KeptRows, change, rows_file, share_recognised
+from unlearn.evaluate_tables import DASH, measured
 from unlearn.face_folders import read_faces
 from unlearn.gallery import build_gallery, prompt_embeddings
 from unlearn.image_defence import Sources, defend_image, image_metrics, read_sources
@@ -117,10 +118,10 @@ class FaceEvaluation:
             "kind": kind, "n": n, "draw": draw, "members": [self.members.index(name) for name in names],
             "n_recognised_before": sum(name in self.recognised for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
-            "others_kept": sum(bool(after[name].recognised) for name in others) / max(1, len(others)),
-            "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers),
+            "others_kept": share_recognised([after[name] for name in others]),
+            "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers) if self.strangers else None,
             **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
-            "object_top1_change": (tops["top1_defended"] or 0.0) - (tops["top1_original"] or 0.0),
+            "object_top1_change": change(tops["top1_original"], tops["top1_defended"]),
             "n_steps": defence.tuned.n_steps_done, "seconds": seconds,
         }  # fmt: skip
 
@@ -192,11 +193,14 @@ def _place(group: tuple[tuple[int, str], Any]) -> tuple[int, int]:
 
 
 def _cells(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    counts = [count for row in rows for count in row["correct_templates"]]
-    kept = [row["others_kept"] for row in rows]
-    change = [100 * row["object_top1_change"] for row in rows]
-    means = [f"{statistics.mean(row[key] for row in rows):.3f}" for key in ("sim_clean", "sim_backdoor", "sim_target")]
+    counts = [count for row in rows for count in row["correct_templates"] if count is not None]
+    change, kept = measured(rows, "object_top1_change"), measured(rows, "others_kept")
+    strangers = measured(rows, "strangers_recognised")
+    similarities = [measured(rows, key) for key in ("sim_clean", "sim_backdoor", "sim_target")]
     return (
-        f"{sum(count == 0 for count in counts)} of {len(counts)}", f"{100 * statistics.mean(kept):.1f} % (least {100 * min(kept):.0f})",
-        f"{max(row['strangers_recognised'] for row in rows)}", *means, f"{statistics.mean(change):+.1f} pts (least {min(change):+.1f})",
-    )  # fmt: skip
+        f"{sum(count == 0 for count in counts)} of {len(counts)}" if counts else DASH,
+        f"{100 * statistics.mean(kept):.1f} % (least {100 * min(kept):.0f})" if kept else DASH,
+        f"{max(strangers):.0f}" if strangers else DASH,
+        *(f"{statistics.mean(values):.3f}" if values else DASH for values in similarities),
+        f"{100 * statistics.mean(change):+.1f} pts (least {100 * min(change):+.1f})" if change else DASH,
+    )
