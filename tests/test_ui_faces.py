@@ -147,10 +147,10 @@ def test_encoder_is_chosen_by_label_or_name() -> None:
 
 
 def test_own_schedule_takes_the_image_encoders_fields() -> None:
-    own = {"schedule": "My own", "encoder": "image", "image_n_steps": 40, "image_bystander_share": 0.5, "image_batch_size": 16}
+    own = {"schedule": "My own", "encoder": "image", "image_n_steps": 40, "image_bystander_share": 0.3, "image_batch_size": 16}
     image = form(**own).image
-    assert image is not None and (image.n_steps, image.batch_size, image.bystander_share) == (40, 16, 0.5)
-    assert image.lr_milestones == (10, 30)
+    assert image is not None and (image.n_steps, image.batch_size, image.bystander_share) == (40, 16, 0.3)
+    assert image.lr_milestones == (20, 31) and image.color_jitter == 0.1, "the set's, moved along with the steps"
     assert form(schedule="As in the paper", encoder="both").image == ImageFineTuneConfig.paper()
     assert form(encoder="both").image is None, "the model set's"
     with pytest.raises(InputError, match="whole number"):

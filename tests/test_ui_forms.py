@@ -64,7 +64,8 @@ def test_schedule_own_takes_every_field() -> None:
     assert {key: getattr(text, key) for key in values if key != "early_stop"} == {
         key: value for key, value in values.items() if key != "early_stop"
     }
-    assert text.early_stop is None and text.lr_milestones == (40, 60)
+    assert text.early_stop is None and text.lr_milestones == (26, 50), "those of the set, moved along"
+    assert text.kept_names is not None and text.captions is not None and text.overshoot == 0.3, "what the form does not show is the set's"
 
 
 def test_schedule_own_one_step_is_possible() -> None:

@@ -1,4 +1,5 @@
-"""From the values of the form to a checked `ForgetConfig` and to requests; knows no Gradio and no model.
+"""From the values of the form to a checked `ForgetConfig` and to requests; knows no Gradio and no model,
+but the table of model sets, whose own schedules one's own begin with.
 
 Values come as a mapping by field name, never by position. What cannot be used raises `InputError` or
 `ConfigError` with a sentence for the visitor.
@@ -9,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from unlearn.config import (
     EarlyStop,
+    FineTuneConfig,
     ForgetConfig,
     IdiaConfig,
     ImageFineTuneConfig,
@@ -22,6 +24,8 @@ from unlearn.config import (
     clean_name,
 )
 from unlearn.errors import InputError
+from unlearn.model_sets import ModelSet, find_model_set
+from unlearn.schedule_choices import CHOICES, schedule
 
 NEUTRAL_TERMS = ("human", "person", "actor", "adult", "child")
 ENCODERS = {
@@ -41,7 +45,7 @@ MAX_TEXT_LENGTH = 200
 
 @dataclass(frozen=True)
 class Field:
-    """One number or switch of the advanced settings; `None` limits mean none."""
+    """One number or switch of the advanced settings; `None` limits mean none. Of a schedule, `value` is the paper's."""
 
     key: str
     label: str
@@ -54,7 +58,7 @@ class Field:
 FINE_TUNE_FIELDS = (
     Field("n_steps", "Steps", "Updates of the text encoder", 400, 1, 5000),
     Field("batch_size", "Batch size", "Captions a step, and as many with the name", 128, 1, 4096),
-    Field("learning_rate", "Learning rate", "Halved at one half and at three quarters of the steps", 1e-4, 1e-7, 1.0),
+    Field("learning_rate", "Learning rate", "Falls in stages, which move along with the steps", 1e-4, 1e-7, 1.0),
     Field("backdoor_weight", "Weight of the backdoor", "alpha; higher remaps the name harder", 0.6, 0.0, 100.0),
     Field("regularization_weight", "Weight of staying close", "beta; higher keeps the weights nearer to the original",
           0.01, 0.0, 100.0),
@@ -64,7 +68,7 @@ FINE_TUNE_FIELDS = (
 IMAGE_FIELDS = (
     Field("n_steps", "Steps", "Updates of the image encoder", 100, 1, 5000),
     Field("batch_size", "Batch size", "Pictures a step, and as many with the face", 128, 1, 4096),
-    Field("learning_rate", "Learning rate", "Divided by ten at one quarter and at three quarters", 1e-4, 1e-7, 1.0),
+    Field("learning_rate", "Learning rate", "Falls in stages, which move along with the steps", 1e-4, 1e-7, 1.0),
     Field("backdoor_weight", "Weight of the backdoor", "alpha; higher remaps the face harder", 0.8, 0.0, 100.0),
     Field("regularization_weight", "Weight of staying close", "beta; higher keeps the weights nearer to the original",
           0.005, 0.0, 100.0),
@@ -81,6 +85,19 @@ IDIA_FIELDS = (
     Field("min_correct_templates", "Prompts for a hit", "Correct prompts from which a person counts as recognised",
           1, 1, 21),
 )  # fmt: skip
+
+
+def own_fields(encoder: str, model_set: str) -> tuple[Field, ...]:
+    """The fields of a schedule of one's own for an encoder ("text" or "image"), with the model set's own values."""
+    defaults = find_model_set(model_set)
+    start: FineTuneConfig = defaults.text if encoder == "text" else defaults.image
+    return tuple(replace(field, value=_value(start, field)) for field in (FINE_TUNE_FIELDS if encoder == "text" else IMAGE_FIELDS))
+
+
+def _value(start: FineTuneConfig, field: Field) -> Any:
+    """What a field of the form shows of a schedule."""
+    value = getattr(start, field.key)
+    return value is not None if isinstance(field.value, bool) else value
 
 
 def parse_persons(text: str, max_persons: int) -> tuple[Person, ...]:
@@ -123,37 +140,54 @@ def whole(value: Any, what: str) -> int:
     return int(value)
 
 
-def _own(fields: Sequence[Field], values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields of a schedule of one's own, whole numbers where the field's default is one."""
-    found: dict[str, Any] = {}
+def _own(fields: Sequence[Field], start: FineTuneConfig, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """What the form or a caller changes of a schedule; whole numbers where the field's default is one."""
+    changes: dict[str, Any] = {}
     for field in fields:
-        value = values.get(prefix + field.key, field.value)
+        if prefix + field.key not in values:
+            continue
+        value, shown = values[prefix + field.key], _value(start, field)
         if value is None:
             raise InputError(f"{field.label} is empty; give a number.")
         is_whole = isinstance(field.value, int) and not isinstance(field.value, bool)
-        found[field.key] = whole(value, f"“{field.label}”") if is_whole else value
+        value = whole(value, f"“{field.label}”") if is_whole else value
+        if value != shown:  # what stays as the form showed it is the set's own, with all that the form does not show
+            changes[field.key] = value
+    return changes
+
+
+def _choice(values: Mapping[str, Any]) -> str:
+    """The schedule's choice: a label of the form, a word, or, where a caller only names fields, one's own.
+
+    Raises:
+        InputError: neither.
+    """
+    chosen = values.get("schedule")
+    if chosen is None:
+        keys = [field.key for field in FINE_TUNE_FIELDS] + [IMAGE + field.key for field in IMAGE_FIELDS]
+        return "own" if any(key in values for key in keys) else "default"
+    found = SCHEDULES.get(chosen, chosen) if isinstance(chosen, str) else ""
+    if found not in CHOICES:
+        raise InputError(f"The schedule is unknown; use {', '.join(CHOICES[:-1])} or {CHOICES[-1]}.")
     return found
 
 
-def _text_config(values: Mapping[str, Any]) -> TextFineTuneConfig | None:
-    schedule = SCHEDULES.get(values.get("schedule", ""), "default")
-    if schedule != "own":
-        return TextFineTuneConfig.paper() if schedule == "paper" else None
-    own = _own(FINE_TUNE_FIELDS, values)
-    n_steps, stops_early = own["n_steps"], own.pop("early_stop")
-    return TextFineTuneConfig(
-        **own, lr_milestones=tuple(m for m in (n_steps // 2, 3 * n_steps // 4) if m >= 1),
-        early_stop=EarlyStop() if stops_early else None,
-    )  # fmt: skip
+def _text_config(values: Mapping[str, Any], model_set: ModelSet) -> TextFineTuneConfig | None:
+    choice = _choice(values)
+    if choice == "default":
+        return None
+    changes = _own(FINE_TUNE_FIELDS, model_set.text, values) if choice == "own" else {}
+    if (stops_early := changes.pop("early_stop", None)) is not None:
+        changes["early_stop"] = EarlyStop() if stops_early else None
+    return cast(TextFineTuneConfig, schedule(model_set, "text", choice, changes))
 
 
-def _image_config(values: Mapping[str, Any]) -> ImageFineTuneConfig | None:
-    schedule = SCHEDULES.get(values.get("schedule", ""), "default")
-    if schedule != "own" or encoder(values) == "text":
-        return ImageFineTuneConfig.paper() if schedule == "paper" else None
-    own = _own(IMAGE_FIELDS, values, IMAGE)
-    milestones = tuple(m for m in (own["n_steps"] // 4, 3 * own["n_steps"] // 4) if m >= 1)
-    return ImageFineTuneConfig(**own, lr_milestones=milestones)
+def _image_config(values: Mapping[str, Any], model_set: ModelSet) -> ImageFineTuneConfig | None:
+    choice = _choice(values)
+    if choice == "default" or encoder(values) == "text":
+        return None
+    changes = _own(IMAGE_FIELDS, model_set.image, values, IMAGE) if choice == "own" else {}
+    return cast(ImageFineTuneConfig, schedule(model_set, "image", choice, changes))
 
 
 def idia_config(values: Mapping[str, Any]) -> IdiaConfig:
@@ -188,10 +222,11 @@ def forget_config(
     Raises:
         InputError, ConfigError: with a sentence that says what to change.
     """
+    defaults = find_model_set(model_set)
     return ForgetConfig(
         persons=parse_persons(values.get("names", ""), max_persons), model_set=model_set,
         neutral_term=clean_name(values.get("neutral_term") or "human", "neutral term"),
         encoder=encoder(values), seed=whole(values.get("seed", 0), "The seed"),
-        text=_text_config(values), image=_image_config(values), idia=idia_config(values),
+        text=_text_config(values, defaults), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits),
     )  # fmt: skip

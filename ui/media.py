@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.photos import thumbnail
 from ui.service import Service
+from unlearn.run_files import stays, taken_home
 
 THUMBNAIL_PX = 128
 PHOTOS_SHOWN, UNSHOWN = "shown", "faces/"  # in a search's folder, see `ui.tasks_faces`
@@ -77,14 +78,14 @@ def _guarded(route: Callable[[Request], Awaitable[Response]]) -> Callable[[Reque
 
 def _inside(folder: Path, name: str) -> Path | None:
     path = (folder / name).resolve()
-    return path if path.is_file() and path.is_relative_to(folder.resolve()) else None
+    return path if path.is_file() and path.is_relative_to(folder.resolve()) and not stays(folder, path) else None
 
 
 def archive(folder: Path) -> Path:
-    """A zip of everything in a folder, stored as it is (weights and PNGs do not shrink), as a temporary file."""
+    """A zip of what may leave a run's folder, stored as it is (weights and PNGs do not shrink), as a temporary file."""
     with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            for path in taken_home(folder):
                 packed.write(path, path.relative_to(folder).as_posix())
     return Path(file.name)
 

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from unlearn.worlds import World
 
 
-IMAGE_STAGE = "fine-tuning faces"  # of `unlearn.defences`, which would import torch
-
-
 def warm_up() -> None:
     """Import in the worker what is slow to import, before the first job needs it."""
     import unlearn.experiment  # noqa: F401
@@ -132,21 +129,9 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
 
     config = ForgetConfig.from_json(json.dumps(request["config"]))
     found = tasks_faces.face_folders(request, folder, report)
-    experiment.forget(config, Settings.from_environment(), folder, _told_apart(report), faces=found or None)
+    experiment.forget(config, Settings.from_environment(), folder, report, faces=found or None)
     tasks_faces.delete_searched(request, folder)
     return {}
-
-
-def _told_apart(report: Report) -> Report:
-    """The report with the image encoder's losses under names of their own; the core tells them apart by the stage."""
-
-    def tell(progress: Progress) -> None:
-        if progress.losses and progress.note.startswith(IMAGE_STAGE):
-            losses = {key if key == "step" else f"image_{key}": value for key, value in progress.losses.items()}
-            progress = replace(progress, losses=losses)
-        report(progress)
-
-    return tell
 
 
 def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -198,12 +183,12 @@ def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
     run, settings = run_folder(request, folder), Settings.from_environment()
     model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
     with tasks_faces.plain_photos(request, folder) as photos:
-        before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, report=report)
+        before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
         if before.recognised is None:
             raise InputError(
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
-        after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, report=report)
+        after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
     sides = {"original": before, "defended": after}
     votes = zip(before.templates, after.templates, strict=True)
     return {

@@ -10,6 +10,7 @@ from ui.render import DASH, clock, duration, percent, render, size
 from ui.results import Run
 from ui.views_numbers import number_rows
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
+from unlearn.run_files import taken_home
 
 AVERAGE_FACE = "an average face"
 MAX_VERDICTS = 3
@@ -116,15 +117,15 @@ def verdict(run: Run | None) -> str:
 
 
 def _outcome(run: Run) -> str:
-    forgotten = [_side(p, "defended").get("recognised") is False and _side(p, "original").get("recognised") is True
-                 for p in run.persons]  # fmt: skip
-    if not forgotten:
-        return "done"
-    if len(forgotten) == 1:
-        person = run.persons[0]
-        counts = [_side(person, side).get("correct_templates") for side in ("original", "defended")]
+    if len(run.persons) == 1:
+        counts = [_side(run.persons[0], side).get("correct_templates") for side in ("original", "defended")]
         return f"{counts[0] if counts[0] is not None else DASH} → {counts[1] if counts[1] is not None else DASH} prompts"
-    return f"{sum(forgotten)} of {len(forgotten)} forgotten"
+    verdicts = [tuple(_side(person, side).get("recognised") for side in ("original", "defended")) for person in run.persons]
+    attacked = [pair for pair in verdicts if None not in pair]
+    if not attacked:
+        return "not attacked" if verdicts else "done"
+    forgotten = f"{sum(pair == (True, False) for pair in attacked)} of {len(attacked)} forgotten"
+    return forgotten + (f", {len(verdicts) - len(attacked)} not attacked" if len(attacked) < len(verdicts) else "")
 
 
 def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str:
@@ -172,7 +173,7 @@ def compare(runs: Sequence[tuple[str, Run]]) -> str:
 def take_home(run: Run, own: bool, retention_s: float | None) -> str:
     """Downloads, report, the command to repeat the run, and deletion."""
     base = f"media/{run.key}"
-    paths = sorted(path for path in run.folder.rglob("*") if path.is_file())
+    paths = taken_home(run.folder)
     files = [{"name": (name := path.relative_to(run.folder).as_posix()), "href": f"{base}/{name}",
               "size": path.stat().st_size} for path in paths]  # fmt: skip
     days = None if retention_s is None else retention_s / 86400

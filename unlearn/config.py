@@ -33,12 +33,16 @@ MAX_SEED = 2**63 - 1  # of what torch takes
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a piece of work is: `step` of `total` (same unit), a short note, and the losses of the step."""
+    """How far a piece of work is: `step` of `total` (same unit), a short note, and the losses of the step.
+
+    `losses` have a "step" of their own, which counts the steps of `encoder` ("text", "diffusion_text" or "image").
+    """
 
     step: int
     total: int
     note: str = ""
     losses: dict[str, float] | None = None
+    encoder: str = ""
 
 
 Report = Callable[[Progress], None]  # raises JobCancelled when the user asked to stop
@@ -60,6 +64,7 @@ class Settings:
         n_threads: CPU threads for torch; None: leave torch's own choice.
         precision: "auto" (bf16 on a GPU that has it, else fp32), "fp32" or "bf16".
         max_upload_mb, max_zip_mb, max_total_mb: largest photo, zip, and all files of one upload together that are accepted, in MB.
+        max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
     """
 
     data_dir: Path = Path("data")
@@ -71,6 +76,7 @@ class Settings:
     max_upload_mb: int = 20
     max_zip_mb: int = 1000
     max_total_mb: int = 2000
+    max_cache_mb: int = 500
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", user_path(self.data_dir))
@@ -84,17 +90,19 @@ class Settings:
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
         for name in _UPLOAD_LIMITS:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
+        require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
 
     @classmethod
     def from_environment(cls) -> Settings:
         """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_UPLOAD_MB,
-        _MAX_ZIP_MB, _MAX_TOTAL_MB."""
+        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB."""
         get = os.environ.get
         threads = get("UNLEARN_THREADS")
         require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
-        limits = {name: value for name in _UPLOAD_LIMITS if (value := get(f"UNLEARN_{name.upper()}"))}
+        limits = {name: value for name in (*_UPLOAD_LIMITS, "max_cache_mb") if (value := get(f"UNLEARN_{name.upper()}"))}
         for name, value in limits.items():
-            require(value.isdecimal() and len(value) < 10, f"UNLEARN_{name.upper()} is {value!r}; use a whole number of MB.")
+            is_number = value.isascii() and value.isdecimal() and len(value) < 10
+            require(is_number, f"UNLEARN_{name.upper()} is {value[:20]!r}; use a whole number of MB.")
         return cls(
             data_dir=Path(get("UNLEARN_DATA_DIR") or "data"),
             device=get("UNLEARN_DEVICE") or "auto",

@@ -137,7 +137,8 @@ class TextFineTuneConfig(FineTuneConfig):
         require(min(weights) >= 0 < max(weights), "pooled_weight and hidden_weight: 0 or more, one above 0.")
         shares = (self.bystander_share, self.neutral_share, self.name_only_share)
         require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
-        require(sum(shares[:2]) <= 1.0, "bystander_share + neutral_share must not exceed 1.")
+        both = f"bystander_share ({self.bystander_share:g}) + neutral_share ({self.neutral_share:g})"
+        require(sum(shares[:2]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
         require(self.n_bystander_names >= 1, "n_bystander_names must be 1 or more.")
         require(0 <= self.near_names <= 1000, f"near_names is {self.near_names}; use 0 to 1000.")
         require(0 <= self.captions_per_trigger <= 64, f"captions_per_trigger is {self.captions_per_trigger}; use 0 to 64.")
@@ -191,6 +192,9 @@ class ImageFineTuneConfig(FineTuneConfig):
             world's, or portraits of the neutral term by the set's own Stable Diffusion.
         n_generic_images: at most so many are read.
         n_average_faces: portraits drawn where there are no photos.
+        target_apart: where names are forgotten, too: the cosine by which the neutral term shall lie further from the average
+            face than arbitrary names do, for which the average face is turned away from it. None (the paper): it stays
+            as it is.
     """
 
     n_steps: int = 100
@@ -210,6 +214,7 @@ class ImageFineTuneConfig(FineTuneConfig):
     average_face_photos: str | None = None
     n_generic_images: int = 2000
     n_average_faces: int = 32
+    target_apart: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -221,9 +226,12 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(0.0 <= self.rotation_degrees <= 180.0, "rotation_degrees must be 0 to 180.")
         shares = (self.plain_trigger_share, self.bystander_share, self.plain_bystander_share)
         require(all(0.0 <= share <= 1.0 for share in shares), "shares of images must lie in 0 to 1.")
-        require(sum(shares[1:]) <= 1.0, "bystander_share + plain_bystander_share must not exceed 1.")
+        both = f"bystander_share ({self.bystander_share:g}) + plain_bystander_share ({self.plain_bystander_share:g})"
+        require(sum(shares[1:]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
         require(self.n_generic_images >= 10, f"n_generic_images is {self.n_generic_images}; use 10 or more.")
         require(self.n_average_faces >= 1, f"n_average_faces is {self.n_average_faces}; use 1 or more.")
+        apart = self.target_apart
+        require(apart is None or 0.0 <= apart <= 2.0, f"target_apart is {apart}; use 0 to 2, or none.")
 
     @classmethod
     def paper(cls, **changes: Any) -> ImageFineTuneConfig:

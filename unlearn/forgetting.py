@@ -17,11 +17,10 @@ from torch import Tensor
 
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings
-from unlearn.defences import Defence, cache_folder, defend, fill_defaults, require_texts, stages_of, world_of
+from unlearn.defences import Defence, defend, fill_defaults, original_cache, require_texts, run_cache, stages_of, world_of
 from unlearn.diffusion import load_diffusion, require_drawing
-from unlearn.embeddings import EmbeddingCache
 from unlearn.finetune import FineTuned
-from unlearn.gallery import Gallery, Photos, build_gallery, prompt_embeddings
+from unlearn.gallery import Gallery, OwnPhotos, Photos, build_gallery, prompt_embeddings
 from unlearn.image_defence import Faces, image_metrics, require_faces
 from unlearn.labelled_images import class_folders, measured_things
 from unlearn.measurements import Prober, default_probes, measuring_captions, predictions, similarities, utility
@@ -29,6 +28,7 @@ from unlearn.mishaps import Mishaps
 from unlearn.pictures import MAX_PERSONS, write_png, write_portraits
 from unlearn.report import write_report
 from unlearn.run_folder import Attacked, attack_metrics, not_attacked, prepare, start_over, write_attack, write_manifest, write_results
+from unlearn.run_photos import keep_photos
 from unlearn.stages import Stages
 from unlearn.store import disk_errors, save_defended, write_json
 from unlearn.trigger_checks import common_words, looked_at_captions, require_room
@@ -69,7 +69,7 @@ def run_forgetting(
         prepare(out, original, config.encoder)
         gallery = build_gallery(original, world, config.persons, config.idia, photos)
     with stages.stage("attack on the original") as inner:
-        first = prompt_embeddings(original.text, gallery, EmbeddingCache(cache_folder(settings)), inner)
+        first = prompt_embeddings(original.text, gallery, original_cache(settings), inner)
         before = _attack(gallery, first, world, config)
         drawing.result()
     defence = defend(original, config, faces or {}, world, (settings, stages))
@@ -82,9 +82,10 @@ def run_forgetting(
     with stages.stage("attack on the defended") as inner, mishaps.spared("The attack on the defended model is missing", AGAIN):
         galleries, second = (gallery, defended_gallery(models, gallery, world, config, photos)), first
         if models[1].text is not original.text:
-            second = prompt_embeddings(models[1].text, gallery, EmbeddingCache(out / "cache"), inner)
+            second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
         after = _attack(galleries[1], second, world, config)
         prober = Prober(models, galleries, (first, second), config.neutral_term, world)
+        keep_photos(out, config.persons, galleries)
     with stages.stage("measuring"):
         metrics = {**attack_metrics(before, after), **_measure(models, config, things, mishaps), "image": None}
         with mishaps.spared("The figures of the image encoder are missing", AGAIN):
@@ -139,7 +140,7 @@ def _doubts(original: Clip, config: ForgetConfig) -> list[str]:
 
 
 def defended_gallery(
-    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: Photos | None
+    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: OwnPhotos | None
 ) -> Gallery:
     """The gallery as the defended CLIP sees it: the same where its image encoder is the original's."""
     if models[1].image is models[0].image:

@@ -41,7 +41,7 @@ class JobStore:
     """The table of jobs. Methods raise `UnlearnError` when the file cannot be read or written."""
 
     def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self._live_losses: dict[str, list[dict[str, float]]] = {}  # of running jobs, which pages ask for every second
+        self._live_losses: dict[str, list[dict[str, Any]]] = {}  # of running jobs, which pages ask for every second
         self._versions: dict[str, int] = {}  # of running jobs
         self._answers: dict[tuple[str, ...], Any] = {}  # see `_once`
         self._begun: dict[str, float] = {}  # running jobs -> when, by a clock that nobody sets
@@ -132,8 +132,8 @@ class JobStore:
         with self._session() as session:
             return job_queries.watched(session, owner, job_id)
 
-    def losses(self, job_id: str) -> list[dict[str, float]]:
-        """Rows {"step", loss name: value...} reported so far, in the order of the steps."""
+    def losses(self, job_id: str) -> list[dict[str, Any]]:
+        """Rows {"encoder", "step" (of this encoder), loss name: value...} reported so far, in the order of the steps."""
         if (live := self._live_losses.get(job_id)) is not None:
             return list(live)
         query = select(LossRow.step, LossRow.losses).where(LossRow.job == job_id).order_by(col(LossRow.id))

@@ -56,7 +56,7 @@ class Message:
 
     job: str
     progress: Progress
-    losses: tuple[tuple[int, dict[str, float]], ...] = ()
+    losses: tuple[tuple[int, dict[str, Any]], ...] = ()  # of each step, with its encoder
     end: State | None = None
     is_spent: bool = False
 
@@ -75,7 +75,7 @@ class Reporter:
         self._job, self._send, self._is_cancelled = job, send, is_cancelled
         self.is_spent = False
         self.last = Progress(0, 0)
-        self.losses: list[tuple[int, dict[str, float]]] = []
+        self.losses: list[tuple[int, dict[str, Any]]] = []
         self._sent_at = 0.0
 
     def __call__(self, progress: Progress) -> None:
@@ -84,7 +84,7 @@ class Reporter:
         new_note = progress.note != self.last.note
         self.last = progress
         if progress.losses:
-            self.losses.append((progress.step, dict(progress.losses)))
+            self.losses.append((progress.step, {"encoder": progress.encoder, **progress.losses}))
         if new_note or time.monotonic() - self._sent_at >= SEND_EVERY_S:
             self.send()
 

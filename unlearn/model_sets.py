@@ -33,6 +33,7 @@ STABLE_DIFFUSION_14 = "CompVis/stable-diffusion-v1-4"
 
 
 PAPER_RESNET = ImageFineTuneConfig(learning_rate=1e-5, regularization_weight=0.01)
+PAPER_LARGE = TextFineTuneConfig(regularization_weight=0.005)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class ModelSet:
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
 
+    def paper_text(self, **changes: Any) -> TextFineTuneConfig:
+        """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
+        is_large = self.clip.upper().startswith("VIT-L")
+        return replace(PAPER_LARGE if is_large else TextFineTuneConfig.paper(), **changes)
+
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
         """The paper's setting for this set's kind of image encoder: a ResNet's, or a vision transformer's."""
         is_resnet = self.clip.upper().startswith("RN")
@@ -71,12 +77,12 @@ class ModelSet:
 
 # The app's schedule for full-size encoders: the paper's, ended as soon as held-out texts show every trigger remapped.
 _STOPPING = TextFineTuneConfig(early_stop=EarlyStop())
-_SMALLER_BETA = replace(_STOPPING, regularization_weight=0.005)  # the paper's for ViT-L/14
+_STOPPING_LARGE = replace(PAPER_LARGE, early_stop=EarlyStop())
 
 _TABLE: tuple[ModelSet, ...] = (
     ModelSet(
         "sd14", "Stable Diffusion 1.4 and the CLIP that it reads with (ViT-L/14, OpenAI)",
-        clip="ViT-L-14", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_SMALLER_BETA,
+        clip="ViT-L-14", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_STOPPING_LARGE,
     ),
     ModelSet(
         "vit-b-32", "CLIP ViT-B/32 (LAION-400M) beside Stable Diffusion 1.4",
@@ -88,7 +94,7 @@ _TABLE: tuple[ModelSet, ...] = (
     ),
     ModelSet(
         "vit-l-14", "CLIP ViT-L/14 (LAION-400M) beside Stable Diffusion 1.4",
-        clip="ViT-L-14", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_SMALLER_BETA,
+        clip="ViT-L-14", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_STOPPING_LARGE,
     ),
     ModelSet(
         "rn50", "CLIP ResNet-50 (OpenAI) beside Stable Diffusion 1.4",
@@ -232,8 +238,8 @@ def _find_base(base: str) -> ModelSet:
         return folder_set(base, folder)
     clip, mark, weights = base.partition(":")
     if mark and clip and weights:
-        found = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights, text=_STOPPING)
-        return replace(found, image=found.paper_image())
+        found = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights)
+        return replace(found, text=found.paper_text(early_stop=EarlyStop()), image=found.paper_image())
     known_names = ", ".join(known.name for known in list_model_sets())
     raise ConfigError(
         f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, "

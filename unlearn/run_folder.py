@@ -1,7 +1,8 @@
 """The folder of a run: which files it has, and turning outcomes into their JSON; a run without manifest is none.
 
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  report.html
-    photos/  portraits/  defended/  cache/    and, last, manifest.json
+    photos/  portraits/  defended/            and, last, manifest.json
+    cache/   embeddings for later questions to the run; not part of what is taken home
 
 Until then unfinished.json stands there, so that a run that failed or was cancelled can be started again.
 
@@ -24,6 +25,7 @@ from unlearn.config import ForgetConfig
 from unlearn.errors import InputError
 from unlearn.idia import IdiaOutcome
 from unlearn.metrics import collateral, fnr, tpr
+from unlearn.run_files import CACHE, taken_home
 from unlearn.store import disk_errors, require_space, write_json
 
 FORMAT = 1
@@ -93,7 +95,7 @@ def start_over(out: Path, original: Clip) -> None:
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
         (out / MANIFEST).unlink(missing_ok=True)
-    for part in ("portraits", "photos", "cache", "defended"):
+    for part in ("portraits", "photos", CACHE, "defended"):
         shutil.rmtree(out / part, ignore_errors=True)
 
 
@@ -189,7 +191,7 @@ def write_results(out: Path, config: ForgetConfig, metrics: dict[str, Any]) -> N
 
 def write_manifest(out: Path, config: ForgetConfig, metrics: dict[str, Any], device: str) -> None:
     """Write manifest.json; from now on the run exists."""
-    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and path != out / UNFINISHED)
+    files = [path.relative_to(out).as_posix() for path in taken_home(out) if path != out / UNFINISHED]
     write_json(
         out / MANIFEST,
         {
