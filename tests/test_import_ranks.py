@@ -10,7 +10,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("errors", "memory"),
     ("finetune_config", "json_files", "prompts", "plain_values"),
     ("persons",),
-    ("config",),
+    ("config", "written_names"),
     ("job_states", "photo_files"),
     ("job_tables", "job_worker", "photo_uploads"),
     ("job_store", "job_zero", "face_sets"),
@@ -42,7 +42,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 LATE = {("bench", "bench_processes"), ("bench", "bench_schedules"), ("bench", "bench_counts"), ("bench", "bench_images")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
 FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder",
-            "faces", "photo_files"}  # fmt: skip
+            "faces", "photo_files", "plain_values", "written_names"}  # fmt: skip
 
 
 def _imported(path: Path, package: str) -> set[str]:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unlearn.config import ForgetConfig, Person, TextFineTuneConfig, name_key
+from unlearn.config import ForgetConfig, TextFineTuneConfig, name_key, numbered_seeds
 from unlearn.errors import ConfigError, InputError
 from unlearn.plain_values import field_value
+from unlearn.written_names import written_person
 
 Chosen = TypeVar("Chosen")
 
@@ -65,7 +66,7 @@ def adapted(
         of_text = replace(of_text, n_steps=n_steps, steps_per_trigger=0)
     drawn = config.portraits or defaults.portraits
     if n_seeds is not None:
-        drawn = replace(drawn, seeds=tuple(range(n_seeds)))
+        drawn = replace(drawn, seeds=numbered_seeds(n_seeds, "--portrait-seeds"))
     return replace(config, text=with_fields(of_text, "--text", text), portraits=with_fields(drawn, "--portrait", portrait))
 
 
@@ -115,7 +116,7 @@ def photo_folders(given: Sequence[str]) -> dict[str, Path]:
         name, mark, folder = text.partition("=")
         if not mark or not folder:
             raise InputError("--photos needs 'First Last=FOLDER'.")
-        found[Person.parse(name).name] = Path(folder)
+        found[written_person(name, "--photos").name] = Path(folder)
     if len(set(map(name_key, found))) < len(given):
         raise InputError("--photos gives photos of the same person twice; put them into one folder.")
     return found
