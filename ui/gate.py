@@ -208,9 +208,8 @@ def _check_event(path: str, blocks: Any) -> None:
     parts = rest.removeprefix("v2/").split("/")
     if kind != "call" or blocks is None or len(parts) != 2:
         return
-    queue, event = blocks._queue, parts[1]
-    sessions = [session for session, events in list(queue.pending_event_ids_session.items()) if event in events]
-    if event not in queue.event_ids_to_events and not sessions:
+    waiting = list(blocks._queue.pending_event_ids_session.values())  # an event is in one of these sets until its answer was fetched
+    if not any(parts[1] in events for events in waiting):
         raise NoCall(404, GONE)
 
 

@@ -12,7 +12,6 @@ from ui.render import render
 from ui.screen import Screen, View, Visit
 from ui.uploads import PhotoFiles, taken
 from ui.who_photos import FILE_KINDS
-from unlearn.config import Person
 
 
 def show(view: View) -> str:
@@ -49,7 +48,7 @@ def build(screen: Screen) -> None:
 
     def ask(memory: dict[str, Any], visit: Visit, name: str | None, upload: list[str], **values: Any) -> dict[Any, Any]:
         config = forms.idia_config(values)
-        request = {"name": Person.parse(name or "").name, "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
+        request = {"name": forms.one_name(name or "", "The name"), "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
         with taken(upload) as paths, photo_sets.given(screen.service) as inputs:
             photo_sets.take(paths, inputs)
             screen.service.ask("attack", screen.key(memory), request, visit.owner, inputs)

@@ -157,7 +157,7 @@ class TextFineTuneConfig(FineTuneConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         weights = (self.pooled_weight, self.hidden_weight)
-        in_range = min(weights) >= 0 < max(weights) <= MAX_WEIGHT
+        in_range = all(0.0 <= weight <= MAX_WEIGHT for weight in weights) and max(weights) > 0.0
         require(in_range, f"pooled_weight and hidden_weight: 0 to {MAX_WEIGHT:,.0f}, one above 0.")
         shares = (self.bystander_share, self.neutral_share, self.name_only_share)
         require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
