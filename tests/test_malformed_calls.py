@@ -87,7 +87,7 @@ NAMES = {
 SETTINGS: list[Any] = [
     {"colour": NAME},
     {NAME: 1},
-    {"n_steps": 5},
+    {"schedule": "paper", "n_steps": 5},
     {"schedule": NAME},
     {"schedule": "own", "n_steps": "5"},
     {"schedule": "own", "n_steps": 5.5},

@@ -135,7 +135,7 @@ def test_expected_names_arguments_and_defaults() -> None:
     [
         ({"colour": 1}, "text", "settings.colour does not exist"),
         ({"Ann Lee": 1}, "text", "settings.A field does not exist"),
-        ({"n_steps": 5}, "text", "no effect without settings.schedule"),
+        ({"schedule": "paper", "n_steps": 5}, "text", "no effect unless settings.schedule"),
         ({"schedule": "quick"}, "text", "schedule takes default or paper or own"),
         ({"schedule": "own", "image_n_steps": 5}, "text", "no effect where encoder"),
         ({"schedule": "own", "n_steps": 5}, "image", "no effect"),
@@ -151,6 +151,7 @@ def test_forget_settings_that_are_unknown_or_idle_are_refused(settings: dict[str
 def test_forget_settings_reach_the_form_under_its_own_words() -> None:
     found = arguments.forget_settings({"schedule": "own", "n_steps": 5, "seeds": [3, 4], "guidance_scale": 2}, "text")
     assert found == {"schedule": "My own", "n_steps": 5, "seeds": "3, 4", "guidance_scale": 2}
+    assert arguments.forget_settings({"n_steps": 5}, "text") == {"schedule": "My own", "n_steps": 5}
     assert arguments.forget_settings(None, "text")["schedule"] == arguments.forget_settings({"schedule": "default"}, "both")["schedule"]
 
 

@@ -75,20 +75,20 @@ def checked_settings(given: Mapping[str, Any] | None, kinds: Mapping[str, Any]) 
 
 
 def forget_settings(given: Mapping[str, Any] | None, encoder: str) -> dict[str, Any]:
-    """As `checked_settings`, for forgetting: fields of a schedule count only with a schedule of one's own.
+    """As `checked_settings`, for forgetting: who gives fields of a schedule has one of their own.
 
     Raises:
         UnlearnError: as above, or a setting that would have no effect.
     """
     values = checked_settings(given, FORGET_SETTINGS)
     labels = {word: label for label, word in forms.SCHEDULES.items()}
-    schedule = values.get("schedule", "default")
+    of_schedule = [name for name in values if name in TEXT_SETTINGS or name in IMAGE_SETTINGS]
+    schedule = values.get("schedule", "own" if of_schedule else "default")
     if schedule not in (*labels, *forms.SCHEDULES):
         raise InputError(f"settings.schedule takes {' or '.join(labels)}.")
     values["schedule"] = labels.get(schedule, schedule)
-    of_schedule = [name for name in values if name in TEXT_SETTINGS or name in IMAGE_SETTINGS]
     if of_schedule and forms.SCHEDULES[values["schedule"]] != "own":
-        raise InputError(f"settings.{of_schedule[0]} has no effect without settings.schedule = \"own\"; give that, too, or leave it out.")
+        raise InputError(f"settings.{of_schedule[0]} has no effect unless settings.schedule is \"own\"; leave out one of the two.")
     idle = {"text": IMAGE_SETTINGS, "image": TEXT_SETTINGS}.get(encoder, {})
     if found := next((name for name in of_schedule if name in idle), None):
         raise InputError(f"settings.{found} has no effect where encoder is \"{encoder}\"; leave it out, or choose another encoder.")

@@ -34,6 +34,7 @@ def guard(blocks: gr.Blocks) -> None:
     inner = blocks.process_api
 
     async def process_api(block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        block_fn = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
         where = f"call of {block_fn.api_name or block_fn.name}"
         try:
             _check_inputs(block_fn, inputs)
