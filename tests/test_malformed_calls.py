@@ -296,7 +296,7 @@ PATHS = [
     "/gradio_api/proxy=%00",
     "/gradio_api/stream/a/1/2/playlist.m3u8",
 ]
-PYTHONS_WORDS = ("Traceback", "Error:", "object has no", "argument", "expected", "NoneType", "<class", "unhashable", "keyword")
+PYTHONS_WORDS = ("Traceback", "object has no", "NoneType", "<class", "unhashable", "keyword")
 
 
 @pytest.fixture(scope="module")
@@ -345,7 +345,7 @@ def answer_to(client: httpx.Client, endpoint: str, given: list[Any], is_queued: 
 def wrongly_answered(client: httpx.Client, call: tuple[str, list[Any]], is_queued: bool) -> str | None:
     """What is wrong with the answer to a call, or None."""
     status, said = answer_to(client, *call, is_queued)
-    is_right = 400 <= status < 500 and is_sentence(said) and "Quendolina" not in said
+    is_right = 400 <= status < 500 and is_sentence(said) and not any(word in said for word in ("Quendolina", *PYTHONS_WORDS))
     return None if is_right else f"{call[0]} {str(call[1])[:200]}: {status} {said}"
 
 
@@ -362,10 +362,14 @@ def test_bodies_that_are_no_calls_are_answered_by_sentences(address: str, log_is
     with httpx.Client(base_url=address, timeout=120.0) as client:
         for route, body, kind in BODIES:
             answer = post(client, route, body, kind)
+            if answer.status_code == 200 and "event_id" in answer.json():  # the envelope is right; the arguments are not
+                event = client.get(f"gradio_api/call/forget/{answer.json()['event_id']}").text
+                assert event.startswith("event: error") and ("This endpoint takes" in event or "nested" in event or "names" in event)
+                continue
             is_refused = 400 <= answer.status_code < 500
             if not is_refused and not (answer.status_code == 200 and route in ("cancel", "reset")):
                 wrong.append((route, body[:60], kind, answer.status_code, answer.text[:100]))
-            elif is_refused and ("Quendolina" in answer.text or any(word in answer.text for word in PYTHONS_WORDS[:2])):
+            elif is_refused and ("Quendolina" in answer.text or any(word in answer.text for word in PYTHONS_WORDS)):
                 wrong.append((route, body[:60], kind, answer.status_code, answer.text[:200]))
     assert wrong == []
 

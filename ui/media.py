@@ -152,9 +152,13 @@ def routes(service: Service) -> list[Route]:
             return Response("No picture.", 404)
         return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
 
+    async def nothing(request: Request) -> Response:
+        return Response("Not here (any more).", 404)
+
     return [
         Route("/pulse/{token}", _guarded(pulse)),
         Route("/media/{key}/{name:path}", _guarded(media)),
+        Route("/media/{key}", nothing),  # else the router would send its caller on to the path with a slash
         Route("/take-home/{key}.zip", _guarded(take_home)),
         Route("/people/{index:digits}-{shot:digits}.webp", _guarded(person)),
     ]
