@@ -26,7 +26,7 @@ from tests import ui_world
 
 ROOT = Path(__file__).parent.parent
 NAME = "Tilda Brackwater"
-ENDPOINTS = ["/attack", "/cancel", "/forget", "/portraits", "/predict", "/probe", "/status"]
+ENDPOINTS = sorted(f"/{name}" for name in ("attack", "cancel", "delete", "forget", "portraits", "predict", "probe", "rerun", "status"))
 START_WITHIN_S = 400.0  # on a machine that is busy with other things
 
 

@@ -8,6 +8,8 @@ Values come as a mapping by field name, never by position. What cannot be used r
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -25,7 +27,9 @@ from unlearn.config import (
 )
 from unlearn.errors import InputError
 from unlearn.model_sets import ModelSet, find_model_set
+from unlearn.plain_values import MAX_WHOLE
 from unlearn.schedule_choices import CHOICES, schedule
+from unlearn.written_names import written_person
 
 NEUTRAL_TERMS = ("human", "person", "actor", "adult", "child")
 ENCODERS = {
@@ -39,6 +43,7 @@ SCHEDULES = {
     "My own": "own",
 }
 MAX_SEEDS = 10
+MAX_SEEDS_LENGTH = 1000
 MAX_TEXTS = 50
 MAX_TEXT_LENGTH = 200
 
@@ -102,18 +107,30 @@ def _value(start: FineTuneConfig, field: Field) -> Any:
 
 def parse_persons(text: str, max_persons: int) -> tuple[Person, ...]:
     """Persons from lines "Name|Alias|Alias"; empty lines are left out."""
-    lines = [line for line in (text or "").splitlines() if line.strip()]
+    lines = {f"Line {number}": line for number, line in enumerate((text or "").splitlines(), start=1) if line.strip()}
+    return _persons(lines, max_persons)
+
+
+def listed_persons(names: Sequence[str], max_persons: int) -> tuple[Person, ...]:
+    """Persons from a list of "Name|Alias|Alias"; nothing in it is left out."""
+    return _persons({f"names[{number}]": name for number, name in enumerate(names)}, max_persons)
+
+
+def _persons(lines: Mapping[str, str], max_persons: int) -> tuple[Person, ...]:
+    """Persons from lines by what messages call them."""
     if not lines:
         raise InputError("Nobody is given yet. Type a name, or pick somebody from the pictures.")
     if len(lines) > max_persons:
         raise InputError(f"{len(lines)} names are given; at most {max_persons} can be forgotten in one job.")
-    return tuple(Person.parse(line) for line in lines)
+    return tuple(written_person(line, place) for place, line in lines.items())
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Different whole numbers separated by commas or spaces."""
+    if len(text or "") > MAX_SEEDS_LENGTH:
+        raise InputError(f"The seeds are {len(text):,} characters long; give at most {MAX_SEEDS} numbers.")
     parts = re.split(r"[,;\s]+", (text or "").strip())
-    if not all(part.isdigit() and len(part) < 10 for part in parts):
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
         raise InputError("The seeds must be whole numbers from 0 on, separated by commas, such as 0, 1, 2.")
     seeds = tuple(dict.fromkeys(int(part) for part in parts))
     if len(seeds) > MAX_SEEDS:
@@ -123,21 +140,41 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 def parse_texts(text: str, what: str) -> list[str]:
     """Different lines, cleaned; 1 to 50 of at most 200 characters."""
-    lines = list(dict.fromkeys(" ".join(line.split()) for line in (text or "").splitlines() if line.strip()))
+    return checked_texts((text or "").splitlines(), what)
+
+
+def checked_texts(given: Sequence[str], what: str) -> list[str]:
+    """As `parse_texts`, of a list."""
+    lines = list(dict.fromkeys(" ".join(line.split()) for line in given if line.strip()))
     if not lines:
         raise InputError(f"There are no {what} yet; write one a line.")
     if len(lines) > MAX_TEXTS:
         raise InputError(f"{len(lines)} {what} are given; use at most {MAX_TEXTS}.")
     if max(map(len, lines)) > MAX_TEXT_LENGTH:
         raise InputError(f"One of the {what} is longer than {MAX_TEXT_LENGTH} characters; shorten it.")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for line in lines for letter in line):
+        raise InputError(f"One of the {what} has control characters; write plain text.")
     return lines
 
 
 def whole(value: Any, what: str) -> int:
     """A whole number from a number widget, which may be empty."""
-    if value is None or isinstance(value, bool) or float(value) != int(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= MAX_WHOLE or value != int(value):  # NaN is not at most anything
         raise InputError(f"{what} must be a whole number.")
     return int(value)
+
+
+def number(value: Any, what: str) -> float:
+    """A number from a number widget; its range is checked by the settings."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
+        raise InputError(f"{what} must be a number.")
+    return float(value)
+
+
+def one_name(text: str, what: str) -> str:
+    """The name of one person as it was written; aliases behind it are left out, since they say nothing here."""
+    return written_person(text, what).name
 
 
 def _own(fields: Sequence[Field], start: FineTuneConfig, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -198,19 +235,20 @@ def idia_config(values: Mapping[str, Any]) -> IdiaConfig:
 
 def portrait_config(values: Mapping[str, Any], default: PortraitConfig) -> PortraitConfig:
     """The model set's portrait settings with what the form changes."""
+    given = {key: values[key] for key in ("portrait_steps", "guidance_scale") if values.get(key) is not None}
     template = " ".join((values.get("prompt_template") or default.prompt_template).split())
     if template.count("{0}") != 1:
         raise InputError("The prompt needs {0} once, where the name goes, as in: a portrait of {0}")
     return replace(
         default, prompt_template=template, seeds=parse_seeds(values.get("seeds") or ", ".join(map(str, default.seeds))),
-        n_steps=whole(values.get("portrait_steps") or default.n_steps, "The number of drawing steps"),
-        guidance_scale=float(values.get("guidance_scale") or default.guidance_scale),
+        n_steps=whole(given.get("portrait_steps", default.n_steps), "The number of drawing steps"),
+        guidance_scale=number(given.get("guidance_scale", default.guidance_scale), "The guidance"),
     )  # fmt: skip
 
 
 def encoder(values: Mapping[str, Any]) -> Any:
     """What is to be defended, chosen on the page or named by an endpoint's caller."""
-    chosen = values.get("encoder") or "text"
+    chosen = values.get("encoder", "text")
     return ENCODERS.get(chosen, chosen)
 
 
@@ -223,9 +261,11 @@ def forget_config(
         InputError, ConfigError: with a sentence that says what to change.
     """
     defaults = find_model_set(model_set)
+    names, neutral_term = values.get("names", ""), values.get("neutral_term")
+    persons = parse_persons(names, max_persons) if isinstance(names, str) else listed_persons(names, max_persons)
     return ForgetConfig(
-        persons=parse_persons(values.get("names", ""), max_persons), model_set=model_set,
-        neutral_term=clean_name(values.get("neutral_term") or "human", "neutral term"),
+        persons=persons, model_set=model_set,
+        neutral_term=clean_name("human" if neutral_term is None else neutral_term, "neutral term"),
         encoder=encoder(values), seed=whole(values.get("seed", 0), "The seed"),
         text=_text_config(values, defaults), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits),

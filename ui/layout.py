@@ -21,6 +21,7 @@ from ui import (
     views,
     who,
 )
+from ui.guard import guard
 from ui.render import render
 from ui.screen import Screen, View
 from ui.service import Service
@@ -99,6 +100,7 @@ def build(service: Service) -> gr.Blocks:
         job_panel.connect(screen, blocks)
         screen.connect()
         api.build(service)
+    guard(blocks)
     blocks._queue.sleep_when_free, blocks._queue.progress_update_sleep_when_free = QUEUE_LOOK_S, PROGRESS_LOOK_S
     return blocks
 

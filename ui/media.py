@@ -14,6 +14,7 @@ from pathlib import Path
 
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.gate import HANDLERS, Gate
 from ui.photos import thumbnail
 from ui.service import Service
 from unlearn.run_files import stays, taken_home
@@ -77,17 +79,39 @@ def _guarded(route: Callable[[Request], Awaitable[Response]]) -> Callable[[Reque
 
 
 def _inside(folder: Path, name: str) -> Path | None:
-    path = (folder / name).resolve()
-    return path if path.is_file() and path.is_relative_to(folder.resolve()) and not stays(folder, path) else None
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_file() and path.is_relative_to(folder.resolve()) and not stays(folder, path) else None
+    except (OSError, ValueError):  # longer than the system takes, or with a NUL
+        return None
 
 
 def archive(folder: Path) -> Path:
     """A zip of what may leave a run's folder, stored as it is (weights and PNGs do not shrink), as a temporary file."""
     with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
-            for path in taken_home(folder):
-                packed.write(path, path.relative_to(folder).as_posix())
+        try:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
+                for path in taken_home(folder):
+                    packed.write(path, path.relative_to(folder).as_posix())
+        except BaseException:
+            Path(file.name).unlink()
+            raise
     return Path(file.name)
+
+
+class _Digits(Convertor[str]):
+    """A number in a path, as its digits: Python refuses to read thousands of them, and the number has no use beyond a few."""
+
+    regex = "[0-9]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("digits", _Digits())
 
 
 def routes(service: Service) -> list[Route]:
@@ -111,7 +135,10 @@ def routes(service: Service) -> list[Route]:
         run = await run_in_threadpool(service.run, request.path_params["key"])
         if run is None:
             return Response("Not here (any more).", 404)
-        packed = await run_in_threadpool(archive, run.folder)
+        try:
+            packed = await run_in_threadpool(archive, run.folder)
+        except FileNotFoundError:  # deleted meanwhile
+            return Response("Not here (any more).", 404)
         return FileResponse(packed, filename="forgotten.zip", background=BackgroundTask(packed.unlink))
 
     async def pulse(request: Request) -> Response:
@@ -130,20 +157,25 @@ def routes(service: Service) -> list[Route]:
         return None if image is None else thumbnail(image, THUMBNAIL_PX)
 
     async def person(request: Request) -> Response:
-        found = await run_in_threadpool(small_photo, request.path_params["index"], request.path_params["shot"])
+        index, shot = request.path_params["index"], request.path_params["shot"]
+        found = await run_in_threadpool(small_photo, int(index), int(shot)) if len(index) < 7 and len(shot) < 7 else None
         if found is None:
             return Response("No picture.", 404)
         return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
+
+    async def nothing(request: Request) -> Response:
+        return Response("Not here (any more).", 404)
 
     return [
         Route("/health", health),  # for whoever watches the server, who is not logged in; it tells of nobody
         Route("/pulse/{token}", _guarded(pulse)),
         Route("/media/{key}/{name:path}", _guarded(media)),
+        Route("/media/{key}", nothing),  # else the router would send its caller on to the path with a slash
         Route("/take-home/{key}.zip", _guarded(take_home)),
-        Route("/people/{index:int}-{shot:int}.webp", _guarded(person)),
+        Route("/people/{index:digits}-{shot:digits}.webp", _guarded(person)),
     ]
 
 
 def app_kwargs(service: Service) -> dict[str, object]:
     """What `launch` hands on to its web application."""
-    return {"routes": routes(service), "middleware": [Middleware(Headers)]}
+    return {"routes": routes(service), "middleware": [Middleware(Headers), Middleware(Gate)], "exception_handlers": HANDLERS}

@@ -11,7 +11,6 @@ from ui import forms, photo_sets, story, views_results
 from ui.render import render
 from ui.screen import Screen, View, Visit
 from ui.uploads import PhotoFiles, taken
-from unlearn.config import Person
 
 
 def show(view: View) -> str:
@@ -48,7 +47,7 @@ def build(screen: Screen) -> None:
 
     def ask(memory: dict[str, Any], visit: Visit, name: str | None, upload: list[str], **values: Any) -> dict[Any, Any]:
         config = forms.idia_config(values)
-        request = {"name": Person.parse(name or "").name, "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
+        request = {"name": forms.one_name(name or "", "The name"), "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
         with taken(upload) as paths, photo_sets.given(screen.service) as inputs:
             photo_sets.take(paths, inputs)
             screen.service.ask("attack", screen.key(memory), request, visit.owner, inputs)

@@ -49,9 +49,15 @@ def checked(paths: Sequence[str | None]) -> list[Path]:
         InputError: one is not (any more).
     """
     folder = Path(get_upload_folder()).resolve()
-    found = [Path(path or "").resolve() for path in paths]
-    if not all(path.is_file() and path.is_relative_to(folder) for path in found):
+    try:
+        found = [Path(path or "").resolve() for path in paths]
+        are_here = all(path.is_file() and path.is_relative_to(folder) for path in found)
+    except (OSError, ValueError):  # no path that the system takes
+        are_here = False
+    if not are_here:
         raise InputError(GONE)
+    if len(set(found)) < len(found):
+        raise InputError("A photo is given twice; give each once.")
     return found
 
 
@@ -71,6 +77,6 @@ def taken(paths: Sequence[str | None]) -> Iterator[list[Path]]:
 def path_of(sent: Any) -> str:
     """Path of a file that came through an endpoint (`gradio_client.handle_file`)."""
     path = sent.get("path") if isinstance(sent, dict) else None
-    if not path:
+    if not isinstance(path, str) or not path:
         raise InputError("Send photos with the call, by gradio_client.handle_file.")
-    return str(path)
+    return path

@@ -74,8 +74,8 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
 def _whose(whose: str, names: str) -> str:
     """The person whose photos are uploaded: named, or the only one of the list."""
     if whose.strip():
-        return whose
-    persons = forms.parse_persons(names, max_persons=1000)
+        return forms.one_name(whose, "“Whose photos”")
+    persons = forms.parse_persons(names, max_persons=64)
     if len(persons) > 1:
         raise InputError("Several names are given: write under “Whose photos” whose these are.")
     return persons[0].name

@@ -18,11 +18,12 @@ import typer
 from unlearn import commands
 from unlearn.command_faces import adapted_image, faces_by_name
 from unlearn.command_settings import adapted, photo_folders, started
-from unlearn.config import IdiaConfig, Person, Settings
+from unlearn.config import IdiaConfig, Settings
 from unlearn.console import not_attacked, print_error, print_json, print_metrics, progress_bar, table, verdict
 from unlearn.errors import InputError, UnlearnError
 from unlearn.memory import keep_freed_memory
 from unlearn.paths import expanded_argument, settle_home
+from unlearn.written_names import written_person
 
 app = typer.Typer(
     help="Make CLIP and Stable Diffusion forget people, and measure whether they did.\n\n"
@@ -158,7 +159,7 @@ def forget(
         raise InputError("No run folder given; add --out FOLDER.")
     settings = _settings()
     given: dict[str, Any] = {"neutral_term": neutral_term, "seed": seed}
-    given["persons"] = tuple(map(Person.parse, name)) if name else None
+    given["persons"] = tuple(written_person(one, f"--name {number}") for number, one in enumerate(name, start=1)) if name else None
     given["labelled_images"] = None if labelled_images is None else str(labelled_images)
     given["model_set"] = None if config is not None and model_set is None else _set(model_set, settings)
     chosen = started(config, {field: value for field, value in given.items() if value is not None})
@@ -187,7 +188,7 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Run the identity inference attack on one person: was this person in the training data?"""
-    person = Person.parse(name)
+    person = written_person(name, "--name")
     idia = IdiaConfig(n_candidate_names=candidates, n_images=images, seed=seed)
     settings = _settings()
     chosen = _set(model_set, settings)

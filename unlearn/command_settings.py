@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from unlearn.config import FineTuneConfig, ForgetConfig, Person, TextFineTuneConfig, name_key
+from unlearn.config import FineTuneConfig, ForgetConfig, TextFineTuneConfig, name_key, numbered_seeds
 from unlearn.errors import ConfigError, InputError
 from unlearn.plain_values import field_value
+from unlearn.written_names import written_person
 
 if TYPE_CHECKING:
     from unlearn.model_sets import ModelSet
@@ -63,7 +64,7 @@ def adapted(
     defaults = find_model_set(config.model_set)
     drawn = config.portraits or defaults.portraits
     if n_seeds is not None:
-        drawn = replace(drawn, seeds=tuple(range(n_seeds)))
+        drawn = replace(drawn, seeds=numbered_seeds(n_seeds, "--portrait-seeds"))
     of_text = schedule_of(defaults, config.text or defaults.text, schedule, "--text", text)
     return replace(config, text=of_text, portraits=with_fields(drawn, "--portrait", portrait))
 
@@ -146,7 +147,7 @@ def photo_folders(given: Sequence[str]) -> dict[str, Path]:
         name, mark, folder = text.partition("=")
         if not mark or not folder:
             raise InputError("--photos needs 'First Last=FOLDER'.")
-        found[Person.parse(name).name] = Path(folder)
+        found[written_person(name, "--photos").name] = Path(folder)
     if len(set(map(name_key, found))) < len(given):
         raise InputError("--photos gives photos of the same person twice; put them into one folder.")
     return found

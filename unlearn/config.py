@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from unlearn.errors import ConfigError
+from unlearn.finetune_config import MAX_PATH_LENGTH, require, require_range, require_short
 from unlearn.finetune_config import EarlyStop as EarlyStop  # the redundant `as` says: exported from here, too
 from unlearn.finetune_config import FineTuneConfig as FineTuneConfig
 from unlearn.finetune_config import ImageFineTuneConfig as ImageFineTuneConfig
 from unlearn.finetune_config import TextFineTuneConfig as TextFineTuneConfig
-from unlearn.finetune_config import require
 from unlearn.paths import user_path
 from unlearn.persons import Person as Person
 from unlearn.persons import check_persons as check_persons
@@ -29,6 +29,21 @@ from unlearn.plain_values import from_plain
 
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
 MAX_SEED = 2**63 - 1  # of what torch takes
+MAX_CANDIDATE_NAMES = 20_000  # 20 times the paper's; 21 prompts each are embedded
+MAX_IMAGES = 1000
+MAX_PORTRAIT_SEEDS = 100
+MAX_PROMPT_LENGTH = 500  # characters; a CLIP context holds fewer
+MAX_THREADS = 1024
+
+
+def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
+    """The seeds 0, 1, 2... where only their number is given; `what` names the option.
+
+    Raises:
+        ConfigError: none, or too many to be of use.
+    """
+    require_range(what, n_seeds, 1, MAX_PORTRAIT_SEEDS)
+    return tuple(range(n_seeds))
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ class Settings:
             self.device.startswith("cuda:") and self.device[5:].isdigit()
         )
         require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
-        require(self.n_threads is None or self.n_threads >= 1, "n_threads must be 1 or more.")
+        require(self.n_threads is None or 1 <= self.n_threads <= MAX_THREADS, f"n_threads must be 1 to {MAX_THREADS}.")
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
         for name in _UPLOAD_LIMITS:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
@@ -131,9 +146,10 @@ class IdiaConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self.n_candidate_names >= 2, f"n_candidate_names is {self.n_candidate_names}; use 2 or more.")
-        require(self.n_images >= 1, f"n_images is {self.n_images}; use 1 or more.")
+        require_range("n_candidate_names", self.n_candidate_names, 2, MAX_CANDIDATE_NAMES)
+        require_range("n_images", self.n_images, 1, MAX_IMAGES)
         require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
+        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
 
 
 @dataclass(frozen=True)
@@ -156,12 +172,15 @@ class PortraitConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(self.seeds))
+        require(len(self.seeds) <= MAX_PORTRAIT_SEEDS, f"{len(self.seeds)} seeds are given; use at most {MAX_PORTRAIT_SEEDS}.")
         require(1 <= len(set(self.seeds)) == len(self.seeds), "seeds must be one or more different numbers.")
         fit = all(isinstance(seed, int) and -MAX_SEED <= seed <= MAX_SEED for seed in self.seeds)
         require(fit, "seeds must be whole numbers of at most 64 bits.")
         require(1 <= self.n_steps <= 1000, f"n_steps is {self.n_steps}; use 1 to 1000.")
         require(1.0 <= self.guidance_scale <= 50.0, f"guidance_scale is {self.guidance_scale}; use 1 to 50.")
+        require_short("prompt_template", self.prompt_template, MAX_PROMPT_LENGTH)
         require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
+        require_short("scheduler", self.scheduler, 100)
 
 
 @dataclass(frozen=True)
@@ -169,7 +188,7 @@ class ForgetConfig:
     """Everything that one run of forgetting depends on, besides weights and photos.
 
     Attributes:
-        persons: 1 to 64, no trigger twice.
+        persons: 1 to 64, with at most 64 names and aliases together, none of them twice.
         model_set: name of a model set, as printed by the command `sets`.
         neutral_term: what a trigger is remapped to.
         encoder: what is defended; "text", "image" or "both".
@@ -197,6 +216,9 @@ class ForgetConfig:
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
         require(self.labelled_images is None or bool(self.labelled_images), "labelled_images is empty; name a folder.")
+        require_short("model_set", self.model_set, 2 * MAX_PATH_LENGTH)
+        require_short("labelled_images", self.labelled_images)
+        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
         check_persons(self.persons, self.neutral_term)
 
     def to_json(self) -> str:

@@ -22,12 +22,14 @@ from unlearn.errors import ConfigError, InputError
 from unlearn.evaluate_parts import KeptRows, change, rows_file, share_recognised
 from unlearn.evaluate_tables import DASH, measured
 from unlearn.face_folders import read_faces
+from unlearn.finetune_config import MAX_TRIGGERS
 from unlearn.gallery import build_gallery, prompt_embeddings
 from unlearn.image_defence import Sources, defend_image, image_metrics, read_sources
 from unlearn.measurements import utility
 from unlearn.store import check_writable, write_json
 
 KINDS = ("ours", "paper", "both")
+MAX_DRAWS = 1000
 # Hintersdorf et al. 2024, ViT-B/32 image encoder, regularised, means over ten runs; ImageNet-V2 top-1 against the original's 52.4 %
 PAPER_ROWS = (
     ("paper: ViT-B/32, 1 face", "0 % TPR", "–", "–", "0.96", "0.93", "0.95", "-4.0 pts"),
@@ -55,8 +57,10 @@ class FaceEvaluationConfig:
     kinds: tuple[str, ...] = KINDS
 
     def __post_init__(self) -> None:
-        if set(self.kinds) - set(KINDS) or self.n_draws < 1 or not self.n_at_once or min(self.n_at_once) < 1:
-            raise ConfigError(f"kinds are words out of {', '.join(KINDS)}; numbers of faces and draws are 1 or more.")
+        if set(self.kinds) - set(KINDS) or not self.n_at_once or not 1 <= min(self.n_at_once) <= max(self.n_at_once) <= MAX_TRIGGERS:
+            raise ConfigError(f"kinds are words out of {', '.join(KINDS)}; numbers of faces are 1 to {MAX_TRIGGERS}.")
+        if not 1 <= self.n_draws <= MAX_DRAWS:
+            raise ConfigError(f"n_draws is {self.n_draws}; use 1 to {MAX_DRAWS}.")
 
 
 class FaceEvaluation:

@@ -26,7 +26,7 @@ from unlearn.face_sets import FaceSet as FaceSet
 from unlearn.face_sets import is_face_set as is_face_set
 from unlearn.face_sets import load_face_set as load_face_set
 from unlearn.face_sets import save_face_set as save_face_set
-from unlearn.photo_uploads import Part, PhotoSource, expand_upload, upload_limits
+from unlearn.photo_uploads import MAX_PHOTOS, Part, PhotoSource, expand_upload, upload_limits
 
 BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
 READY_PX = 256  # ready face crops have no longer side; avatars and aligned crops of 112 px do, photos of a camera do not
@@ -61,10 +61,10 @@ class FaceConfig:
             raise ConfigError(f"detector is {self.detector!r}; use auto, insightface, cascade or crops.")
         if not self.pack or any(mark in self.pack for mark in "/\\") or self.pack.startswith("."):
             raise ConfigError(f"pack is {self.pack!r}; give the name of an InsightFace pack, such as buffalo_l.")
-        if self.min_face_px < 16:
-            raise ConfigError(f"min_face_px is {self.min_face_px}; use 16 or more.")
-        if self.n_evaluation is not None and self.n_evaluation < 1:
-            raise ConfigError(f"n_evaluation is {self.n_evaluation}; use 1 or more.")
+        if not 16 <= self.min_face_px <= 2000:
+            raise ConfigError(f"min_face_px is {self.min_face_px}; use 16 to 2000.")
+        if self.n_evaluation is not None and not 1 <= self.n_evaluation <= MAX_PHOTOS:
+            raise ConfigError(f"n_evaluation is {self.n_evaluation}; use 1 to {MAX_PHOTOS}.")
 
 
 def open_faces(
