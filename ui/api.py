@@ -5,7 +5,6 @@ a job or to stop it, so ids are unguessable.
 """
 
 import functools
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -28,10 +27,8 @@ MAX_CALLS = 8
 def _owner(service: Service, request: gr.Request) -> str:
     """Callers of the endpoints by login or address, the address made unreadable."""
     if username := getattr(request, "username", None):
-        return f"user:{username}"
-    host = request.client.host if request.client else "?"
-    key = (service.settings.data_dir / "browser-key").read_bytes()
-    return "api:" + hashlib.blake2b(host.encode(), key=key, digest_size=8).hexdigest()
+        return service.identity.user(username)
+    return service.identity.caller(request.client.host if request.client else "")
 
 
 def describe(job: Job, service: Service) -> dict[str, Any]:
