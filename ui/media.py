@@ -31,6 +31,8 @@ PAGE_POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
+# Of Gradio's own routes, what this page does not use: a copy of somebody's open page for whoever names its session, and video work.
+CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
 REPORT_POLICY = "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
 
 
@@ -124,7 +126,11 @@ def routes(service: Service) -> list[Route]:
             return Response("No picture.", 404)
         return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
 
+    async def closed(request: Request) -> Response:
+        return Response("Not here.", 404)
+
     return [
+        *(Route(path, closed, methods=["GET", "POST"]) for path in CLOSED),
         Route("/pulse/{token}", _guarded(pulse)),
         Route("/media/{key}/{name:path}", _guarded(media)),
         Route("/take-home/{key}.zip", _guarded(take_home)),

@@ -58,7 +58,7 @@ def job_panel(job: Job | None, losses: Sequence[dict[str, float]], own: bool) ->
     headline, detail, share = _headline(job)
     config = job.request["config"]
     charts = [(curve.title, plots.line_chart(curve)) for curve in plots.curves(losses)]
-    failure = job.state.details if isinstance(job.state, Failed) else ""
+    failure = job.state.details if isinstance(job.state, Failed) and own else ""  # may hold names, and paths of the server
     return render(
         "job", id=job.id, state=type(job.state).__name__.lower(), title=job_title(config), headline=headline,
         neutral_term=becomes(config), detail=detail, share=share, charts=charts, failure=failure, own=own,
