@@ -51,7 +51,9 @@
       const link = new URL(copy.dataset.copy, location.href.split('?')[0]).href;
       const said = copy.textContent;
       const done = () => { copy.textContent = 'Copied'; setTimeout(() => { copy.textContent = said; }, 2000); };
-      if (navigator.clipboard && isSecureContext) navigator.clipboard.writeText(link).then(done, () => showLink(copy, link));
+      const policy = document.featurePolicy; // of the site whose frame this is; asked in vain, the browser complains
+      const may = navigator.clipboard && isSecureContext && (!policy || policy.allowsFeature('clipboard-write'));
+      if (may) navigator.clipboard.writeText(link).then(done, () => showLink(copy, link));
       else showLink(copy, link);
     }
   });
