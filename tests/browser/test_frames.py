@@ -144,7 +144,7 @@ def test_browser_with_storage_says_nothing_and_knows_its_jobs_after_a_reload(new
 
 @pytest.mark.parametrize("kept", ["3f8a/encrypted+by=an earlier version", "null", "[]", "7", '{"visitor": {"a": 1}, "job": []}'])
 def test_storage_with_something_else_in_it_is_put_right(new_page: NewPage, address: str, kept: str) -> None:
-    page = new_page(f"if (!sessionStorage.seen) {{ sessionStorage.seen = 1; localStorage.setItem('unlearn', {kept!r}); }}")  # Gradio runs our script later
+    page = new_page(f"if (!sessionStorage.seen) {{ sessionStorage.seen = 1; localStorage.setItem('unlearn', {kept!r}); }}")
     page.goto(address)
     page.wait_for_function(r"() => /^\{.visitor.:.[\w.-]{80,}/.test(localStorage.getItem('unlearn'))")
     expect(page.locator("#start")).to_be_visible()
