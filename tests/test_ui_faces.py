@@ -81,7 +81,7 @@ def test_photos_become_part_of_the_job_and_are_deleted_with_it(service: Service,
     assert photo_sets.photo_sets(service, "bob", job.id) == [], "a guest with the link sees no photos"
     service.jobs.delete(job.id)
     left = [path for path in service.settings.data_dir.rglob("*") if path.is_file()]
-    assert {path.name for path in left} <= {"jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm", "jobs.lock"}
+    assert {path.name for path in left} <= {"jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm", "jobs.lock", "server-key"}
 
 
 def test_photos_expire_like_everything_else(tmp_path: Path) -> None:

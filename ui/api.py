@@ -5,7 +5,6 @@ a job, so ids are unguessable. Only who started a job may cancel it, run it agai
 """
 
 import functools
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -29,10 +28,8 @@ ENDPOINTS = ("forget", "status", "cancel", "rerun", "delete", "portraits", "pred
 def _owner(service: Service, request: gr.Request) -> str:
     """Callers of the endpoints by login or address, the address made unreadable."""
     if username := getattr(request, "username", None):
-        return f"user:{username}"
-    host = request.client.host if request.client else "?"
-    key = (service.settings.data_dir / "browser-key").read_bytes()
-    return "api:" + hashlib.blake2b(host.encode(), key=key, digest_size=8).hexdigest()
+        return service.identity.user(username)
+    return service.identity.caller(request.client.host if request.client else "")
 
 
 def describe(job: Job, service: Service) -> dict[str, Any]:

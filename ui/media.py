@@ -36,6 +36,8 @@ PAGE_POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
+# Of Gradio's own routes, what this page does not use: a copy of somebody's open page for whoever names its session, and video work.
+CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
 REPORT_POLICY = "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
 
 
@@ -167,6 +169,7 @@ def routes(service: Service) -> list[Route]:
         return Response("Not here (any more).", 404)
 
     return [
+        *(Route(path, nothing, methods=["GET", "POST"]) for path in CLOSED),
         Route("/health", health),  # for whoever watches the server, who is not logged in; it tells of nobody
         Route("/pulse/{token}", _guarded(pulse)),
         Route("/media/{key}/{name:path}", _guarded(media)),

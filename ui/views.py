@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ def job_panel(job: Job | None, losses: Sequence[dict[str, float]], own: bool) ->
     headline, detail, share = _headline(job)
     config = job.request["config"]
     charts = [(curve.title, plots.line_chart(curve)) for curve in plots.curves(losses)]
-    failure = job.state.details if isinstance(job.state, Failed) else ""
+    failure = job.state.details if isinstance(job.state, Failed) and own else ""  # may hold names, and paths of the server
     return render(
         "job", id=job.id, state=type(job.state).__name__.lower(), title=job_title(config), headline=headline,
         neutral_term=becomes(config), detail=detail, share=share, charts=charts, failure=failure, own=own,
@@ -188,15 +189,20 @@ def take_home(run: Run, own: bool, retention_s: float | None) -> str:
 
 
 def command(config: dict[str, Any]) -> str:
-    """The command line that repeats a run's main settings."""
-    quoted = ["|".join([p["name"], *p.get("aliases", [])]).replace('"', '\\"') for p in config.get("persons", [])]
-    names = " ".join(f'--name "{name}"' for name in quoted)
-    if (encoder := config.get("encoder", "text")) != "text":
-        names += " ".join(["", *["--faces FOLDER"] * len(quoted), f"--encoder {encoder}"])
-    return (
-        f"python -m unlearn forget --set {config.get('model_set', 'embedded')} {names} "
-        f"--neutral-term {config.get('neutral_term', 'human')} --seed {config.get('seed', 0)} --out DIR"
-    )
+    """The command line that repeats a run's main settings; names are quoted, since a shell would run what some of them say."""
+    words = ["python", "-m", "unlearn", "forget", *_option("set", config.get("model_set", "embedded"))]
+    persons, encoder = config.get("persons", []), config.get("encoder", "text")
+    for person in persons:
+        words += _option("name", "|".join([person["name"], *person.get("aliases", [])]))
+    if encoder != "text":
+        words += ["--faces", "FOLDER"] * len(persons) + _option("encoder", encoder)
+    words += _option("neutral-term", config.get("neutral_term", "human")) + _option("seed", config.get("seed", 0))
+    return shlex.join([*words, "--out", "DIR"])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """An option as words of a command line, as one where its value looks like an option itself."""
+    return [f"--{name}={value}"] if str(value).startswith("-") else [f"--{name}", str(value)]
 
 
 def deleted_sentence(n_files: int, n_bytes: int) -> str:

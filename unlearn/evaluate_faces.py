@@ -7,6 +7,7 @@ photos, which nobody trains on. Runs the functions of a single `forget`; finishe
 from __future__ import annotations
 
 import json
+import shlex
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -132,7 +133,8 @@ class FaceEvaluation:
     def _folder(self, name: str) -> Path:
         folder = self.config.faces / f"member-{self.members.index(name):02d}"
         if not folder.is_dir():
-            raise InputError(f"{folder} does not exist; draw the photos with `python -m assets.build.photos --out {self.config.faces}`.")
+            command = shlex.join(["python", "-m", "assets.build.photos", "--out", str(self.config.faces)])
+            raise InputError(f"{folder} does not exist; draw the photos with `{command}`.")
         return folder
 
     def _sources_of(self, kind: str, config: ForgetConfig) -> Sources:
