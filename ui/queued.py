@@ -26,7 +26,7 @@ TWICE_S = 1.0  # the same pressed again so soon is one press
 OPTIONS: dict[str, Any] = {"queue": True, "concurrency_limit": None, "trigger_mode": "multiple"}
 
 Answer = Callable[..., Any]
-Refresh = Callable[[Shown, gr.Request], dict[Any, Any]]
+Refresh = Callable[[Any, Shown, gr.Request], dict[Any, Any]]
 
 
 def queued(answer: Answer, refresh: Refresh, service: Service, zero: ZeroGpu) -> Callable[..., AsyncIterator[Any]]:
@@ -34,7 +34,7 @@ def queued(answer: Answer, refresh: Refresh, service: Service, zero: ZeroGpu) ->
 
     Args:
         answer: the event as it is elsewhere: (memory, shown, request, event, **values) -> values of components.
-        refresh: (shown, request) -> values of the components that changed since, as a part of the same answer.
+        refresh: (memory, shown, request) -> values of the components that changed since, as a part of the same answer.
         service: whose jobs they are.
         zero: knows which jobs an event submitted.
     """
@@ -45,7 +45,7 @@ def queued(answer: Answer, refresh: Refresh, service: Service, zero: ZeroGpu) ->
         what, now = repr((event._data, values)), time.monotonic()
         before, pressed[shown] = pressed.get(shown, ("", 0.0)), (what, now)
         if before[0] == what and now - before[1] < TWICE_S:
-            yield await to_thread.run_sync(refresh, shown, request)
+            yield await to_thread.run_sync(refresh, memory, shown, request)
             return
         with zero.submissions() as submitted:
             # In a thread, which gets a copy of this context: the visitor's request is in it.
@@ -55,9 +55,9 @@ def queued(answer: Answer, refresh: Refresh, service: Service, zero: ZeroGpu) ->
         while left > 0 and await to_thread.run_sync(_waiting, service, submitted):
             left -= 1
             await asyncio.sleep(LOOK_EVERY_S)
-            yield await to_thread.run_sync(refresh, shown, request)
+            yield await to_thread.run_sync(refresh, memory, shown, request)
         if submitted:
-            yield await to_thread.run_sync(refresh, shown, request)  # they are under way, or have ended
+            yield await to_thread.run_sync(refresh, memory, shown, request)  # they are under way, or have ended
 
     return run
 

@@ -225,8 +225,9 @@ class Screen:
         shown.mark, shown.progress = mark, progress
         return changed
 
-    def again(self, shown: Shown, request: gr.Request) -> dict[Any, Any]:
+    def again(self, memory: Any, shown: Shown, request: gr.Request) -> dict[Any, Any]:
         """What has changed since the page's latest answer, to be sent as a part of that one."""
+        shown = shown.of(told(memory)["page"])
         with shown.lock:
             return self.refresh(dict(shown.memory or {}), shown, request)
 
