@@ -68,7 +68,7 @@ def address_of(host: str, port: str) -> Address:
             "without http:// and without a port."
         ) from error
     for family, _, _, _, where in dict.fromkeys(found):
-        number = _free_port(family, (where[0], number), Address(name, number))
+        number = _free_port(family, (str(where[0]), number), Address(name, number))
     return Address(name, number)
 
 
