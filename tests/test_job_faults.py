@@ -154,7 +154,7 @@ def test_cancel_acts_while_the_list_cannot_be_written(tmp_path: Path, work: str)
 
 def test_row_that_runs_without_a_worker_fails(jobs: Jobs) -> None:
     job = submit(jobs, "tell", label="ann")
-    until(lambda: jobs.get(job.id).ended)
+    until(lambda: jobs.get(job.id).ended and not jobs.store._endings)  # its end is written, too
     with sqlite3.connect(jobs.store._database.path) as other:
         other.execute("UPDATE job SET state = 'running', result = '{}' WHERE id = ?", (job.id,))
     other.close()

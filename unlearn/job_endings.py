@@ -28,7 +28,12 @@ class Ending:
 
     def of(self, job: Job) -> Job:
         """The job, ended."""
-        return replace(job, state=self.state, finished=self.finished, run_s=self.run_s, version=job.version + 1)
+        private = set(job.private_keys.split(",")) & set(job.request) if isinstance(self.state, Succeeded) else set()
+        return replace(
+            job, state=self.state, finished=self.finished, run_s=self.run_s, version=job.version + 1,
+            request={key: value for key, value in job.request.items() if key not in private},
+            has_lost_parts=job.has_lost_parts or bool(private),
+        )  # fmt: skip
 
     def fill(self, row: JobRow) -> bool:
         """Put the end into the row of a job that waits or runs; whether something was taken out that nobody needs any more."""
