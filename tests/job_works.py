@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.config import Progress, Report
-from unlearn.errors import InputError
+from unlearn.errors import InputError, ModelLoadError
 from unlearn.jobs import inputs_of
 
 
@@ -96,3 +96,17 @@ def tell_odd_text(request: dict[str, Any], folder: Path, report: Report) -> dict
     """Report and give back text that is no Unicode."""
     report(Progress(1, 2, "\ud800"))
     return {"text": "\ud800"}
+
+
+def run_out_of_memory(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Fail as memory does where the request says it, in the place `at`: "gpu", "cpu", "python", or while a model is loaded."""
+    kinds: dict[str, Exception] = {
+        "gpu": RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"), "python": MemoryError(),
+        "cpu": RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    }  # fmt: skip
+    try:
+        raise kinds.get(request["at"], kinds["cpu"])
+    except RuntimeError as error:
+        if request["at"] == "loading":
+            raise ModelLoadError("The weights of Secret Name cannot be loaded.") from error
+        raise

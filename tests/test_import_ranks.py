@@ -8,12 +8,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
     ("errors", "memory", "zero_refusals"),
-    ("finetune_config", "json_files", "prompts", "plain_values"),
+    ("finetune_config", "json_files", "prompts", "plain_values", "failures"),
     ("persons",),
     ("config",),
     ("job_states", "photo_files"),
     ("job_tables", "job_worker", "job_health", "photo_uploads"),
-    ("job_endings", "job_database", "job_queries"),
+    ("job_endings", "job_repair", "job_queries"),
+    ("job_database",),
     ("job_store", "job_zero", "face_sets"),
     ("zero_worker",),
     ("job_lane", "job_retention", "face_crops"),

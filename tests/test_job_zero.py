@@ -149,7 +149,7 @@ def test_work_without_need_of_a_gpu_asks_for_none(jobs: Jobs, spaces: Platform) 
 
 def test_crash_of_the_process_without_a_gpu_is_told_and_overcome(jobs: Jobs) -> None:
     state = state_of(jobs, submit(jobs, "crash", needs_s=0))
-    assert isinstance(state, Failed) and "ended unexpectedly" in state.message
+    assert isinstance(state, Failed) and "killed by the system" in state.message
     assert isinstance(state_of(jobs, submit(jobs, "count", n=1, needs_s=0)), Succeeded)
 
 

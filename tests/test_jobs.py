@@ -147,7 +147,8 @@ def test_failure_of_the_program_has_details_and_can_be_run_again(jobs: Jobs) -> 
     job = jobs.wait(submit(jobs, "break_down").id, WITHIN_S)
     assert isinstance(job.state, Failed)
     assert "ZeroDivisionError" in job.state.message and "secret" not in job.state.message
-    assert "break_down" in job.state.details
+    assert "tests/job_works.py:" in job.state.details and "break_down" in job.state.details
+    assert "secret" not in job.state.details and str(Path.cwd()) not in job.state.details
     again = jobs.rerun(job.id, "ann")
     assert again.id != job.id and again.request == job.request
 
@@ -156,6 +157,25 @@ def test_crash_of_the_worker_fails_the_job_and_leaves_the_rest_alive(jobs: Jobs)
     job = jobs.wait(submit(jobs, "crash").id, WITHIN_S)
     assert isinstance(job.state, Failed) and "exit code -9" in job.state.message
     assert isinstance(jobs.wait(submit(jobs, "count", n=1).id, WITHIN_S).state, Succeeded)
+
+
+@pytest.mark.parametrize(("at", "words"), [("gpu", "GPU"), ("cpu", "machine"), ("python", "machine"), ("loading", "machine")])
+def test_lack_of_memory_is_named_and_the_worker_replaced(jobs: Jobs, at: str, words: str) -> None:
+    lane = jobs._lanes["long"]
+    job = jobs.wait(submit(jobs, "run_out_of_memory", at=at).id, WITHIN_S)
+    assert isinstance(job.state, Failed)
+    assert f"The memory of th{'e' if at == 'gpu' else 'is'} {words} did not suffice" in job.state.message
+    assert "fewer portraits" in job.state.message and "Secret" not in job.state.message + job.state.details
+    until(lambda: lane._worker is not None)
+    after = jobs.wait(submit(jobs, "tell", label="x").id, WITHIN_S).state
+    assert isinstance(after, Succeeded)
+
+
+@pytest.mark.parametrize(("work", "is_same"), [("break_down", False), ("refuse", True)])
+def test_worker_is_replaced_after_an_unexpected_failure_only(jobs: Jobs, work: str, is_same: bool) -> None:
+    before, _, after = (jobs.wait(submit(jobs, one, label="x").id, WITHIN_S).state for one in ("tell", work, "tell"))
+    assert isinstance(before, Succeeded) and isinstance(after, Succeeded)
+    assert (before.result["pid"] == after.result["pid"]) is is_same
 
 
 # ---- restart -----------------------------------------------------------------------------------------------------

@@ -79,13 +79,7 @@ def test_photos_become_part_of_the_job_and_are_deleted_with_it(service: Service,
     (used,) = photo_sets.photo_sets(service, "ann", job.id)
     assert used.job.parent == job.id
     assert photo_sets.photo_sets(service, "bob", job.id) == [], "a guest with the link sees no photos"
-    again = service.jobs.rerun(job.id, "ann")
-    assert isinstance(service.jobs.wait(again.id, 60.0).state, Succeeded), "its copies do not depend on the first"
-    service.jobs.delete(again.id)
-    terms = service.compare_terms(job, ["human", "actor"], "ann")
-    assert [isinstance(service.jobs.wait(one.id, 60.0).state, Succeeded) for one in terms] == [True]
-    for one in (job, *terms):
-        service.jobs.delete(one.id)
+    service.jobs.delete(job.id)
     left = [path for path in service.settings.data_dir.rglob("*") if path.is_file()]
     assert {path.name for path in left} <= {"jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm", "jobs.lock"}
 

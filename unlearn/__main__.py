@@ -21,6 +21,7 @@ from unlearn.command_settings import adapted, photo_folders, started
 from unlearn.config import IdiaConfig, Person, Settings
 from unlearn.console import not_attacked, print_error, print_json, print_metrics, progress_bar, table, verdict
 from unlearn.errors import InputError, UnlearnError
+from unlearn.failures import lack_of_memory
 from unlearn.memory import keep_freed_memory
 
 app = typer.Typer(
@@ -208,12 +209,18 @@ def main() -> None:
     try:
         app()
     except UnlearnError as error:
-        print_error(str(error))
+        print_error(str(lack_of_memory(error) or error))
         sys.exit(2)
     except OSError as error:
         is_full = error.errno == errno.ENOSPC
         told = f"{error.filename or 'A file'} cannot be used ({error.strerror or error})."
-        print_error("The disk is full; free some space." if is_full else told)
+        lack = lack_of_memory(error)
+        print_error(str(lack) if lack else "The disk is full; free some space." if is_full else told)
+        sys.exit(2)
+    except Exception as error:
+        if (lack := lack_of_memory(error)) is None:
+            raise
+        print_error(str(lack))
         sys.exit(2)
 
 

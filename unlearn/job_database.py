@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from sqlalchemy import Column, Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlmodel import Session, SQLModel, create_engine
 
+from unlearn import job_repair
 from unlearn.errors import InputError, UnlearnError
 
 BUSY_TIMEOUT_S = 10.0
@@ -48,16 +50,32 @@ class Database:
     """One SQLite file; writers of this process take turns, and every foreign error becomes an `UnlearnError`."""
 
     def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Open or make the file; one that cannot be used is set aside, and `notes` says so in sentences.
+
+        Raises:
+            UnlearnError: another program locks the file, or it cannot be read or written.
+        """
         self.path = path
         self.lock = threading.Lock()
         self.engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": busy_timeout_s})
         event.listen(self.engine, "connect", _set_pragmas)
         with self.mapped():
-            SQLModel.metadata.create_all(self.engine)
-            with self.engine.begin() as connection:
-                add_missing_columns(connection)
-        path.chmod(0o600)
+            self.notes = job_repair.set_aside_if_damaged(path, busy_timeout_s)
+            try:
+                self._bring_up_to_date()
+            except (SQLAlchemyError, sqlite3.Error) as error:
+                if not job_repair.is_about_content(error):
+                    raise
+                self.engine.dispose()
+                self.notes.append(job_repair.set_aside(path, "has tables that do not fit"))
+                self._bring_up_to_date()
+            self.notes += job_repair.set_aside_bad_rows(path, busy_timeout_s)
+
+    def _bring_up_to_date(self) -> None:
+        _make_private(self.path)
+        SQLModel.metadata.create_all(self.engine)
+        with self.engine.begin() as connection:
+            add_missing_columns(connection)
 
     @staticmethod
     @contextmanager
@@ -98,6 +116,18 @@ class Database:
                     raise
                 return False
         return not busy
+
+
+def _make_private(path: Path) -> None:
+    """Make the file if it is not there, readable by nobody else; SQLite's log beside it takes over the rights."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+    except OSError as error:
+        if not os.access(path, os.W_OK):
+            raise UnlearnError(f"{LIST} cannot be opened ({error.strerror}); look at the rights of {path}.") from error
+        # somebody else's file, or a file system without rights: it can be used all the same
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -24,13 +24,14 @@ from unlearn.job_store import JobStore
 from unlearn.job_worker import Task, Worker
 from unlearn.zero_worker import ZeroWorker
 
+KILL_CODES = (-9, 137)
 GRACE_S = 0.7  # after asking work to stop, before its process is killed; a cancel must take effect within 2 s
 POLL_S = 0.1
 RETRY_S = 1.0
 START_WITHIN_S = 60.0  # as long as this a worker that cannot be started is tried again, then a waiting job fails
 CRASHED = (
-    "The process that did the work ended unexpectedly (exit code {}); often that means too little memory. "
-    "Run it again, if need be with fewer portraits or a smaller batch."
+    "The process that did the work ended unexpectedly (exit code {}). Run it again; if it fails again, report it, "
+    "or try fewer portraits or a smaller batch."
 )
 NO_WORKER = "The process that does the work could not be started ({}). Run it again later, or tell whoever runs the server."
 NO_RESULT = "The work ended without leaving its result ({} is missing). Run it again; if it fails again, report it."
@@ -38,6 +39,10 @@ UNWRITTEN = "This was stopped, because the server could not write its list of jo
 TOO_LONG = (
     "This was stopped after {}, the longest that this server lets a job run. Ask for fewer steps, persons or portraits; "
     "whoever runs the server can raise --max-job-minutes."
+)
+KILLED = (
+    "The process that did the work was killed by the system (exit code {}), which happens when the memory of the machine does not "
+    "suffice. Ask for fewer portraits or persons at once, or a smaller batch, or use a machine with more memory."
 )
 BROKEN = "The server lost hold of this work ({}). Run it again; if it fails again, report it."
 
@@ -233,13 +238,14 @@ class Lane(threading.Thread):
         except Exception as error:  # the process is gone, the list cannot be written, or the program has a defect
             worker = self._worker
             if worker is not None:
-                worker.end()
+                worker.end()  # one that ended by itself keeps its own exit code
             if self._stopping.is_set():
                 return None
             if self._is_unwanted(job):
                 return _Outcome(Cancelled(step[0]))
             if isinstance(error, EOFError | OSError):
-                return _Outcome(Failed(CRASHED.format(worker.exit_code if worker is not None else "unknown")))
+                code = worker.exit_code if worker is not None else None
+                return _Outcome(Failed((KILLED if code in KILL_CODES else CRASHED).format("unknown" if code is None else code)))
             is_ours = isinstance(error, UnlearnError)
             log.error("lane %s gave up a job: %s", self.lane, error if is_ours else reason_of(error))
             return _Outcome(Failed(UNWRITTEN if is_ours else BROKEN.format(reason_of(error))))

@@ -36,7 +36,7 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
-    """Ended by an error: a sentence for the user, and details (a traceback) for whoever mends it."""
+    """Ended by an error: a sentence for the user, and details for whoever mends it (places in the code, no values)."""
 
     message: str
     details: str = ""

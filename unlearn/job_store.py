@@ -51,6 +51,7 @@ class JobStore:
         self.is_unerased = True  # something deleted may still be on the disk; an earlier server may have left it
         self._database = Database(path, busy_timeout_s)
         self._engine = self._database.engine
+        self.notes = self._database.notes
 
     def close(self) -> None:
         """Release the file."""

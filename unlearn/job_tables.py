@@ -14,6 +14,9 @@ from unlearn.job_states import Cancelled, Failed, Interrupted, Job, Queued, Runn
 FIRST_ESTIMATE_S = 1.0  # no "time left" before this much of the work has run; the first steps mislead
 
 
+STATES = ("queued", "running", "succeeded", "failed", "cancelled", "interrupted")
+
+
 class JobRow(SQLModel, table=True):
     """A job as stored; `state` is the lower-case name of its state class.
 

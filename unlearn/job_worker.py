@@ -27,6 +27,7 @@ from typing import Any
 
 from unlearn.config import Progress, Report
 from unlearn.errors import JobCancelled, UnlearnError
+from unlearn.failures import lack_of_memory, places
 from unlearn.job_states import Cancelled, Failed, State, Succeeded
 
 SEND_EVERY_S = 0.4  # progress is sent no more often; the losses of the steps between are kept and sent along
@@ -105,7 +106,9 @@ def run_task(task: Task, report: Reporter) -> State:
     except JobCancelled:
         return Cancelled(report.last.step)
     except UnlearnError as error:
-        return Failed(str(error))
+        lack = lack_of_memory(error)
+        report.is_spent = lack is not None  # what is still held would be missing again
+        return Failed(str(lack or error))
     except Exception as error:  # whatever the work raises, the page lives on
         report.is_spent = True
         # Only places and the kind of error are logged: the text of a foreign error may hold a name.
@@ -113,8 +116,10 @@ def run_task(task: Task, report: Reporter) -> State:
         log.error("the work failed with %s\n%s", type(error).__name__, frames)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return Failed("The disk is full. Delete earlier jobs or make room, then run it again.")
+        if (lack := lack_of_memory(error)) is not None:
+            return Failed(str(lack), places(error))
         message = f"Something unexpected went wrong ({type(error).__name__}). Run it again; if it fails again, report it."
-        return Failed(message, f"{frames}{type(error).__name__}: {error}")
+        return Failed(message, places(error))
 
 
 def _end_with_parent() -> None:

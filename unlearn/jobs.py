@@ -123,7 +123,6 @@ class Jobs:
             for number, name in enumerate(lanes)
         }  # fmt: skip
         self._stopped = threading.Event()
-        self._notes: list[str] = []
 
     def start(self) -> None:
         """Mark what a stopped server left running as interrupted, then go on with what was queued."""
@@ -260,7 +259,7 @@ class Jobs:
 
     def health(self) -> Health:
         """Whether the lanes work on their jobs, and if not, why; may be shown to anybody."""
-        return Health(tuple(lane.health() for lane in self._lanes.values()), tuple(self._notes))
+        return Health(tuple(lane.health() for lane in self._lanes.values()), tuple(self.store.notes))
 
     def wait(self, job_id: str, timeout_s: float) -> Job:
         """The job once it has ended, or as it is when the time is over."""

@@ -1,4 +1,4 @@
-"""Tells the C library to keep freed memory for the next tensor instead of giving it back page by page.
+"""Has the C library keep freed memory for the next tensor, instead of giving it back page by page; knows when there was too little.
 
 On Linux a tensor of some megabytes is mapped anew at every allocation, and touching fresh pages costs more than many
 an operation on them. Knows no torch; elsewhere than on glibc it does nothing.
@@ -12,6 +12,14 @@ import sys
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # numbers of mallopt in <malloc.h>
 _KEEP_BYTES = 2**31 - 1  # the largest value that mallopt takes
 _GROW_BYTES = 256 * 2**20
+_NO_MEMORY = ("outofmemory", "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "std::bad_alloc",
+              "cublas_status_alloc_failed")  # fmt: skip
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of this machine or of its GPU does not suffice; libraries have no class in common for it."""
+    said = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)
 
 
 def keep_freed_memory() -> bool:
