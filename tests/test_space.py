@@ -91,7 +91,7 @@ def test_upload_sends_what_is_committed_and_needed_and_nothing_else(tree: Path, 
     assert how == {"repo_type": "space", "space_sdk": "gradio", "private": None, "exist_ok": True}
     assert what["repo_type"] == "space" and what["delete_patterns"] == "*", "what an earlier version had goes"
     said = capsys.readouterr()
-    assert f"https://huggingface.co/spaces/{NAME}" in said.out and "2 files are changed or new" in said.err
+    assert f"https://huggingface.co/spaces/{NAME}" in said.out and "not uploaded: 1 files" in said.err
 
 
 def test_new_space_can_be_private(tree: Path) -> None:
@@ -217,5 +217,6 @@ def test_models_of_the_front_matter_are_those_of_the_full_size_sets() -> None:
 def test_program_needs_nothing_of_what_is_left_out() -> None:
     for path in [ROOT / "app.py", *(ROOT / "unlearn").glob("*.py"), *(ROOT / "ui").glob("*.py")]:
         text = path.read_text("utf-8")
-        assert "import assets" not in text and "from assets" not in text and "from tests" not in text, path.name
+        assert "import assets" not in text and "from assets" not in text, path.name
+        assert "from tests" not in text or path.name.startswith("bench"), "the bench says that it needs a checkout"
     assert space.NOT_NEEDED and "data" in PRIVATE_PARTS

@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str] | None, root: Path, api: Any) -> None:
         folder.mkdir()
         files = write_committed(root, folder)
         if changed := _git(root, "status", "--porcelain").splitlines():
-            print(f"{len(changed)} files are changed or new since the last commit; the commit is uploaded, not they.", file=sys.stderr)
+            print(f"Changed or new since the last commit, and not uploaded: {len(changed)} files.", file=sys.stderr)
         if found := troubles(folder, files):
             raise SpaceError("Nothing was uploaded:\n  " + "\n  ".join(found))
         if flags.dry_run:

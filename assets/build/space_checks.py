@@ -46,7 +46,7 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 def name_trouble(name: str) -> str | None:
     """What is wrong with the name of a Space; None: nothing."""
     try:
-        if name.count("/") != 1 or name != name.strip():
+        if name.count("/") != 1 or name != name.strip() or len(name) > 96:
             raise HFValidationError
         validate_repo_id(name)
         for part in name.split("/"):
