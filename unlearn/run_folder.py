@@ -25,7 +25,7 @@ from unlearn.config import ForgetConfig
 from unlearn.errors import InputError
 from unlearn.idia import IdiaOutcome
 from unlearn.metrics import collateral, fnr, tpr
-from unlearn.run_files import CACHE, taken_home
+from unlearn.run_files import CACHE
 from unlearn.store import disk_errors, require_space, write_json
 
 FORMAT = 1
@@ -191,7 +191,7 @@ def write_results(out: Path, config: ForgetConfig, metrics: dict[str, Any]) -> N
 
 def write_manifest(out: Path, config: ForgetConfig, metrics: dict[str, Any], device: str) -> None:
     """Write manifest.json; from now on the run exists."""
-    files = [path.relative_to(out).as_posix() for path in taken_home(out) if path != out / UNFINISHED]
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and path != out / UNFINISHED)
     write_json(
         out / MANIFEST,
         {
