@@ -17,6 +17,7 @@ from unlearn.errors import UnlearnError
 from unlearn.memory import is_out_of_memory
 
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\",;]+[/\\])*([^\s/\\'\",;]+)")
+UNEXPECTED = "something unexpected went wrong"
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +58,12 @@ class Mishaps:
         except Exception as error:  # whatever a library raises; the fine-tuning is worth more than any part of its measuring
             if error is self._ending:
                 raise
-            # Only places and the kind of error are logged: the text of a foreign error may hold a name.
-            log.warning("a part of a run failed with %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-            self.warnings.append(f"{missing}: {reason(error)}. {later}")
+            told = reason(error)
+            if told.startswith(UNEXPECTED):
+                # Only places and the kind of error are logged: the text of a foreign error may hold a name.
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                log.warning("a part of a run failed with %s\n%s", type(error).__name__, frames)
+            self.warnings.append(f"{missing}: {told}. {later}")
 
 
 def reason(error: BaseException) -> str:
@@ -73,7 +77,7 @@ def reason(error: BaseException) -> str:
         told = told.__cause__
     if isinstance(error, UnlearnError):
         return without_folders(str(error)).rstrip(". ")
-    return f"something unexpected went wrong ({type(error).__name__})"
+    return f"{UNEXPECTED} ({type(error).__name__})"
 
 
 def without_folders(text: str) -> str:
