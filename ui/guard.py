@@ -52,7 +52,7 @@ def guard(blocks: gr.Blocks) -> None:
         finally:
             _drop_session(blocks, kwargs.get("session_hash"), kwargs.get("event_id"))
 
-    blocks.process_api = process_api  # type: ignore[method-assign]  # the one way by which every event goes
+    vars(blocks)["process_api"] = process_api  # in place of the method, for these blocks alone
 
 
 def _refusal(block_fn: Any, error: Exception, where: str) -> Refusal:

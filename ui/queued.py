@@ -42,7 +42,8 @@ def queued(answer: Answer, refresh: Refresh, service: Service, zero: ZeroGpu) ->
     pressed: WeakKeyDictionary[Shown, tuple[str, float]] = WeakKeyDictionary()
 
     async def run(memory: Any, shown: Shown, request: gr.Request, event: gr.EventData, **values: Any) -> AsyncIterator[Any]:
-        what, now = repr((event._data, values)), time.monotonic()
+        # `shown` stays the session's: `answer` and `refresh` take from it what belongs to the page that sent the memory
+        what, now = repr((memory, event._data, values)), time.monotonic()
         before, pressed[shown] = pressed.get(shown, ("", 0.0)), (what, now)
         if before[0] == what and now - before[1] < TWICE_S:
             yield await to_thread.run_sync(refresh, memory, shown, request)

@@ -227,9 +227,10 @@ class Screen:
 
     def again(self, memory: Any, shown: Shown, request: gr.Request) -> dict[Any, Any]:
         """What has changed since the page's latest answer, to be sent as a part of that one."""
-        shown = shown.of(told(memory)["page"])
+        said = told(memory)
+        shown = shown.of(said["page"])
         with shown.lock:
-            return self.refresh(dict(shown.memory or {}), shown, request)
+            return self.refresh(dict(shown.memory or self.known(said)), shown, request)
 
     def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
         """Connect an event once the page is laid out: `handle(memory, visit, **inputs)` may change `memory`.
