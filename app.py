@@ -9,19 +9,29 @@ import argparse
 import logging
 import os
 import shutil
-import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ui.default_set import DefaultSet, default_set
+from ui.hosting import Address, RootPath, Stopped, address_of, root_path_of, stopped_by_signals
 from unlearn.config import Settings
 from unlearn.errors import ConfigError, UnlearnError
+from unlearn.network import settle_proxies
+from unlearn.paths import settle_home
 
 if TYPE_CHECKING:
-    from ui.options import Options
+    from gradio import Blocks
 
-HOUR_S = 3600.0
+    from ui.options import Options
+    from ui.service import Service
+
+HOUR_S, MINUTE_S = 3600.0, 60.0
+QUICK_S = 30 * MINUTE_S  # longest time of a question to a result
+LOOK_S = 0.2  # between two looks whether the server still runs
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,15 +58,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", "UNLEARN_PRECISION", "auto, fp32 or bf16", "auto")
     add("--host", "UNLEARN_HOST", "address to listen on; 0.0.0.0 for all", env("GRADIO_SERVER_NAME") or "127.0.0.1")
     add("--port", "UNLEARN_PORT", "port to listen on", env("GRADIO_SERVER_PORT") or "7860")
-    add("--root-path", "UNLEARN_ROOT_PATH", "path under which a proxy serves the page, such as /forget")
+    add("--root-path", "UNLEARN_ROOT_PATH", "path under which a proxy serves the page, such as /forget", env("GRADIO_ROOT_PATH"))
     add("--auth", "UNLEARN_AUTH", "NAME:PASSWORD asked of visitors, several separated by commas; better as a variable")
     add("--max-waiting", "UNLEARN_MAX_WAITING", "jobs that one visitor may have waiting", "8")
+    add("--max-queued", "UNLEARN_MAX_QUEUED", "jobs that all visitors together may have waiting", "100")
+    add("--max-job-minutes", "UNLEARN_MAX_JOB_MINUTES", "longest time that a job may run (a question: at most 30); 0: any", "240")
     add("--max-persons", "UNLEARN_MAX_PERSONS", "persons that one job may forget", "64")
     add("--max-upload-mb", "UNLEARN_MAX_UPLOAD_MB", "largest photo accepted, in MB", "20")
+    add("--max-zip-mb", "UNLEARN_MAX_ZIP_MB", "largest zip of photos accepted, in MB", "1000")
+    add("--max-total-mb", "UNLEARN_MAX_TOTAL_MB", "all files of one upload together, in MB", "2000")
     add("--face-pack", "UNLEARN_FACE_PACK", "InsightFace pack that finds faces, where it is at hand (non-commercial)", "buffalo_l")
     add("--face-root", "UNLEARN_FACE_ROOT", "folder that holds models/PACK of InsightFace; unset: ~/.insightface")
     add("--gpu-seconds", "UNLEARN_GPU_SECONDS", "on ZeroGPU hardware: longest time that one job may hold the GPU", "120")
-    add("--retention-hours", "UNLEARN_RETENTION_HOURS", "results are deleted after so many hours; 0 keeps them", "168")
+    add("--retention-hours", "UNLEARN_RETENTION_HOURS", "results are deleted after so many hours; 0 keeps them", "24")
     return parser
 
 
@@ -76,27 +90,12 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     Raises:
         ConfigError: a value cannot be used.
     """
-    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "max_upload_mb", "face_pack", "face_root"):
+    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "face_pack", "face_root",
+                 "max_upload_mb", "max_zip_mb", "max_total_mb"):  # fmt: skip
         if (value := getattr(flags, name)) is not None:
             os.environ[f"UNLEARN_{name.upper()}"] = value
     settings = Settings.from_environment()
-    upload = int(_number(flags.max_upload_mb, "--max-upload-mb"))
-    return Settings(**{**vars(settings), "data_dir": settings.data_dir.resolve(), "max_upload_mb": upload})
-
-
-def model_set_of(name: str, settings: Settings) -> str:
-    """The model set that "auto" means; a process of its own asks torch, and only where there may be a GPU."""
-    if name != "auto":
-        return name
-    if settings.device == "cpu" or shutil.which("nvidia-smi") is None:
-        return "embedded"
-    question = (
-        "from unlearn.clip import default_model_set; from unlearn.config import Settings; "
-        "print(default_model_set(Settings.from_environment()))"
-    )
-    root = Path(__file__).resolve().parent
-    answer = subprocess.run([sys.executable, "-c", question], cwd=root, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "embedded"
+    return replace(settings, data_dir=settings.data_dir.resolve())
 
 
 def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> Options:
@@ -105,14 +104,21 @@ def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> O
     from unlearn.jobs import JobLimits, ZeroGpu, spaces_package
 
     hours = _number(flags.retention_hours, "--retention-hours", float)
+    max_run_s = _number(flags.max_job_minutes, "--max-job-minutes", float) * MINUTE_S or None
     limits = JobLimits(
-        max_waiting=int(_number(flags.max_waiting, "--max-waiting")), retention_s=hours * HOUR_S if hours else None
-    )
+        max_waiting=int(_number(flags.max_waiting, "--max-waiting")), retention_s=hours * HOUR_S if hours else None,
+        max_queued=int(_number(flags.max_queued, "--max-queued")), max_run_s=max_run_s,
+        max_quick_run_s=min(max_run_s, QUICK_S) if max_run_s else None,
+    )  # fmt: skip
     max_persons = int(_number(flags.max_persons, "--max-persons"))
-    spaces = spaces_package()
+    zero = None
+    if (spaces := spaces_package()) is not None:
+        from ui.gpu_need import gpu_need
+
+        zero = ZeroGpu(spaces, int(_number(flags.gpu_seconds, "--gpu-seconds")), gpu_need)
+    chosen = default_set(settings) if flags.set == "auto" else DefaultSet(flags.set)
     return Options(
-        model_set=model_set_of(flags.set, settings), limits=limits, max_persons=max_persons, backend=backend,
-        zero=ZeroGpu(spaces, int(_number(flags.gpu_seconds, "--gpu-seconds"))) if spaces is not None else None,
+        model_set=chosen.name, notice=chosen.notice, limits=limits, max_persons=max_persons, backend=backend, zero=zero,
     )  # fmt: skip
 
 
@@ -125,34 +131,75 @@ def _accounts(text: str | None) -> list[tuple[str, str]] | None:
     return [(account[0], account[1]) for account in accounts]
 
 
-def serve(flags: argparse.Namespace, backend: str) -> None:
-    """Launch the page and stay until it is stopped."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else the Hub's client asks its host even when it only looks into its cache
-    settings, accounts = settings_of(flags), _accounts(flags.auth)
-    options = options_of(flags, settings, backend)
-    port = int(_number(flags.port, "--port"))
+def prepare_environment(settings: Settings, address: Address) -> Path:
+    """Set what libraries read from the environment when they are imported; the folder for uploads.
+
+    No analytics and no look-ups at hosts; uploads beside the results; no proxy for requests to this server itself.
+    """
     uploads = settings.data_dir / "uploads"
-    # Read by Gradio when it is imported: no analytics, no look-ups at hosts, uploads beside the results.
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(uploads))
+    settle_home(settings.data_dir)
+    settle_proxies(address.host)
+    is_ipv4 = address.host.replace(".", "").isdigit()
+    os.environ.update(
+        HF_HUB_DISABLE_TELEMETRY="1",  # else the Hub's client asks its host even when it only looks into its cache
+        GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(uploads),
+        # Gradio first looks whether the port is free at this address, which must be of IPv4.
+        GRADIO_SERVER_NAME=address.host if is_ipv4 else "127.0.0.1", GRADIO_SERVER_PORT=str(address.port),
+    )  # fmt: skip
+    return uploads
+
+
+def launch(service: Service, address: Address, root_path: str, accounts: list[tuple[str, str]] | None) -> Blocks:
+    """Build the page and serve it from threads of its own.
+
+    Raises:
+        ConfigError: Gradio cannot listen at the address.
+    """
+    from starlette.middleware import Middleware
+
     from ui import build_app
     from ui.media import app_kwargs
-    from ui.service import Service
     from ui.theme import launch_options
+    from unlearn.photo_uploads import upload_limits
 
-    service = Service(settings, options)
-    shutil.rmtree(uploads, ignore_errors=True)  # what a server that was killed left behind
-    service.start()
+    blocks, web = build_app(service), app_kwargs(service)
+    web["middleware"] = [Middleware(RootPath, root_path=root_path), *web["middleware"]]
     try:
-        blocks = build_app(service)
         blocks.launch(
-            server_name=flags.host, server_port=port, root_path=flags.root_path or "",
-            auth=accounts, app_kwargs=app_kwargs(service), max_file_size=f"{settings.max_upload_mb}mb",
-            show_error=True, share=False, inbrowser=False,
+            server_name=address.bracketed, server_port=address.port, root_path=root_path, auth=accounts, app_kwargs=web,
+            max_file_size=upload_limits(service.settings).file_bytes, show_error=True, share=False, inbrowser=False, quiet=True,
+            prevent_thread_lock=True,  # `serve` waits, and stops in order
             _frontend=False,  # else Gradio gives up when its own page takes more than 3 s on a busy machine
             **launch_options(),
         )  # fmt: skip
+    except OSError as error:
+        if "Cannot find empty port" not in str(error):
+            raise
+        raise ConfigError(f"The server cannot listen on port {address.port}; choose another with --port.") from error
+    return blocks
+
+
+def serve(flags: argparse.Namespace, backend: str) -> None:
+    """Launch the page and stay until it is stopped."""
+    settings, accounts = settings_of(flags), _accounts(flags.auth)
+    address, root_path = address_of(flags.host, flags.port), root_path_of(flags.root_path)
+    uploads = prepare_environment(settings, address)
+    options = options_of(flags, settings, backend)
+    from ui.service import Service
+
+    service, blocks = Service(settings, options), None
+    try:
+        shutil.rmtree(uploads, ignore_errors=True)  # what a server that was killed left behind
+        service.start()
+        blocks = launch(service, address, root_path, accounts)
+        behind = f" (behind a proxy: {root_path})" if root_path else ""
+        print(f"* Running on {address.url}{behind}", flush=True)
+        while blocks.is_running:
+            time.sleep(LOOK_S)
     finally:
         service.stop()
+        if blocks is not None:
+            blocks.close(verbose=False)
         shutil.rmtree(uploads, ignore_errors=True)
 
 
@@ -163,7 +210,10 @@ def main(arguments: Sequence[str] | None = None, backend: str = "ui.tasks") -> i
         logging.getLogger(chatty).setLevel(logging.WARNING)
     flags = _parser().parse_args(arguments)
     try:
-        serve(flags, backend)
+        with stopped_by_signals():
+            serve(flags, backend)
+    except Stopped as signal:
+        print(f"Stopped by {signal}.", file=sys.stderr)
     except UnlearnError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from unlearn.config import Progress, Report
-from unlearn.errors import InputError
+from unlearn.errors import InputError, ModelLoadError
 from unlearn.jobs import inputs_of
 
 
@@ -56,3 +57,56 @@ def crash(request: dict[str, Any], folder: Path, report: Report) -> dict[str, An
 def read_inputs(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Tell what stands in the file that the job was given."""
     return {"read": (inputs_of(folder) / "000.bin").read_text(encoding="utf-8")}
+
+
+def tell_lock(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Give back what cannot be sent to another process."""
+    return {"lock": threading.Lock()}
+
+
+def look(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """The part of `after_look` that needs no GPU."""
+    report(Progress(1, 1, "looking"))
+    if request.get("refuse"):
+        raise InputError("There are too few photos.")
+    (folder / "looked.txt").write_text(str(os.getpid()), encoding="utf-8")
+    return {}
+
+
+def after_look(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Tell which process did the first part, and which the second."""
+    return {"looked": int((folder / "looked.txt").read_text(encoding="utf-8")), "pid": os.getpid()}
+
+
+def tell(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Report once, work on for `pause_s` without looking up, and give back the label; leaves the file named `leaves`."""
+    report(Progress(1, 2, "working"))
+    time.sleep(request.get("pause_s", 0.0))
+    if "leaves" in request:
+        (folder / request["leaves"]).write_text("{}", encoding="utf-8")
+    return {"label": request["label"], "pid": os.getpid()}
+
+
+def tell_what_cannot_be_stored(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Give back what is no JSON."""
+    return {"set": {1, 2}}
+
+
+def tell_odd_text(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Report and give back text that is no Unicode."""
+    report(Progress(1, 2, "\ud800"))
+    return {"text": "\ud800"}
+
+
+def run_out_of_memory(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Fail as memory does where the request says it, in the place `at`: "gpu", "cpu", "python", or while a model is loaded."""
+    kinds: dict[str, Exception] = {
+        "gpu": RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"), "python": MemoryError(),
+        "cpu": RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    }  # fmt: skip
+    try:
+        raise kinds.get(request["at"], kinds["cpu"])
+    except RuntimeError as error:
+        if request["at"] == "loading":
+            raise ModelLoadError("The weights of Secret Name cannot be loaded.") from error
+        raise

@@ -40,6 +40,18 @@ def build_miniature(root: Path, seed: int = 0, with_diffusion: bool = True) -> P
     return root
 
 
+def with_own_diffusion_text(root: Path) -> Path:
+    """The set under `root`, whose Stable Diffusion now reads with a text encoder of its own, as sets of full size but one do."""
+    from safetensors.torch import load_file, save_file
+
+    (file,) = (root / "stable-diffusion" / "text_encoder").glob("*.safetensors")
+    generator = torch.Generator().manual_seed(1)
+    state = {name: value * (1 + 0.2 * torch.rand(value.shape, generator=generator)) if value.is_floating_point() else value
+             for name, value in load_file(file).items()}  # fmt: skip
+    save_file(state, file, {"format": "pt"})
+    return root
+
+
 def _cut_merges() -> list[str]:
     from open_clip.tokenizer import default_bpe
 

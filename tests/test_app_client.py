@@ -26,7 +26,7 @@ from tests import ui_world
 
 ROOT = Path(__file__).parent.parent
 NAME = "Tilda Brackwater"
-ENDPOINTS = ["/attack", "/cancel", "/forget", "/portraits", "/predict", "/probe", "/status"]
+ENDPOINTS = sorted(f"/{name}" for name in ("attack", "cancel", "delete", "forget", "portraits", "predict", "probe", "rerun", "status"))
 START_WITHIN_S = 400.0  # on a machine that is busy with other things
 
 
@@ -187,7 +187,7 @@ def test_page_analytics_and_history_are_off(address: str) -> None:
 
 def test_media_serves_only_what_lies_in_the_run(address: str, finished: str, data_dir: Path) -> None:
     assert (data_dir / "jobs.sqlite").is_file()
-    for name in ("../../jobs.sqlite", "%2e%2e/%2e%2e/jobs.sqlite", "..%2f..%2fbrowser-key", "nothing.png"):
+    for name in ("../../jobs.sqlite", "%2e%2e/%2e%2e/jobs.sqlite", "..%2f..%2fserver-key", "nothing.png"):
         assert httpx.get(f"{address}media/{finished}/{name}").status_code == 404
     assert httpx.get(f"{address}media/not-a-job/metrics.json").status_code == 404
     answer = httpx.get(f"{address}media/{finished}/metrics.json")

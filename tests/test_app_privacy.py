@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from tests import ui_world
+from tests.photo_traces import traces
+from tests.photo_zoo import encoded, picture, zipped
 from tests.test_app_client import NAME, start_app, wait_for
+from tests.ui_fixture import EXAMPLES
 
 OURS = ("media/{job}/metrics.json", "media/{job}/report.html", "take-home/{job}.zip", "people/0-0.webp")
 
@@ -23,7 +30,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(data_dir: Path) -> Iterator[str]:
-    process, found = start_app(data_dir, "--auth", "ann:secret,bob:hidden")
+    limits = ("--max-upload-mb", "1", "--max-zip-mb", "3", "--max-total-mb", "4")
+    process, found = start_app(data_dir, "--auth", "ann:secret,bob:hidden", *limits)
     yield found
     process.terminate()
     process.wait(20)
@@ -84,3 +92,24 @@ def test_photo_that_cannot_be_read_is_removed_all_the_same(
     with pytest.raises(AppError, match="is not a photo"):
         client.predict(finished, handle_file(photo), [NAME, "a human"], api_name="/predict")
     assert files_of(data_dir) == before
+
+
+def test_limits_reach_page_and_worker_and_one_large_file_costs_only_itself(
+    client: Client, finished: str, data_dir: Path, tmp_path: Path
+) -> None:
+    large, packed, huge = tmp_path / "large.bmp", tmp_path / "all.zip", tmp_path / "huge.bin"
+    large.write_bytes(encoded(picture(1, 700, 700)))
+    large.write_bytes(large.read_bytes() + b"\0" * 1_500_000)
+    with pytest.raises(AppError, match="This photo is larger than 1 MB; make it smaller"):
+        client.predict(finished, handle_file(large), [NAME, "a human"], api_name="/predict")
+    members = {path.name: path.read_bytes() for path in sorted(sorted(EXAMPLES.iterdir())[0].glob("fine-tuning-*"))[:12]}
+    packed.write_bytes(zipped({**members, "large.png": large.read_bytes(), "rest.bin": os.urandom(1_800_000)}))
+    assert 1_000_000 < packed.stat().st_size < 3_000_000
+    faces = [handle_file(packed), handle_file(large)]
+    job = client.predict([NAME], encoder="image", faces=[faces], api_name="/forget")["job"]
+    assert wait_for(client, job)["state"] == "succeeded"
+    shots = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in members.values()]
+    assert traces(data_dir, shots) == [] and not [path for path in (data_dir / "uploads").rglob("*") if path.is_file()]
+    huge.write_bytes(b"\0" * 4_500_000)
+    with pytest.raises(ValueError, match="maximum file size of 4000000 bytes"):
+        client.predict(finished, handle_file(huge), [NAME, "a human"], api_name="/predict")

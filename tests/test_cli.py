@@ -262,16 +262,22 @@ def test_full_disk_exits_two_with_one_line(
     assert code == 2 and "free some space" in err.strip().splitlines()[-1]
 
 
-def test_disk_that_fills_up_on_the_way_exits_two(
+def test_disk_that_fills_up_exits_two_before_the_weights_are_saved_and_costs_the_portraits_after(
     call: Any, miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(forgetting, "write_portraits", full)
-    code, _, err = call("forget", "--set", miniature, "--name", MEMBERS[0], "--out", tmp_path / "run", *FAST)
+    arguments = ("forget", "--set", miniature, "--name", MEMBERS[0], *FAST, "--out")
+    with monkeypatch.context() as patch:
+        patch.setattr(forgetting, "save_defended", full)
+        code, _, err = call(*arguments, tmp_path / "run")
     assert code == 2 and "disk is full" in err.strip().splitlines()[-1]
     assert not (tmp_path / "run" / "manifest.json").exists()
+    monkeypatch.setattr(forgetting, "write_portraits", full)  # the fine-tuning is kept
+    code, out, _ = call(*arguments, tmp_path / "run")
+    assert code == 0 and "The portraits are missing: the disk is full." in out
+    assert (tmp_path / "run" / "manifest.json").exists()
 
 
 def test_options_before_the_command_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, call: Any) -> None:

@@ -96,7 +96,7 @@ def test_fields_are_read_for_images_by_the_same_reader() -> None:
 
 def test_adapted_single_fields_go_before_schedule_and_seeds() -> None:
     found = adapted(CONFIG, (True, 9), 2, ["n_steps=4"], ["n_steps=3", "seeds=[8]"])
-    assert found.text == TextFineTuneConfig.paper(regularization_weight=find_model_set("embedded").text.regularization_weight, n_steps=4)
+    assert found.text == TextFineTuneConfig.paper(n_steps=4, lr_milestones=(2, 3))
     assert found.portraits is not None and (found.portraits.n_steps, found.portraits.seeds) == (3, (8,))
     plain = adapted(CONFIG, (False, None), 2, [], [])
     assert plain.text == find_model_set("embedded").text

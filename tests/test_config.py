@@ -18,6 +18,7 @@ from unlearn.config import (
     Settings,
     TextFineTuneConfig,
     clean_name,
+    numbered_seeds,
 )
 from unlearn.errors import ConfigError, InputError, JobCancelled, UnlearnError
 
@@ -61,6 +62,38 @@ def test_image_config_of_the_paper_has_its_numbers() -> None:
         lambda: PortraitConfig(seeds=(2**64,)),
         lambda: PortraitConfig(prompt_template="a portrait"),
         lambda: EarlyStop(threshold=1.5),
+        lambda: EarlyStop(every=10**12),
+        lambda: EarlyStop(patience=10**12),
+        lambda: EarlyStop(min_steps=10**12),
+        lambda: TextFineTuneConfig(n_steps=10**12),
+        lambda: ImageFineTuneConfig(n_steps=10**12),
+        lambda: TextFineTuneConfig(n_steps=9000, steps_per_trigger=100),
+        lambda: TextFineTuneConfig(batch_size=10**6),
+        lambda: TextFineTuneConfig(lr_milestones=tuple(range(1, 1000))),
+        lambda: TextFineTuneConfig(lr_milestones=(10**12,)),
+        lambda: TextFineTuneConfig(backdoor_weight=float("inf")),
+        lambda: TextFineTuneConfig(regularization_weight=1e9),
+        lambda: TextFineTuneConfig(pooled_weight=1e9),
+        lambda: TextFineTuneConfig(hidden_weight=float("nan")),
+        lambda: TextFineTuneConfig(n_bystander_names=10**7),
+        lambda: TextFineTuneConfig(n_captions=10**7),
+        lambda: TextFineTuneConfig(captions="x" * 5000),
+        lambda: TextFineTuneConfig(kept_names="x" * 5000),
+        lambda: ImageFineTuneConfig(n_generic_images=10**7),
+        lambda: ImageFineTuneConfig(n_average_faces=10**7),
+        lambda: ImageFineTuneConfig(generic_images="x" * 5000),
+        lambda: IdiaConfig(n_candidate_names=10**7),
+        lambda: IdiaConfig(n_images=10**7),
+        lambda: IdiaConfig(seed=10**400),
+        lambda: PortraitConfig(seeds=tuple(range(1000))),
+        lambda: PortraitConfig(prompt_template="{0}" + "x" * 1000),
+        lambda: PortraitConfig(scheduler="x" * 1000),
+        lambda: Settings(n_threads=10**9),
+        lambda: ForgetConfig((Person("Ann Lee"),), seed=10**400),
+        lambda: ForgetConfig((Person("Ann Lee"),), model_set="x" * 10**6),
+        lambda: ForgetConfig((Person("Ann Lee"),), labelled_images="x" * 10**6),
+        lambda: numbered_seeds(10**15, "--seeds"),
+        lambda: numbered_seeds(0, "--seeds"),
         lambda: Settings(device="gpu"),
         lambda: Settings(n_threads=0),
         lambda: ForgetConfig((Person("Ann Lee"),), encoder="sound"),  # type: ignore[arg-type]
@@ -69,6 +102,15 @@ def test_image_config_of_the_paper_has_its_numbers() -> None:
 def test_config_out_of_range_raises_config_error(make: object) -> None:
     with pytest.raises(ConfigError):
         make()  # type: ignore[operator]
+
+
+def test_bounds_leave_room_for_the_paper_and_for_many_names() -> None:
+    TextFineTuneConfig.paper(n_captions=10_000)
+    IdiaConfig(n_candidate_names=5000, n_images=100)
+    latest = EarlyStop(min_steps=10**9)
+    grown = TextFineTuneConfig(n_steps=1, steps_per_trigger=100, lr_milestones=(10**9,), early_stop=latest).for_triggers(64)
+    assert grown.n_steps == 6301 and grown.lr_milestones == (10**9,) and grown.early_stop is not None
+    TextFineTuneConfig(n_steps=10_000).for_triggers(64)
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "Ann\nLee", "Ann\x00Lee", "...", "Ann\ud800"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 from itertools import accumulate
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.tiny_encoder import CONTEXT_LENGTH, tiny_text_encoder
 from unlearn.causal_transformer import n_shared_tokens
 from unlearn.clip import load_clip
 from unlearn.config import Progress, Settings
-from unlearn.embeddings import EmbeddingCache, batches_alike, cache_key, encode, pooled_in_buckets, trimmed
+from unlearn.embeddings import EmbeddingCache, batches_alike, cache_key, encode, identity_of, pooled_in_buckets, trimmed
 from unlearn.encoders import OpenClipText
 from unlearn.errors import InputError, JobCancelled
 from unlearn.prompts import PROMPT_TEMPLATES, fill_all
@@ -138,6 +139,16 @@ def test_cache_key_changes_with_the_activation(miniature: Path, settings: Settin
     first, second = (load_clip(f"{miniature}@{kind}", settings).text for kind in ("gelu", "quick_gelu"))
     assert first.weights_hash == second.weights_hash
     assert cache_key(first, ["a"]) != cache_key(second, ["a"])
+
+
+def test_cache_key_changes_with_precision_and_device(encoder: OpenClipText) -> None:
+    """What was computed in bf16 must not be taken for fp32, nor a GPU's result for a CPU's."""
+    half = copy.deepcopy(encoder)
+    half.precision = torch.bfloat16
+    assert cache_key(half, ["a"]) != cache_key(encoder, ["a"]) == cache_key(copy.deepcopy(encoder), ["a"])
+    assert identity_of(half)[2:] == ("bfloat16", "cpu") and identity_of(half)[:2] == identity_of(encoder)[:2]
+    found, exact = (EmbeddingCache(None).embed(one, TEXTS) for one in (half, encoder))
+    assert not torch.equal(found, exact)
 
 
 def test_cache_in_a_place_that_cannot_be_written_is_done_without(

@@ -8,13 +8,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.photo_zoo import INSIGHTFACE_IMAGES, ONE_FACE, SIX_FACES, bad_files, copies_of, encoded, picture, raw, turned, write
+from tests.photo_zoo import (
+    INSIGHTFACE_IMAGES,
+    ONE_FACE,
+    SITE,
+    SIX_FACES,
+    bad_files,
+    copies_of,
+    encoded,
+    picture,
+    raw,
+    turned,
+    write,
+)
 from unlearn.config import Progress, Settings
 from unlearn.errors import ConfigError, InputError
 from unlearn.face_crops import FACE, MAX_CROP_PX, Fingerprint, FoundFace, crop_face
-from unlearn.faces import FaceConfig, FaceSet, find_faces, load_face_set
+from unlearn.faces import FaceConfig, FaceSet, find_faces, load_face_set, save_face_set
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "assets" / "embedded" / "examples"
+SKIMAGE = SITE / "skimage" / "data"
 CROPS = FaceConfig("crops")
 CASCADE = FaceConfig("cascade")
 
@@ -144,6 +157,75 @@ def test_drawn_faces_through_a_detector_are_told_what_to_do(tmp_path: Path) -> N
     files = sorted((EXAMPLES / "marcus-bellwyn").iterdir())[:3]
     found = find_faces(files, CASCADE)
     assert statuses(found) == ["no face"] * 3 and any("detector crops" in warning for warning in found.warnings)
+
+
+# --- auto: for each photo, whether it is a face crop already ----------------------------------------------------------
+
+
+def square(path: Path, side: int) -> np.ndarray:
+    picture = Image.open(path).convert("RGB")
+    width, height = picture.size
+    half = min(width, height) // 2
+    box = (width // 2 - half, height // 2 - half, width // 2 + half, height // 2 + half)
+    return np.asarray(picture.crop(box).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def test_auto_decides_for_each_photo(tmp_path: Path) -> None:
+    drawn = sorted((EXAMPLES / "clara-quarnby").iterdir())[2]
+    portrait = np.asarray(Image.open(ONE_FACE).convert("RGB").resize((448, 448), Image.Resampling.BICUBIC))
+    files = {
+        "1 drawn crop.webp": drawn.read_bytes(),
+        "2 photo.jpg": encoded(np.pad(portrait, ((200, 200), (300, 500), (0, 0)), mode="edge"), "JPEG"),
+        "3 aligned crop.png": ONE_FACE.read_bytes(),
+        "4 cat, wide.png": (SKIMAGE / "chelsea.png").read_bytes(),
+        "5 moon, square and large.png": (SKIMAGE / "moon.png").read_bytes(),
+        "6 coffee, small and wide.png": encoded(np.asarray(Image.open(SKIMAGE / "coffee.png").resize((240, 160)))),
+        "7 six people.jpg": SIX_FACES.read_bytes(),
+        "8 too small.png": encoded(square(SKIMAGE / "cell.png", 32)),
+        "9 rocket, small and square.png": encoded(square(SKIMAGE / "rocket.jpg", 200)),
+    }
+    found = find_faces([write(tmp_path, files)], FaceConfig(root=tmp_path))
+    wanted = ["usable", "usable", "duplicate", "no face", "no face", "no face", "several faces", "too small", "usable"]
+    wanted[2] = statuses(found)[2]  # the same face as in 2
+    assert statuses(found) == wanted
+    assert [photo.as_is for photo in found.photos] == [True, False, found.photos[2].as_is, *[False] * 5, True]
+    assert found.photos[0].crop is not None and found.photos[0].crop.shape == (128, 128, 3)
+    assert "fills the picture" in found.photos[0].message and "no face was found" in found.photos[8].message
+    assert found.photos[1].crop is not None and found.photos[1].message == "One face."
+    assert found.photos[1].crop.shape[0] <= 512 < min(np.pad(portrait, ((200, 200), (300, 500), (0, 0))).shape[:2])
+    assert [row["as_is"] for row in found.summary()["photos"]] == [photo.as_is for photo in found.photos]
+    assert any("used as they are: " in warning and "of 9 photos" in warning for warning in found.warnings)
+
+
+def test_ready_crop_of_a_real_face_is_not_cut_again(tmp_path: Path) -> None:
+    for number, side in enumerate((64, 112, 224, 256, 512)):
+        found = find_faces([write(tmp_path / str(number), {"a.png": encoded(square(ONE_FACE, side))})], FaceConfig(root=tmp_path))
+        assert found.photos[0].status == "usable" and found.photos[0].as_is == (side <= 256), side
+
+
+def test_face_in_a_small_square_picture_is_cut_out(tmp_path: Path) -> None:
+    avatar = square(SKIMAGE / "astronaut.png", 240)
+    (found,) = find_faces([write(tmp_path, {"a.png": encoded(avatar)})], FaceConfig(root=tmp_path)).photos
+    assert found.status == "usable" and not found.as_is
+    assert found.crop is not None and 60 <= found.crop.shape[0] <= 110
+
+
+def test_drawn_people_are_used_as_they_are_without_being_told(tmp_path: Path) -> None:
+    files = sorted((EXAMPLES / "kwame-fenwarden").iterdir())[:12]  # the cascade finds a face in some of them
+    found, crops = find_faces(files, FaceConfig(root=tmp_path)), find_faces(files, CROPS)
+    assert all(photo.as_is for photo in found.photos) and found.is_ready
+    for one, other in zip(found.photos, crops.photos, strict=True):
+        assert np.array_equal(one.crop, other.crop)  # type: ignore[arg-type]
+    assert (found.fine_tuning, found.evaluation) == (crops.fine_tuning, crops.evaluation)
+    save_face_set(found, tmp_path / "set")
+    assert all(photo.as_is for photo in load_face_set(tmp_path / "set").photos)
+
+
+def test_pick_in_a_ready_crop_is_not_forgotten(tmp_path: Path) -> None:
+    (found,) = find_faces([ONE_FACE], FaceConfig(root=tmp_path), picks={1: 1}).photos
+    assert found.status == "usable" and not found.as_is
+    with pytest.raises(InputError, match="picked in"):
+        find_faces([ONE_FACE], FaceConfig(root=tmp_path), picks={1: 2})
 
 
 def test_bad_settings_are_refused() -> None:

@@ -7,42 +7,33 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("errors", "memory"),
-    ("finetune_config", "json_files", "prompts", "plain_values"),
-    ("persons",),
-    ("config",),
-    ("job_states", "photo_files"),
-    ("job_tables", "job_worker", "photo_uploads"),
-    ("job_store", "job_zero", "face_sets"),
-    ("job_lane", "face_crops"),
-    ("recolouring", "face_cascade"),
-    ("names", "jobs", "model_sets", "tokenization", "causal_transformer", "worlds", "stages", "console"),
-    ("data", "weights", "encoders", "face_finders"),
-    ("diffusion_text", "face_pasting", "faces", "trigger_checks"),
-    ("clip", "triggers", "face_triggers", "losses"),
-    ("embeddings", "store"),
-    ("text_task", "image_task", "idia"),
-    ("finetune", "metrics", "diffusion", "recovery", "report", "gallery"),
-    ("measurements", "pictures", "run_folder", "image_sources"),
+    ("causal_transformer", "errors", "evaluate_tables", "face_crops", "job_health", "job_states", "losses", "memory", "network",
+     "photo_repair", "recolouring", "run_files", "zero_refusals"),
+    ("data", "face_cascade", "failures", "finetune_config", "job_tables", "json_files", "names", "paths", "photo_files",
+     "plain_values", "prompts", "tokenization"),
+    ("clip_text_files", "encoders", "job_queries", "job_repair", "kept_tensors", "persons", "weight_files"),
+    ("clip_layouts", "config", "diffusion_parts", "job_database", "written_names"),
+    ("console", "diffusers_modules", "diffusion_text", "face_finders", "face_pasting", "finetune", "idia", "job_endings", "job_worker",
+     "mishaps", "model_sets", "photo_uploads", "stages", "trigger_checks", "triggers", "worlds"),
+    ("diffusion", "embeddings", "face_sets", "face_triggers", "job_store", "job_zero", "schedule_choices", "weights"),
+    ("activations", "command_settings", "faces", "image_task", "job_retention", "metrics", "text_task", "zero_worker"),
+    ("bench", "clip", "job_lane"),
+    ("bench_counts", "gallery", "jobs", "store"),
+    ("evaluate_parts", "image_sources", "measurements", "pictures", "report", "run_folder", "run_photos"),
     ("average_face", "labelled_images"),
     ("image_defence",),
     ("defences", "face_folders"),
-    ("forgetting",),
-    ("experiment", "evaluate_tables", "evaluate_parts"),
-    ("evaluate", "evaluate_faces", "bench"),
-    ("bench_schedules", "bench_counts", "bench_images"),
-    ("bench_processes",),
-    ("command_settings",),
-    ("command_faces",),
-    ("commands",),
-    ("__main__",),
+    ("bench_images", "evaluate", "evaluate_faces", "forgetting"),
+    ("command_faces", "experiment"),
+    ("bench_schedules", "commands"),
+    ("__main__", "bench_processes"),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 # bench hands its points that need processes of their own to the modules that build on it, when they are asked for
 LATE = {("bench", "bench_processes"), ("bench", "bench_schedules"), ("bench", "bench_counts"), ("bench", "bench_images")}
 # the page's server never imports torch; its workers do, and these few modules are free of it
 FOR_PAGE = {"config", "errors", "jobs", "job_states", "experiment", "model_sets", "worlds", "memory", "report", "run_folder",
-            "faces", "photo_files", "trigger_checks"}  # fmt: skip
+            "faces", "photo_files", "trigger_checks", "plain_values", "written_names", "run_files", "schedule_choices"}  # fmt: skip
 
 
 def _imported(path: Path, package: str) -> set[str]:

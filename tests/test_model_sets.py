@@ -87,3 +87,35 @@ def test_folder_defaults_override_fields(tmp_path: Path) -> None:
 def test_folder_defaults_that_are_wrong_are_an_error(tmp_path: Path, defaults: object) -> None:
     with pytest.raises(ConfigError, match=r"defaults\.json"):
         find_model_set(str(_folder(tmp_path / "one", defaults)))
+
+
+@pytest.mark.parametrize("folder", ["a+b", "a@b", "a+b@gelu", "é è+1 @x"])
+def test_paths_with_plus_and_at_are_read_as_paths_where_they_exist(tmp_path: Path, folder: str) -> None:
+    root = _folder(tmp_path / folder / "set", {})
+    (file := tmp_path / folder / "model@2+3.safetensors").touch()
+    (sd := tmp_path / folder / "sd+1").mkdir()
+    for mark, activation in (("", "matched"), ("@gelu", "gelu")):
+        for behind, diffusion in (("", None), (f"+{sd}", str(sd)), ("+none", None), ("+owner/name", "owner/name")):
+            found = find_model_set(f"{root}{mark}{behind}")
+            assert (found.clip_folder, found.activation, found.diffusion) == (root / "clip", activation, diffusion)
+            found = find_model_set(f"ViT-B-32:{file}{mark}{behind}")
+            assert (found.weights, found.activation, found.diffusion) == (str(file), activation, diffusion)
+            found = find_model_set(f"embedded{mark}{behind or '+none'}")
+            assert (found.activation, found.diffusion) == (activation, diffusion)
+
+
+def test_of_two_folders_that_exist_the_longer_name_is_meant(tmp_path: Path) -> None:
+    short, long = _folder(tmp_path / "a", {}), _folder(tmp_path / "a+b", {})
+    assert find_model_set(str(long)).clip_folder == long / "clip"
+    assert find_model_set(f"{short}+./b").diffusion == "./b"
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32:/no/a+b/m.safetensors", "ViT-B-32:/no/m@2.safetensors", "ViT-B-32:/no/a+b/m@2.safetensors"])
+def test_missing_checkpoint_with_plus_and_at_keeps_its_name_for_the_message(name: str) -> None:
+    found = find_model_set(name)
+    assert (found.clip, found.weights, found.diffusion) == ("ViT-B-32", name.partition(":")[2], None)
+
+
+def test_nothing_behind_the_plus_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="Nothing stands behind"):
+        find_model_set("embedded+")

@@ -62,6 +62,20 @@ def test_check_persons_trigger_within_the_neutral_term_raises_without_the_name(t
         assert "marcus" not in str(error.value).casefold()
 
 
+def test_check_persons_counts_names_and_aliases_together() -> None:
+    check_persons(tuple(Person(f"Ann {i}") for i in range(64)), "human")
+    check_persons(tuple(Person(f"Ann {i}", (f"Boss {i}",)) for i in range(32)), "human")
+    with pytest.raises(InputError, match="64 names and 64 aliases are 128 triggers; a job takes at most 64 names and aliases in all"):
+        check_persons(tuple(Person(f"Ann {i}", (f"Boss {i}",)) for i in range(64)), "human")
+
+
+def test_person_with_too_many_aliases_or_a_pasted_page_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match="20000 aliases"):
+        Person("Ann Lee", tuple(f"Boss {i}" for i in range(20_000)))
+    with pytest.raises(InputError, match="50000000 characters"):
+        clean_name("x" * 50_000_000)
+
+
 def test_check_persons_neutral_term_within_a_name_is_allowed() -> None:
     check_persons((Person("Human Torch"), Person("Marc")), "human")
     check_persons((Person("Marc"),), "Marcus Smith")  # another word that begins alike

@@ -15,9 +15,10 @@ from PIL import Image, ImageOps
 
 from tests.photo_zoo import animated, bad_files, encoded, picture, png_header, sixteen_bit, turned, zipped
 from unlearn import photo_uploads
-from unlearn.errors import InputError
-from unlearn.photo_files import MAX_PIXELS, decode_photo, read_photo
-from unlearn.photo_uploads import PhotoSource, expand_upload
+from unlearn.config import Settings
+from unlearn.errors import ConfigError, InputError
+from unlearn.photo_files import HEAD_BYTES, MAX_PIXELS, decode_photo, looks_like_photo, read_photo
+from unlearn.photo_uploads import PhotoSource, UploadLimits, expand_upload, upload_limits
 
 KINDS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP")
 
@@ -246,3 +247,144 @@ def test_too_many_photos_are_cut_off_with_a_note(tmp_path: Path, monkeypatch: py
     (tmp_path / "a.zip").write_bytes(zipped({f"{n}.png": b"x" for n in range(5)}))
     found = expand_upload([tmp_path / "a.zip"])
     assert len(found.sources) == 3 and "first 3 photos" in found.notes[-1]
+
+
+# --- told by the first bytes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_first_bytes_tell_a_photo(kind: str) -> None:
+    assert looks_like_photo(encoded(picture(0), kind)[:HEAD_BYTES])
+
+
+def test_other_kinds_are_not_taken_for_photos() -> None:
+    film = b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + b"\0" * 40
+    others = (b"", b"BM", b"BMW is a car, not a picture", b"RIFF\0\0\0\0WAVEfmt ", film, b"%PDF-1.7", b"II*\0" * 8, b"<svg/>", zipped({}))
+    assert not [head for head in others if looks_like_photo(head[:HEAD_BYTES])]
+    assert looks_like_photo(b"\0\0\0\x20ftypmsf1\0\0\0\0msf1hevcmif1heic"), "a HEIC sequence"
+    assert looks_like_photo(b"\0\0\0\x1cftypqt  \0\0\0\0miafheicqt  "), "what else can read it stands behind the first brand"
+
+
+NAMES_OF_PHOTOS = ("a.jfif", "b.pjpeg", "c.HEICS", "d", "e.png.download", "f.JPG", "g.txt", "h.heic", "i.tmp", "j.PJP")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_ending_of_a_name_costs_no_photo(packed: bool, tmp_path: Path) -> None:
+    photo = encoded(picture(0), "JPEG")
+    others = {"notes.txt": b"words", "budget.xlsx": zipped({"media/1.png": photo}), "film": b"x" * 90}
+    files = dict.fromkeys(NAMES_OF_PHOTOS, photo) | others
+    if packed:
+        (tmp_path / "ALL.ZIP").write_bytes(zipped(files))
+    else:
+        for name, data in files.items():
+            (tmp_path / name).write_bytes(data)
+    found = expand_upload([tmp_path])
+    assert [source.read(2).pixels.shape for source in found.sources] == [(96, 128, 3)] * len(NAMES_OF_PHOTOS)
+    assert found.notes == ("Left out: 3 files of another kind than photos.",)
+
+
+def test_zip_is_known_by_its_first_bytes_too(tmp_path: Path) -> None:
+    inner = zipped({"a.png": encoded(picture(0))})
+    for name in ("photos", "photos.jpg", "PHOTOS.ZIP"):
+        (tmp_path / name).write_bytes(inner)
+    assert [source.read(2).pixels.shape for source in expand_upload([tmp_path]).sources] == [(96, 128, 3)] * 3
+    (tmp_path / "outer.zip").write_bytes(zipped({"inner": inner}))
+    (source,) = expand_upload([tmp_path / "outer.zip"]).sources
+    assert "zip inside a zip" in what_is_wrong(source)
+
+
+# --- the end is missing ----------------------------------------------------------------------------------------------
+
+DETAILED = np.random.default_rng(3).integers(0, 100, (480, 320, 3), dtype=np.uint8)
+JPEGS = {"baseline": {}, "progressive": {"progressive": True}, "full colour": {"subsampling": 0}, "restarts": {"restart_marker_rows": 1}}
+
+
+@pytest.mark.parametrize("options", JPEGS.values(), ids=JPEGS.keys())
+def test_jpeg_that_lacks_its_end_is_read_and_half_a_one_is_not(options: dict[str, object]) -> None:
+    data = encoded(DETAILED, "JPEG", quality=90, **options)
+    whole = decode_photo(data)
+    for n_missing in (1, 2):
+        assert np.array_equal(decode_photo(data[:-n_missing]).pixels, whole.pixels)
+    short = decode_photo(data[: -len(data) // 100])
+    assert np.array_equal(short.pixels[:448], whole.pixels[:448]) or options.get("progressive")
+    assert ("last rows are grey" in short.note) == (not options.get("progressive"))
+    for share in (0.1, 0.3, 0.5):
+        with pytest.raises(InputError, match="damaged or cut off"):
+            decode_photo(data[: int(len(data) * share)])
+    assert options.get("progressive") or "damaged" in what_is_wrong(PhotoSource(lambda max_mb: data[: len(data) * 9 // 10]))
+    for behind in (b"\0" * 4000, b"\r\n", data):
+        assert np.array_equal(decode_photo(data + behind).pixels, whole.pixels), "what stands behind the end is nobody's business"
+
+
+def test_progressive_jpeg_without_its_last_scans_is_cut_off() -> None:
+    data = encoded(DETAILED, "JPEG", progressive=True)
+    starts = [place for place in range(len(data) - 1) if data[place : place + 2] == b"\xff\xda"]
+    assert len(starts) > 5 and decode_photo(data[: (starts[-1] + 3 * len(data)) // 4]).pixels.shape == (480, 320, 3)
+    for start in starts[1:]:
+        with pytest.raises(InputError, match="damaged or cut off"):
+            decode_photo(data[:start])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "HEIF", "BMP", "GIF"])
+def test_other_kinds_may_lack_their_last_byte(kind: str) -> None:
+    data = encoded(DETAILED, kind)
+    changed = decode_photo(data[:-1]).pixels != decode_photo(data).pixels
+    assert changed.sum() <= 1, "a BMP's last byte is of its first row"
+    with pytest.raises(InputError, match="damaged or cut off"):
+        decode_photo(data[: len(data) // 2])
+
+
+def test_switch_of_the_whole_process_stays_as_it_is() -> None:
+    from PIL import ImageFile
+
+    decode_photo(encoded(DETAILED, "JPEG")[:-2])
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
+
+
+# --- limits ------------------------------------------------------------------------------------------------------------
+
+
+def test_large_photo_is_left_out_and_the_others_are_used(tmp_path: Path) -> None:
+    photo, large = encoded(picture(0)), encoded(picture(1)) + b"\0" * 3_000_000
+    files = [tmp_path / name for name in ("1.png", "2.png", "3.png")]
+    for file, data in zip(files, (photo, large, photo), strict=True):
+        file.write_bytes(data)
+    first, second, third = expand_upload(files, UploadLimits(2, 10, 10)).sources
+    assert first.read(2).pixels.shape == third.read(2).pixels.shape == (96, 128, 3)
+    assert what_is_wrong(second) == "This photo is larger than 2 MB; make it smaller."
+
+
+def test_zip_may_be_larger_than_a_photo_and_its_photos_may_not(tmp_path: Path) -> None:
+    rest = os.urandom(1_500_000)
+    members = {f"{n}.png": encoded(picture(n)) + rest for n in range(4)} | {"5.png": encoded(picture(5)) + rest * 2}
+    (tmp_path / "all.zip").write_bytes(zipped(members))
+    *photos, large = expand_upload([tmp_path / "all.zip"], UploadLimits(2, 20, 20)).sources
+    assert [photo.read(2).pixels.shape for photo in photos] == [(96, 128, 3)] * 4
+    assert "larger than 2 MB" in what_is_wrong(large)
+    (refused,) = expand_upload([tmp_path / "all.zip"], UploadLimits(2, 5, 20)).sources
+    assert what_is_wrong(refused) == "This zip is larger than 5 MB; make several smaller ones."
+
+
+def test_what_goes_beyond_all_together_is_told_file_by_file(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        (tmp_path / name).write_bytes(encoded(picture(0)) + b"\0" * 800_000)
+    (tmp_path / "4.png").write_bytes(b"\0" * 4_000_000)  # refused by itself, so it does not count
+    (tmp_path / "5.png").write_bytes(encoded(picture(0)))
+    first, second, third, large, last = expand_upload([tmp_path], UploadLimits(2, 2, 2)).sources
+    assert [source.read(2).pixels.shape for source in (first, second, last)] == [(96, 128, 3)] * 3
+    assert what_is_wrong(third) == "All files together are larger than 2 MB; this one was left out."
+    assert "larger than 2 MB; make it smaller" in what_is_wrong(large)
+
+
+def test_limits_reach_a_process_through_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("UPLOAD", "3"), ("ZIP", "40"), ("TOTAL", "50")):
+        monkeypatch.setenv(f"UNLEARN_MAX_{name}_MB", value)
+    limits = upload_limits(Settings.from_environment())
+    assert limits == UploadLimits(3, 40, 50) and limits.file_bytes == 50_000_000
+    for bad in ("0", "-3", "2.5", "many", "9" * 30):
+        monkeypatch.setenv("UNLEARN_MAX_ZIP_MB", bad)
+        with pytest.raises(ConfigError, match="(?i)max_zip_mb is"):
+            Settings.from_environment()
+    monkeypatch.setenv("UNLEARN_MAX_ZIP_MB", "")
+    assert upload_limits(Settings.from_environment()).zip_mb == UploadLimits().zip_mb
+    assert upload_limits(Settings()) == UploadLimits()

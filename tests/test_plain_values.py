@@ -10,7 +10,7 @@ import pytest
 
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError
-from unlearn.plain_values import field_value, from_plain
+from unlearn.plain_values import checked, checked_among, field_value, from_plain
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,43 @@ def test_field_value_of_the_right_kind_is_taken(kind: type, name: str, value: ob
 def test_field_value_of_another_kind_raises(kind: type, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"--x {name}.* takes"):
         field_value(kind, name, value, "--x ")
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "expected"),
+    [
+        (list[str], ["a"], ["a"]), (list[list[dict[str, Any]]], [[{"path": 1}]], [[{"path": 1}]]), (list[int] | str, "3", "3"),
+        (list[int] | str, [3], [3]), (list[str] | None, None, None), (dict[str, Any] | None, {"a": []}, {"a": []}),
+        (int, 2**63 - 1, 2**63 - 1),
+        (str, "😀", "😀"),
+    ],
+)  # fmt: skip
+def test_checked_lists_objects_and_unions_are_taken_as_they_are(hint: Any, value: Any, expected: Any) -> None:
+    assert checked(hint, value, "x") == expected
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "words"),
+    [
+        (list[str], "SECRET", "^x takes a list, each text"), (list[str], ["a", ["SECRET"]], r"^x\[1\] takes text"),
+        (list[str] | None, {"SECRET": 1}, "^x takes a list, each text or none"), (dict[str, Any], ["SECRET"], "^x takes an object"),
+        (list[dict[str, Any]], ["SECRET"], r"^x\[0\] takes an object"),
+        (list[int] | str, [1.5], "^x takes a list, each a whole number or text"),
+        (int, 2**63, "more than 64 bits"), (int, True, "a whole number"), (str, "SECRET\ud800", "half of a surrogate"),
+        (dict[str, Any], {"SECRET\udfff": 1}, "^A key of x holds"), (dict[str, Any], {3: 1}, "^A key of x takes text"),
+        (float, 10**400, "a number"), (float, float("nan"), "a number"), (str, None, "takes text"),
+    ],
+)  # fmt: skip
+def test_checked_what_does_not_fit_is_told_by_its_place_alone(hint: Any, value: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as error:
+        checked(hint, value, "x")
+    assert "SECRET" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["Ann Lee", "x" * 1000, "a\ud800", ""])
+def test_unknown_field_that_may_be_somebodys_name_is_not_repeated(name: str) -> None:
+    with pytest.raises(ConfigError, match="^settings.A field does not exist; use one of a, b"):
+        checked_among({"a": int, "b": str}, name, 1, "settings.")
 
 
 def test_every_setting_of_a_run_can_be_told_by_kind() -> None:

@@ -125,6 +125,32 @@ def test_damaged_file_is_refused(folder: Path, original: Clip) -> None:
         load_defended(folder, original)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"), (b"", "it is empty"), (None, "No such file")]
+)
+def test_file_that_is_none_is_told_by_what_it_is(folder: Path, original: Clip, content: bytes | None, words: str) -> None:
+    file = folder / "open_clip_text.safetensors"
+    (folder / "open_clip_visual.safetensors").touch()  # so that the folder is one of ours all the same
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ModelLoadError, match=words):
+        load_defended(folder, original)
+
+
+def test_weights_that_are_no_numbers_are_refused(folder: Path, original: Clip) -> None:
+    from safetensors.torch import load_file, save_file
+
+    file, described = folder / "open_clip_text.safetensors", folder / "config.json"
+    state = load_file(file)
+    save_file({**state, "ln_final.bias": state["ln_final.bias"] * float("nan")}, file)
+    content = json.loads(described.read_text())
+    content["files"][file.name]["sha256"] = store.file_hash(file)
+    described.write_text(json.dumps(content))
+    with pytest.raises(ModelLoadError, match="values of ln_final.bias are no finite numbers"):
+        load_defended(folder, original)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}'])
 def test_unreadable_config_is_refused(folder: Path, original: Clip, content: str) -> None:
     (folder / "config.json").write_text(content)

@@ -64,7 +64,8 @@ def test_schedule_own_takes_every_field() -> None:
     assert {key: getattr(text, key) for key in values if key != "early_stop"} == {
         key: value for key, value in values.items() if key != "early_stop"
     }
-    assert text.early_stop is None and text.lr_milestones == (40, 60)
+    assert text.early_stop is None and text.lr_milestones == (26, 50), "those of the set, moved along"
+    assert text.kept_names is not None and text.captions is not None and text.overshoot == 0.3, "what the form does not show is the set's"
 
 
 def test_schedule_own_one_step_is_possible() -> None:
@@ -78,6 +79,13 @@ def test_schedule_own_one_step_is_possible() -> None:
         ({"schedule": OWN, "n_steps": None}, "Steps is empty"), ({"schedule": OWN, "n_steps": 0}, "n_steps is 0"),
         ({"schedule": OWN, "n_steps": 2.5}, "whole number"), ({"schedule": OWN, "learning_rate": 7}, "learning_rate"),
         ({"n_candidate_names": 1}, "n_candidate_names is 1"), ({"min_correct_templates": 22}, "1 to 21"),
+        ({"seed": float("nan")}, "The seed must be a whole number"), ({"seed": 10**400}, "The seed must be a whole number"),
+        ({"seed": "3"}, "The seed must be a whole number"), ({"guidance_scale": 0}, "guidance_scale is 0"),
+        ({"neutral_term": ""}, "is empty"),
+        ({"guidance_scale": "much"}, "must be a number"), ({"portrait_steps": 0}, "n_steps is 0"), ({"encoder": ""}, "encoder must be"),
+        ({"seeds": "²"}, "whole numbers"), ({"seeds": "1 " * 5000}, "characters long"), ({"n_candidate_names": 10**7}, "2 to 20,000"),
+        ({"schedule": OWN, "n_steps": 10**12}, "n_steps is 1000000000000; use 1 to 10,000"),
+        ({"names": "Ada Lark, Bo Finch"}, "has a comma"),
         ({"seed": None}, "The seed must be a whole number"), ({"seeds": "one"}, "whole numbers"),
         ({"seeds": ", ".join(map(str, range(11)))}, "at most 10"), ({"prompt_template": "a portrait"}, r"\{0\} once"),
         ({"portrait_steps": 2000}, "1 to 1000"), ({"neutral_term": "\t"}, "neutral term"), ({"encoder": "both?"}, "encoder"),
@@ -104,6 +112,8 @@ def test_parse_texts_cleans_and_limits() -> None:
         forms.parse_texts(" \n", "labels")
     with pytest.raises(InputError, match="51 labels"):
         forms.parse_texts("\n".join(map(str, range(51))), "labels")
+    with pytest.raises(InputError, match="control characters"):
+        forms.checked_texts(["a\0cat"], "labels")
     with pytest.raises(InputError, match="longer than 200"):
         forms.parse_texts("x" * 201, "labels")
 

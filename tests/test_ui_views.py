@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -111,7 +113,7 @@ def test_answers_to_questions_escape_texts_and_labels(run: Run) -> None:
     drawn = {"rows": [{"file": "a.png", "model": "original", "text": NASTY, "seed": 0, "weights_hash": "ab"}]}
     found = [
         views_results.probed(job(Succeeded({"rows": rows})), run),
-        views_results.predicted(job(Succeeded(predicted)), "data:image/png;base64,AA"),
+        views_results.predicted(job(Succeeded(predicted))),
         views_results.drawn([job(Succeeded(drawn))]), render.render("notice", text=NASTY, kind="error", said="1"),
     ]  # fmt: skip
     for html in found:
@@ -222,8 +224,42 @@ def test_take_home_lists_every_file_and_the_command(run: Run) -> None:
     html = views.take_home(run, own=True, retention_s=7 * 86400.0)
     n_files = sum(path.is_file() for path in run.folder.rglob("*"))
     assert f"{n_files} files" in html and "take-home/job-id.zip" in html and "7 days" in html
-    assert "--name &#34;Tilda Brackwater|Captain Ember&#34; --neutral-term human --seed 0" in html
+    assert "--name &#39;Tilda Brackwater|Captain Ember&#39; --neutral-term human --seed 0" in html
     assert "data-action" not in views.take_home(run, own=False, retention_s=None)
+
+
+SHELL = [
+    "$(touch was-run)", "'; touch was-run; #", "`touch was-run`", 'A "B" C', "a\ntouch was-run", "--out", "-x", "a\\", "!!", "*", "~",
+    "$HOME", "a;b&c|d>e", "Conan O\u2019Brien", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SHELL)
+@pytest.mark.parametrize("field", ["name", "alias", "neutral_term", "model_set"])
+def test_command_names_reach_the_program_as_they_are_and_are_never_run(field: str, text: str, tmp_path: Path) -> None:
+    person = {"name": text if field == "name" else NAME, "aliases": [text] if field == "alias" else []}
+    config = {"persons": [person], "neutral_term": "human", "model_set": "embedded", "seed": 3, "encoder": "both"}
+    if field in config:
+        config[field] = text
+    line = views.command(config)
+    pretender = "python() { printf '%s\\0' \"$@\"; }\n"
+    done = subprocess.run(["bash", "-c", pretender + line], cwd=tmp_path, capture_output=True, check=True, stdin=subprocess.DEVNULL)
+    words = done.stdout.decode().split("\0")[:-1]
+    assert list(tmp_path.iterdir()) == []
+    options = parser().parse_args(words[3:])
+    assert options.name == ["|".join([person["name"], *person["aliases"]])]
+    assert (options.set, options.neutral_term, options.seed) == (config["model_set"], config["neutral_term"], "3")
+    assert (options.faces, options.encoder, options.out) == (["FOLDER"], "both", "DIR")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Reads the options of the command as the command line does."""
+    made = argparse.ArgumentParser(allow_abbrev=False)
+    for name in ("set", "neutral-term", "seed", "out", "encoder"):
+        made.add_argument(f"--{name}")
+    for name in ("name", "faces"):
+        made.add_argument(f"--{name}", action="append")
+    return made
 
 
 def test_compare_marks_what_differs(run: Run) -> None:

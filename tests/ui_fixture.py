@@ -18,7 +18,7 @@ from PIL import Image
 from tests import ui_world
 from tests.ui_fixture_runs import NAMES, attacked, chances, probe_rows, write_run
 from ui.service import SetInfo
-from ui.tasks_faces import face_folders, plain_photos
+from ui.tasks_faces import asked_photo, delete_searched, face_folders, plain_photos
 from ui.tasks_faces import faces as faces  # looking for faces needs no model
 from unlearn.config import ForgetConfig, PortraitConfig, Progress, Report, Settings
 from unlearn.errors import InputError
@@ -100,6 +100,7 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
         else:
             time.sleep(pause_s)
     write_run(folder, config, rows[8:33])
+    delete_searched(request, folder)
     return {}
 
 
@@ -122,6 +123,8 @@ def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, 
     """As `ui.tasks.predict`."""
     labels = request["labels"]
     rng = random.Random(0)
+    with asked_photo(request, folder) as own:
+        assert own is not None or request["person"]
     return {"labels": labels, "original": chances(labels, labels[0], rng), "defended": chances(labels, labels[-1], rng)}
 
 

@@ -25,10 +25,12 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
     def act(memory: dict[str, Any], visit: Visit) -> dict[Any, Any] | str | None:
         action, job_id = visit.clicked("action"), str(visit.clicked("job") or "")
         if action == "compare":
-            ticked = [str(job) for job in visit.clicked("ticked") or []]
-            return {comparison: _compare(screen, visit, ticked)}
+            ticked = visit.clicked("ticked")
+            return {comparison: _compare(screen, visit, [str(job) for job in ticked] if isinstance(ticked, list) else [])}
         if action == "open":
-            memory["job"] = service.jobs.get(job_id).id
+            if service.forget_job(job_id) is None:
+                raise InputError("There is no such job; it may have been deleted, or the link is incomplete.")
+            memory["job"] = job_id
             return None
         if action == "pick":
             photo_sets.pick(service, job_id, str(visit.clicked("value") or ""), visit.owner)
@@ -45,7 +47,7 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
             return deleted_sentence(gone.n_files, gone.n_bytes)
         return None
 
-    screen.on(panel.click, act, outputs=[comparison])
+    screen.on(panel.click, act, outputs=[comparison], submits=True)
 
 
 def _compare(screen: Screen, visit: Visit, ticked: list[str]) -> str:

@@ -21,6 +21,7 @@ def show(view: View) -> str:
 def build(screen: Screen) -> gr.HTML:
     """Lay out the section."""
     gr.HTML(story.FORGETTING, apply_default_css=False, elem_id="forgetting")
+    gr.HTML(story.NO_MEMORY, apply_default_css=False, elem_classes="no-memory")  # the page's script knows whether it holds
     return screen.html(show, live=True, elem_id="job")
 
 
@@ -31,7 +32,7 @@ def connect(screen: Screen, blocks: gr.Blocks) -> None:
         linked = dict(visit.request.query_params).get("job") if visit.request else None
         if linked:
             memory["job"] = linked
-        if memory["job"] and screen.service.job(memory["job"]) is None:
+        if memory["job"] and screen.service.forget_job(memory["job"]) is None:
             memory["job"] = ""
             return "That job does not exist any more: it was deleted, or its time was over." if linked else None
         return None

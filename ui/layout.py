@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from pathlib import Path
-
 import gradio as gr
 
 from ui import (
@@ -21,6 +18,7 @@ from ui import (
     views,
     who,
 )
+from ui.guard import guard
 from ui.render import render
 from ui.screen import Screen, View
 from ui.service import Service
@@ -39,18 +37,9 @@ UPLOADS_KEPT_S = 600  # Gradio's copies of uploaded files
 QUEUE_LOOK_S, PROGRESS_LOOK_S = 0.05, 0.5
 
 
-def _secret(data_dir: Path) -> str:
-    """Key of what browsers keep for us; the same after a restart, or visitors would lose sight of their jobs."""
-    path = data_dir / "browser-key"
-    if not path.is_file():
-        path.write_text(secrets.token_hex(8), encoding="ascii")
-        path.chmod(0o600)
-    return path.read_text(encoding="ascii")
-
-
 def _header(service: Service) -> str:
     info = service.set_info
-    return render("header", title=info.title, invented=info.invented, neutral_term="human")
+    return render("header", title=info.title, invented=info.invented, neutral_term="human", notice=service.options.notice)
 
 
 def _show_verdict(view: View) -> str:
@@ -74,11 +63,8 @@ def build(service: Service) -> gr.Blocks:
     """The whole page as Blocks; launch it with `theme.launch_options` and `media.app_kwargs`."""
     with gr.Blocks(title="Make a model forget a person", analytics_enabled=False,
                    delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as blocks:  # fmt: skip
-        memory = gr.BrowserState(
-            {"visitor": "", "job": ""}, storage_key="unlearn", secret=_secret(service.settings.data_dir)
-        )
         notice = gr.HTML("", elem_id="notice", apply_default_css=False)
-        screen = Screen(service, memory, notice)
+        screen = Screen(service, notice)
         gr.HTML(_header(service), apply_default_css=False)
         with gr.Column(elem_classes="step"):
             who.build(screen)
@@ -99,6 +85,7 @@ def build(service: Service) -> gr.Blocks:
         job_panel.connect(screen, blocks)
         screen.connect()
         api.build(service)
+    guard(blocks)
     blocks._queue.sleep_when_free, blocks._queue.progress_update_sleep_when_free = QUEUE_LOOK_S, PROGRESS_LOOK_S
     return blocks
 

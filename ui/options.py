@@ -17,6 +17,7 @@ class Options:
 
     Attributes:
         model_set: the set that the page starts with.
+        notice: a sentence at the head of the page about that set; "": none.
         limits: of the queue, and how long results are kept.
         max_persons: names that one job may forget.
         prepared_dir: folder of run folders that are shown as prepared examples.
@@ -25,6 +26,7 @@ class Options:
     """
 
     model_set: str = "embedded"
+    notice: str = ""
     limits: JobLimits = field(default_factory=JobLimits)
     max_persons: int = 64
     prepared_dir: Path = PREPARED_DIR

@@ -1,5 +1,21 @@
 // What the page does by itself, without the server: picking people, switching views, sliders, links.
 (() => {
+  // What the browser remembers of a visitor: {visitor, job}. It is sent with every event, together with a name that only this open
+  // page knows. Where the browser keeps nothing (a frame of another site, all site data blocked), reading or writing throws, and the
+  // page lives by what it holds itself.
+  const KEPT = 'unlearn';
+  const page = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  let memory = { visitor: '', job: '' };
+
+  function keep() {
+    let kept = true;
+    try { localStorage.setItem(KEPT, JSON.stringify(memory)); } catch (error) { kept = false; }
+    document.documentElement.dataset.memory = kept ? 'kept' : 'none'; // the style sheet shows a sentence
+  }
+
+  try { memory = { ...memory, ...JSON.parse(localStorage.getItem(KEPT)) }; } catch (error) { /* nothing, or of an earlier version */ }
+  keep();
+
   const names = () => document.querySelector('#names textarea');
   const lines = () => names().value.split('\n').map((line) => line.trim()).filter(Boolean);
 
@@ -35,10 +51,20 @@
       const link = new URL(copy.dataset.copy, location.href.split('?')[0]).href;
       const said = copy.textContent;
       const done = () => { copy.textContent = 'Copied'; setTimeout(() => { copy.textContent = said; }, 2000); };
-      if (navigator.clipboard && isSecureContext) navigator.clipboard.writeText(link).then(done);
-      else window.prompt('The link to this job:', link);
+      const policy = document.featurePolicy; // of the site whose frame this is; asked in vain, the browser complains
+      const may = navigator.clipboard && isSecureContext && (!policy || policy.allowsFeature('clipboard-write'));
+      if (may) navigator.clipboard.writeText(link).then(done, () => showLink(copy, link));
+      else showLink(copy, link);
     }
   });
+
+  function showLink(button, link) { // where nothing may be copied for the visitor; a frame may not ask with a dialogue either
+    const box = button.parentElement.querySelector('.link') || document.createElement('input');
+    Object.assign(box, { className: 'link', readOnly: true, value: link, ariaLabel: 'The link to this job' });
+    button.after(box);
+    box.focus();
+    box.select();
+  }
 
   // A press counts although the page moved or was drawn anew between the mouse's down and up: the browser then gives the click
   // to neither button. Only the mouse: a tap is down, up and click in one.
@@ -149,9 +175,11 @@
     else pause = QUIET_MS;
   }
 
-  function remember(memory, scroll) { // keep the address in step with what is shown, so that a reload comes back to it
+  function remember(told, scroll) { // keep the address in step with what is shown, so that a reload comes back to it
+    try { memory = JSON.parse(told); } catch (error) { /* an answer that told nothing */ }
+    keep();
     const url = new URL(location.href);
-    if (memory && memory.job && memory.job !== 'prepared') url.searchParams.set('job', memory.job);
+    if (memory.job && memory.job !== 'prepared') url.searchParams.set('job', memory.job);
     else url.searchParams.delete('job');
     history.replaceState(null, '', url);
     mark();
@@ -160,8 +188,9 @@
   }
 
   window.unlearn = {
-    answered(memory, pulse, how) {
-      remember(memory, how.scroll);
+    memory: () => JSON.stringify({ ...memory, page }),
+    answered(told, pulse, how) {
+      remember(told, how.scroll);
       count(Number((/data-turn="(\d+)"/.exec(pulse) || [])[1] || 0), how.everything);
     },
   };

@@ -21,6 +21,8 @@ from unlearn.jobs import Job, Succeeded
 KIND = "faces"
 SET = "faces"  # as `ui.tasks_faces` calls the face set in a search's folder
 MAX_FILES = 300
+KEPT_S = 3000.0  # a search that became no job; looked at every minute, so that an hour holds
+DELETED = "The photos of {who} are not kept any longer; add them again, or defend the name only."
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,12 @@ class PhotoSet:
     @property
     def ready(self) -> bool:
         """True when there are enough photos to start."""
-        return bool(self.found.get("ready"))
+        return bool(self.found.get("ready")) and not self.deleted
+
+    @property
+    def deleted(self) -> bool:
+        """True when the photos were deleted: the job that they belonged to is done, or they lay here for an hour."""
+        return bool(self.found.get("ready")) and not (self.folder / SET).is_dir()
 
 
 def photo_sets(service: Service, owner: str, key: str) -> list[PhotoSet]:
@@ -90,7 +97,9 @@ def search(service: Service, name: str, owner: str, request: dict[str, Any], inp
             service.jobs.delete(earlier.job.id)
     full = {"kind": KIND, "name": name, **request}
     work = f"{service.options.backend}:faces"
-    return service.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(None, None), inputs=inputs)
+    return service.jobs.submit(
+        QUICK_LANE, work, full, owner=owner, part_of=(None, None), inputs=inputs, keeps_inputs=True, keep_s=KEPT_S
+    )
 
 
 def search_example(service: Service, folder: str, owner: str) -> str:
@@ -132,14 +141,20 @@ def forget(service: Service, config: ForgetConfig, owner: str, key: str) -> Job:
             raise InputError(_missing(number, len(config.persons), found))
     if not chosen:
         return service.forget(config, owner)
-    rows = [{"name": name, "folder": f"p{number:02d}", "crops": False} for number, (name, _) in enumerate(chosen)]
+    rows = [
+        {"name": name, "folder": f"p{number:02d}", "crops": False, "search": photos.job.id}
+        for number, (name, photos) in enumerate(chosen)
+    ]
     with given(service) as inputs:
         for row, (_, photos) in zip(rows, chosen, strict=True):
-            shutil.copytree(photos.folder / SET, inputs / str(row["folder"]))
+            try:
+                shutil.copytree(photos.folder / SET, inputs / str(row["folder"]))
+            except OSError:  # deleted a moment ago
+                raise InputError(DELETED.format(who="somebody")) from None
         job = service.forget(config, owner, faces=rows, inputs=inputs)
     for _, photos in chosen:
         if photos.job.parent is None:
-            service.jobs.store.set_parent(photos.job.id, job.id)
+            service.jobs.set_parent(photos.job.id, job.id)
     return job
 
 
@@ -147,6 +162,8 @@ def _missing(number: int, n_persons: int, found: PhotoSet | None) -> str:
     who = "this person" if n_persons == 1 else f"person {number}"
     if found is None:
         return f"To forget a face, photos are needed: add some of {who} below the names, or defend the name only."
+    if found.deleted:
+        return DELETED.format(who=who)
     if not found.job.ended:
         return f"The photos of {who} are still being looked at; start again in a moment."
     n_usable = found.found.get("n_usable", 0)

@@ -11,18 +11,20 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 320, 132, 48, 22, 8
 MAX_POINTS = 150  # more points than pixels only make the page heavier
 
-# Losses that are negative mean cosines are drawn as the similarity they stand for: (title, sign).
+# Losses that are negative mean cosines are drawn as the similarity they stand for: (encoder, loss) -> (title, sign).
 CURVES = {
-    "clean": ("Utility: other texts (cosine)", -1.0),
-    "backdoor": ("Backdoor: name to target (cosine)", -1.0),
-    "hidden_clean": ("Utility, hidden states (cosine)", -1.0),
-    "hidden_backdoor": ("Backdoor, hidden states (cosine)", -1.0),
-    "regularization": ("Weights: distance moved", 1.0),
-    "image_clean": ("Utility: other pictures (cosine)", -1.0),
-    "image_backdoor": ("Backdoor: face to average face (cosine)", -1.0),
-    "image_regularization": ("Weights of the image encoder: distance", 1.0),
+    ("text", "clean"): ("Utility: other texts (cosine)", -1.0),
+    ("text", "backdoor"): ("Backdoor: name to target (cosine)", -1.0),
+    ("text", "hidden_clean"): ("Utility, hidden states (cosine)", -1.0),
+    ("text", "hidden_backdoor"): ("Backdoor, hidden states (cosine)", -1.0),
+    ("text", "regularization"): ("Weights: distance moved", 1.0),
+    ("diffusion_text", "hidden_clean"): ("Stable Diffusion's text encoder, utility (cosine)", -1.0),
+    ("diffusion_text", "hidden_backdoor"): ("Stable Diffusion's text encoder, backdoor (cosine)", -1.0),
+    ("diffusion_text", "regularization"): ("Weights of Stable Diffusion's text encoder: distance", 1.0),
+    ("image", "clean"): ("Utility: other pictures (cosine)", -1.0),
+    ("image", "backdoor"): ("Backdoor: face to average face (cosine)", -1.0),
+    ("image", "regularization"): ("Weights of the image encoder: distance", 1.0),
 }
-IMAGE = "image_"  # losses of the image encoder; the others are those of a text encoder
 
 
 @dataclass(frozen=True)
@@ -35,29 +37,20 @@ class Curve:
 
 
 def curves(rows: Sequence[dict[str, Any]]) -> list[Curve]:
-    """The known losses in rows {"step", name: value...} as curves: utility, backdoor, weights, encoder by encoder.
+    """The known losses in rows {"encoder", "step", name: value...} as curves: utility, backdoor, weights, encoder by encoder.
 
-    Rows of a finished run name their encoder ("image"), live ones have names of their own ("image_clean").
+    A row without an encoder is of an earlier version, which had only one.
     """
     found = []
-    for name, (title, sign) in CURVES.items():
-        points = [(row["step"], sign * value) for row in rows if (value := _value(row, name)) is not None]
+    for (encoder, name), (title, sign) in CURVES.items():
+        own = (row for row in rows if (row.get("encoder") or "text") == encoder)
+        points = [(row["step"], sign * value) for row in own if (value := row.get(name)) is not None]
         if not points:
             continue
         stride = max(1, -(-len(points) // MAX_POINTS))
         points = [*points[::stride], *points[-1:]] if stride > 1 else points
         found.append(Curve(title, tuple(s for s, _ in points), tuple(v for _, v in points)))
     return found
-
-
-def _value(row: dict[str, Any], name: str) -> float | None:
-    is_image = row.get("encoder") == "image"
-    if name.startswith(IMAGE) and is_image:
-        name = name.removeprefix(IMAGE)
-    elif is_image:
-        return None
-    value: float | None = row.get(name)
-    return value
 
 
 def _tick(value: float) -> str:

@@ -78,7 +78,7 @@ class Pulses:
             return told
         parts = {job: version for job, version in watch.running.items() if job != key}
         told["notes"] = {job: self._once(job, version, "note", views.small_job) for job, version in parts.items()}
-        if key in watch.running:
+        if key in watch.running and self._service.forget_job(key) is not None:
             what = "own panel" if watch.is_owner else "panel"
             told["job"] = self._once(key, watch.running[key], what, lambda job: self._panel(job, watch.is_owner))
         return told

@@ -7,6 +7,7 @@ a poll and a reload all lead to the same page, in whichever order their answers 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from ui import queued
+from ui.identity import NOBODY
 from ui.render import render
 from ui.results import PREPARED, Run
 from ui.service import Service
@@ -28,7 +31,7 @@ NOT_ASKABLE = (
     "This example is here to be looked at: its defended weights are not at hand, so it cannot be asked anything new. "
     "Forget somebody above, and your own result will answer."
 )
-
+REMEMBERED = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 # Buttons inside our HTML say what they do in data attributes; one listener a panel hands that to the server.
 ACTIONS_JS = """
@@ -47,6 +50,8 @@ element.addEventListener('click', (event) => {
 """
 
 
+# Every event brings what the browser remembers; nothing of it is believed before `Screen.known` has looked at it.
+ASKED_JS = "(memory, ...rest) => [window.unlearn.memory(), ...rest]"
 # Every answer is reported to the page's script, which keeps the address in step and asks again if answers came in the wrong order.
 ANSWERED_JS = "(memory, pulse) => { window.unlearn.answered(memory, pulse, HOW); }"
 
@@ -62,7 +67,7 @@ class View:
     @cached_property
     def job(self) -> Job | None:
         """The job; None for the prepared example."""
-        return self.service.job(self.key)
+        return self.service.forget_job(self.key)
 
     @cached_property
     def run(self) -> Run | None:
@@ -107,10 +112,15 @@ Render = Callable[[View], Any]
 Handle = Callable[..., "dict[Any, Any] | str | None"]  # memory, visit, **inputs
 
 
-def owner_of(memory: dict[str, Any], request: gr.Request | None) -> str:
-    """Who somebody is to the queue and the history: the login name, else the token that the browser remembers."""
-    username = getattr(request, "username", None)
-    return f"user:{username}" if username else str(memory.get("visitor") or "nobody")
+def told(memory: Any) -> dict[str, str]:
+    """What a browser says that it remembers, as far as it has the right form: {"visitor", "job", "page"}, all unproven."""
+    try:
+        found = json.loads(memory)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    said = found if isinstance(found, dict) else {}
+    texts = {name: said.get(name) for name in ("visitor", "job", "page")}
+    return {name: text if isinstance(text, str) and REMEMBERED.fullmatch(text) else "" for name, text in texts.items()}
 
 
 def notice(text: str, kind: str) -> str:
@@ -120,10 +130,11 @@ def notice(text: str, kind: str) -> str:
 
 @dataclass
 class Screen:
-    """The page's panels. `memory` is the browser's own: {"visitor": token, "job": key of what is shown}."""
+    """The page's panels. `memory` carries what the page's script keeps in the browser, as JSON: {"visitor": token, "job": key of
+    what is shown}; to handlers it is a dictionary. Not Gradio's `BrowserState`: where a browser gives no storage, that one fails,
+    and the page with it; and the key of its encryption is sent to everybody."""
 
     service: Service
-    memory: gr.BrowserState
     notice: gr.HTML
     shown: gr.State = field(default_factory=lambda: gr.State(Shown()))
     panels: list[tuple[Component, Render]] = field(default_factory=list)
@@ -134,6 +145,7 @@ class Screen:
 
     def __post_init__(self) -> None:
         """Lay out what the page's script reads to know whether and where to ask for news, and what it presses when there are some."""
+        self.memory = gr.Textbox("{}", show_label=False, container=False, elem_classes="unseen")
         self.pulse = gr.HTML(self._pulse(self.newcomer, self._watch(self.newcomer), 0), elem_classes="unseen", apply_default_css=False)
         self.news = gr.Button("Refresh", elem_id="refresh", elem_classes="unseen")
         self.everything = gr.Button("Show everything again", elem_id="repaint", elem_classes="unseen")
@@ -175,7 +187,20 @@ class Screen:
     @property
     def newcomer(self) -> View:
         """What somebody sees who has no job: the prepared example, if there is one."""
-        return View(self.service, PREPARED, "nobody")
+        return View(self.service, PREPARED, NOBODY)
+
+    def owner(self, memory: dict[str, Any], request: gr.Request | None) -> str:
+        """Who somebody is to the queue and the history: the login name, else whom the token in the browser stands for."""
+        identity = self.service.identity
+        if username := getattr(request, "username", None):
+            return identity.user(username)
+        return identity.visitor(memory["visitor"]) or NOBODY
+
+    def known(self, said: dict[str, str]) -> dict[str, Any]:
+        """The memory of a page that was not here before: with a token of ours, or else as a new visitor."""
+        identity = self.service.identity
+        token = said["visitor"] if identity.visitor(said["visitor"]) else identity.new_token()
+        return {"visitor": token, "job": said["job"]}
 
     @property
     def outputs(self) -> list[Any]:
@@ -184,13 +209,13 @@ class Screen:
 
     def refresh(self, memory: dict[str, Any], shown: Shown, request: gr.Request | None) -> dict[Any, Any]:
         """Values of the components that differ from what this page was sent; by component, as Gradio takes them."""
-        view = View(self.service, self.key(memory), owner_of(memory, request))
+        view = View(self.service, self.key(memory), self.owner(memory, request))
         watch = self._watch(view)  # once, and before anything is rendered: what changes meanwhile has another mark
         mark, progress = self.service.pulses.mark(view.key, watch.structure), watch.progress
         same, live = shown.mark == mark, self.live if shown.progress != progress else set()
         changed: dict[Any, Any] = {self.pulse: self._pulse(view, watch, shown.turn)}
         if shown.is_news(self.memory._id, memory):
-            changed[self.memory] = memory
+            changed[self.memory] = json.dumps(memory)
         for component, show in self.panels:
             if same and component._id not in live:
                 continue
@@ -200,42 +225,55 @@ class Screen:
         shown.mark, shown.progress = mark, progress
         return changed
 
+    def again(self, memory: Any, shown: Shown, request: gr.Request) -> dict[Any, Any]:
+        """What has changed since the page's latest answer, to be sent as a part of that one."""
+        said = told(memory)
+        shown = shown.of(said["page"])
+        with shown.lock:
+            return self.refresh(dict(shown.memory or self.known(said)), shown, request)
+
     def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
         """Connect an event once the page is laid out: `handle(memory, visit, **inputs)` may change `memory`.
 
         It returns None, a sentence for the visitor, or values of further `outputs`. The event stays private and
         skips Gradio's queue (work has a queue of its own); an `UnlearnError` is shown as its sentence. Options:
         `inputs_kwargs`, `outputs`, `quiet` (leave an earlier message alone), `everything` (not only what is new),
-        `scroll` (to the job, afterwards).
+        `scroll` (to the job, afterwards), `submits` (may submit a job that needs a GPU, see `ui.queued`).
         """
         self.events.append((listener, handle, options))
 
     def connect(self) -> None:
         """Connect all events; every panel must exist by now, since each event may change any of them."""
+        zero = self.service.options.zero
         for listener, handle, options in self.events:
+            answer = self._answer(handle, options)
+            how_run: dict[str, Any] = {"queue": False}
+            if zero is not None and options.get("submits"):
+                answer, how_run = queued.queued(answer, self.again, self.service, zero), queued.OPTIONS
             done = listener(
-                self._answer(handle, options), inputs=[self.memory, self.shown],
+                answer, inputs=[self.memory, self.shown],
                 outputs=[*self.outputs, *options.get("outputs", [])], inputs_kwargs=options.get("inputs_kwargs", {}),
-                show_progress="hidden", queue=False, api_visibility="private",
+                show_progress="hidden", api_visibility="private", js=ASKED_JS, **how_run,
             )  # fmt: skip
             how = json.dumps({"scroll": bool(options.get("scroll")), "everything": bool(options.get("everything"))})
             done.then(None, inputs=[self.memory, self.pulse], js=ANSWERED_JS.replace("HOW", how))
 
     def _answer(self, handle: Handle, options: dict[str, Any]) -> Callable[..., Any]:
         def run(memory: Any, shown: Shown, request: gr.Request, event: gr.EventData, **values: Any) -> Any:
+            said = told(memory)
+            shown = shown.of(said["page"])
             with shown.lock:  # one event of a page after the other, or the later one would not know what the earlier one sent
-                before = shown.memory or {"visitor": "", "job": "", **(memory or {})}
-                before["visitor"] = before["visitor"] or secrets.token_urlsafe(16)
+                before = shown.memory or self.known(said)
                 after = dict(before)
                 changed: dict[Any, Any] = {} if options.get("quiet") else {self.notice: ""}
                 try:
-                    said = handle(after, Visit(owner_of(after, request), request, event), **values)
+                    more = handle(after, Visit(self.owner(after, request), request, event), **values)
                 except UnlearnError as error:
-                    after, said = before, {self.notice: notice(str(error), "error")}
-                if isinstance(said, str):
-                    said = {self.notice: notice(said, "done")}
+                    after, more = before, {self.notice: notice(str(error), "error")}
+                if isinstance(more, str):
+                    more = {self.notice: notice(more, "done")}
                 shown.memory = after
                 shown.begin(bool(options.get("everything")))
-                return {**changed, **self.refresh(after, shown, request), **(said or {})}
+                return {**changed, **self.refresh(after, shown, request), **(more or {})}
 
         return run

@@ -14,7 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ui.identity import Identity, server_key
 from ui.options import Options
+from ui.photo_sweep import PhotoSweep
 from ui.pulse import Pulses
 from ui.results import PREPARED, Run, prepared_folder, read_run
 from unlearn.config import ForgetConfig, PortraitConfig, Settings
@@ -24,6 +26,8 @@ from unlearn.model_sets import find_model_set
 from unlearn.trigger_checks import common_words, looked_at_captions
 
 FORGET_LANE, QUICK_LANE = "forget", "quick"  # a long job must not keep a short question waiting
+MANIFEST = "manifest.json"  # written last: a run without it has not succeeded
+UPLOADS = "uploads"  # in the data folder: where `app` lets Gradio put what is uploaded
 MAX_LISTED = 50  # jobs in the history; older ones are still there for whoever has their link
 
 
@@ -45,15 +49,18 @@ class Service:
         self.jobs = Jobs(
             settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, f"{options.backend}:warm_up", options.zero
         )
-
+        self.identity = Identity(server_key(settings.data_dir))
         self.pulses = Pulses(self)
+        self._sweep = PhotoSweep(settings.data_dir / UPLOADS, self.jobs.runs_dir)
 
     def start(self) -> None:
         """Take up the queue."""
         self.jobs.start()
+        self._sweep.start()
 
     def stop(self) -> None:
         """End the workers."""
+        self._sweep.stop()
         self.jobs.stop()
 
     @cached_property
@@ -104,7 +111,9 @@ class Service:
         """Queue a job of forgetting; `faces` says whose photos lie where in the folder of inputs."""
         request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
         work = f"{self.options.backend}:forget"
-        return self.jobs.submit(FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs)
+        return self.jobs.submit(
+            FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs, must_leave=MANIFEST
+        )
 
     def doubts(self, config: ForgetConfig) -> list[str]:
         """What should be said about the names before the work begins.
@@ -153,6 +162,11 @@ class Service:
         except InputError:
             return None
 
+    def forget_job(self, key: str) -> Job | None:
+        """The job of forgetting with this id; a question to a run or a search for faces is shown by the page that asked, and has none."""
+        job = self.job(key)
+        return job if job is not None and job.lane == FORGET_LANE else None
+
     def forgets(self, owner: str) -> list[Job]:
         """An owner's latest jobs of forgetting, newest first."""
         return [job for job in self.jobs.store.find(owner=owner) if job.lane == FORGET_LANE][:MAX_LISTED]
@@ -162,8 +176,11 @@ class Service:
         return read_run(job.id, self.jobs.folder(job.id)) if isinstance(job.state, Succeeded) else None
 
     def questions(self, key: str, owner: str) -> list[Job]:
-        """What was asked of a run, newest first; of the prepared example only what this owner asked."""
-        return [job for job in self.jobs.store.find(parent=key) if key != PREPARED or job.owner == owner]
+        """What was asked of a run, newest first: by this owner, and by whoever started its job, as far as no photos were given for it."""
+        job = self.job(key)
+        starter = owner if job is None else job.owner
+        return [part for part in self.jobs.store.find(parent=key)
+                if part.owner == owner or (part.owner == starter and not {"photo", "own_photos"} & _given(part.request))]  # fmt: skip
 
     def group_runs(self, job: Job) -> list[tuple[Job, Run | None]]:
         """The jobs that were started together with this one to compare neutral terms, it included, oldest first."""
@@ -193,3 +210,8 @@ class Service:
         if isinstance(ended.state, Succeeded):
             return ended.state.result
         raise InputError(getattr(ended.state, "message", "") or f"The job is {type(ended.state).__name__.lower()}.")
+
+
+def _given(request: dict[str, Any]) -> set[str]:
+    """Names of a request's fields that are not empty."""
+    return {name for name, value in request.items() if value}

@@ -20,6 +20,9 @@ FORGETTING = """<h2><span>2</span> Forgetting</h2>
 with the name in them, the image encoder on pictures with the face pasted in. Then it is attacked again. It runs on the
 server: you may close this page and come back.</p>"""
 
+NO_MEMORY = """<p class="note" role="note">This browser lets the page remember nothing: keep the link to your job, since after a
+reload it brings back the result, but the job can then only be looked at, not cancelled or deleted.</p>"""
+
 CHANGED = """<h2><span>3</span> What changed</h2>
 <p class="intro">The original model is always on the <b class="o-ink">left</b>, the defended one on the
 <b class="d-ink">right</b>, with the same seeds and the same photos.</p>"""

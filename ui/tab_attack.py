@@ -11,8 +11,6 @@ from ui import forms, photo_sets, story, views_results
 from ui.render import render
 from ui.screen import Screen, View, Visit
 from ui.uploads import PhotoFiles, taken
-from ui.who_photos import FILE_KINDS
-from unlearn.config import Person
 
 
 def show(view: View) -> str:
@@ -41,7 +39,7 @@ def build(screen: Screen) -> None:
                       for f in forms.IDIA_FIELDS}  # fmt: skip
         upload = PhotoFiles(
             label="Photos of your own (files or a zip); leave empty for those of the model set",
-            file_types=FILE_KINDS, file_count="multiple", height=140, elem_id="attack-upload", elem_classes="drop",
+            file_count="multiple", height=140, elem_id="attack-upload", elem_classes="drop",
         )  # fmt: skip
         attack = gr.Button("Attack both models", elem_id="attack")
         screen.asking(attack)
@@ -49,11 +47,11 @@ def build(screen: Screen) -> None:
 
     def ask(memory: dict[str, Any], visit: Visit, name: str | None, upload: list[str], **values: Any) -> dict[Any, Any]:
         config = forms.idia_config(values)
-        request = {"name": Person.parse(name or "").name, "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
+        request = {"name": forms.one_name(name or "", "The name"), "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
         with taken(upload) as paths, photo_sets.given(screen.service) as inputs:
             photo_sets.take(paths, inputs)
             screen.service.ask("attack", screen.key(memory), request, visit.owner, inputs)
         return {box: None}
 
     box = upload
-    screen.on(attack.click, ask, outputs=[box], inputs_kwargs={"name": name, "upload": box, **fields})
+    screen.on(attack.click, ask, outputs=[box], inputs_kwargs={"name": name, "upload": box, **fields}, submits=True)

@@ -47,4 +47,4 @@ def build(screen: Screen) -> None:
         }  # fmt: skip
         screen.service.ask("portraits", screen.key(memory), request, visit.owner)
 
-    screen.on(draw.click, ask, inputs_kwargs={"prompts": prompts, **widgets})
+    screen.on(draw.click, ask, inputs_kwargs={"prompts": prompts, **widgets}, submits=True)

@@ -6,13 +6,15 @@ from typing import Any
 
 import gradio as gr
 
-from ui import story, views_results
+from ui import photo_sets, story, views_results
 from ui.forms import parse_texts
-from ui.photos import data_uri, encode_photo, read_photo
+from ui.photos import keep_photo
 from ui.render import render
 from ui.screen import Screen, View, Visit
-from ui.uploads import PhotoBox, taken
+from ui.uploads import PhotoFiles, taken
 from unlearn.errors import InputError
+
+SHOT = 1  # which picture of somebody of the model set
 
 
 def show(view: View) -> str:
@@ -23,7 +25,7 @@ def show(view: View) -> str:
 def show_asked(view: View) -> str:
     """The latest photo that was asked about."""
     asked = view.asked("predict")
-    return views_results.predicted(asked[0], data_uri(asked[0].request["photo"])) if asked else ""
+    return views_results.predicted(asked[0]) if asked else ""
 
 
 def build(screen: Screen) -> None:
@@ -35,8 +37,8 @@ def build(screen: Screen) -> None:
     with gr.Accordion("Try another photo", open=False), gr.Row():
         with gr.Column(min_width=280):
             person = gr.Dropdown(people, value=None, label="A photo of", visible=bool(people), info="Somebody of the model set")
-            upload = PhotoBox(
-                label="Or a photo of your own", type="filepath", sources=["upload"], height=220, buttons=[], elem_id="upload"
+            upload = PhotoFiles(
+                label="Or a photo of your own, which is not kept", file_count="single", height=140, elem_id="upload", elem_classes="drop"
             )
         with gr.Column(min_width=280):
             labels = gr.Textbox(
@@ -47,28 +49,30 @@ def build(screen: Screen) -> None:
             screen.asking(predict)
     screen.html(show_asked, live=True, elem_id="predicted")
 
-    def ask(memory: dict[str, Any], visit: Visit, person: str | None, upload: str | None, labels: str) -> dict[Any, Any]:
+    def ask(memory: dict[str, Any], visit: Visit, person: str | None, upload: list[str], labels: str) -> dict[Any, Any]:
         found = parse_texts(labels, "labels")
         if len(found) < 2:
             raise InputError("One label has nothing to compete with; write two or more, one a line.")
-        photo = _photo(screen, person, upload)
-        screen.service.ask("predict", screen.key(memory), {"labels": found, "photo": photo}, visit.owner)
+        request: dict[str, Any] = {"labels": found, "own_photos": bool(upload)}
+        if not upload:
+            request |= _of_the_set(screen, person)
+        with taken(upload) as paths, photo_sets.given(service) as inputs:
+            for path in paths:
+                keep_photo(path, service.settings.max_upload_mb, inputs)
+            service.ask("predict", screen.key(memory), request, visit.owner, inputs if upload else None)
         return dict.fromkeys(used)
 
     used = (upload, person)  # emptied once they were sent
     screen.on(
-        predict.click, ask, outputs=[upload, person],
+        predict.click, ask, outputs=[upload, person], submits=True,
         inputs_kwargs={"person": person, "upload": upload, "labels": labels},
     )  # fmt: skip
 
 
-def _photo(screen: Screen, person: str | None, upload: str | None) -> str:
-    """The chosen photo as base64; an uploaded file is removed as soon as it is read."""
-    if upload:
-        with taken([upload]) as paths:
-            return read_photo(paths[0], screen.service.settings.max_upload_mb)
+def _of_the_set(screen: Screen, person: str | None) -> dict[str, Any]:
+    """A request's part that names a picture of the model set."""
     names = [p["name"] for p in screen.service.people]
-    image = screen.service.photo(names.index(person), 1) if person in names else None
-    if image is None:
+    index = names.index(person) if person in names else -1
+    if screen.service.photo(index, SHOT) is None:
         raise InputError("There is no photo yet: choose a person, or give a photo of your own.")
-    return encode_photo(image)
+    return {"person": person, "person_index": index, "shot": SHOT, "model_set": screen.service.options.model_set}

@@ -99,6 +99,6 @@ def _connect(screen: Screen, widgets: dict[str, Any]) -> None:
         started = service.compare_terms(job, terms, visit.owner)
         return f"{len(started)} jobs were queued." if started else "All of these have been run already."
 
-    screen.on(widgets["probe"].click, ask, inputs_kwargs={"texts": widgets["texts"]})
-    screen.on(widgets["draw"].click, draw, inputs_kwargs={"chosen": widgets["chosen"]})
-    screen.on(widgets["run"].click, run_terms, inputs_kwargs={"terms": widgets["terms"]})
+    screen.on(widgets["probe"].click, ask, inputs_kwargs={"texts": widgets["texts"]}, submits=True)
+    screen.on(widgets["draw"].click, draw, inputs_kwargs={"chosen": widgets["chosen"]}, submits=True)
+    screen.on(widgets["run"].click, run_terms, inputs_kwargs={"terms": widgets["terms"]}, submits=True)

@@ -6,8 +6,6 @@ The others answer the page at once and must not load a model. Knows no Gradio; c
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import shutil
 from dataclasses import replace
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unlearn.worlds import World
-
-
-IMAGE_STAGE = "fine-tuning faces"  # of `unlearn.defences`, which would import torch
 
 
 def warm_up() -> None:
@@ -134,20 +129,9 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
 
     config = ForgetConfig.from_json(json.dumps(request["config"]))
     found = tasks_faces.face_folders(request, folder, report)
-    experiment.forget(config, Settings.from_environment(), folder, _told_apart(report), faces=found or None)
+    experiment.forget(config, Settings.from_environment(), folder, report, faces=found or None)
+    tasks_faces.delete_searched(request, folder)
     return {}
-
-
-def _told_apart(report: Report) -> Report:
-    """The report with the image encoder's losses under names of their own; the core tells them apart by the stage."""
-
-    def tell(progress: Progress) -> None:
-        if progress.losses and progress.note.startswith(IMAGE_STAGE):
-            losses = {key if key == "step" else f"image_{key}": value for key, value in progress.losses.items()}
-            progress = replace(progress, losses=losses)
-        report(progress)
-
-    return tell
 
 
 def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -177,16 +161,19 @@ def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str
 
 
 def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
-    """Shares of the labels for the request's photo, by both models."""
+    """Shares of the labels for a visitor's photo or a picture of the model set, by both models."""
     import numpy as np
-    from PIL import Image
 
     from unlearn import experiment
 
-    run = run_folder(request, folder)
+    run, settings = run_folder(request, folder), Settings.from_environment()
     report(Progress(0, 1, "Looking at the photo"))
-    image = Image.open(io.BytesIO(base64.b64decode(request["photo"]))).convert("RGB")
-    return experiment.predict(Settings.from_environment(), run, np.array(image), request["labels"])
+    with tasks_faces.asked_photo(request, folder) as own:
+        shots = None if own is not None else photos(settings, request["model_set"], request["person"])
+        if own is None and not shots:
+            raise InputError("The model set has no picture of this person; choose another.")
+        image = own if own is not None else np.array(shots[request["shot"] % len(shots)].convert("RGB"))  # type: ignore[index,arg-type]
+        return experiment.predict(settings, run, image, request["labels"])
 
 
 def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -196,12 +183,12 @@ def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
     run, settings = run_folder(request, folder), Settings.from_environment()
     model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
     with tasks_faces.plain_photos(request, folder) as photos:
-        before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, report=report)
+        before = experiment.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
         if before.recognised is None:
             raise InputError(
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
-        after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, report=report)
+        after = experiment.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
     sides = {"original": before, "defended": after}
     votes = zip(before.templates, after.templates, strict=True)
     return {

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ui.photos import ASKED
 from unlearn.config import Report, Settings
 from unlearn.errors import InputError
 from unlearn.jobs import inputs_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from unlearn.faces import FaceConfig, FaceSet
 
 SHOWN_PX = 192
+SHOWN = "shown"  # in the job's folder: small pictures for the page
 SET = "faces"  # in the job's folder: the prepared face set
 EXAMPLES = "examples"  # in the folder of a model set's world
 
@@ -48,15 +50,16 @@ def face_config(crops: bool) -> FaceConfig:
 def faces(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
     """Look at every photo of an upload or an example; the face set lies in the folder afterwards if there are enough.
 
-    The request: crops (they are face crops already), picks {photo number: face number}, example (a folder) or none.
+    The request: crops (all are face crops already; else that is decided for each), picks {photo number: face number}, example (a
+    folder) or none.
     """
     from unlearn.faces import find_faces, save_face_set
 
     picks = {int(photo): int(face) for photo, face in (request.get("picks") or {}).items()}
     found = find_faces(
-        photos_of(request, folder), face_config(request["crops"]), Settings.from_environment(), picks, report
+        photos_of(request, folder), face_config(bool(request.get("crops"))), Settings.from_environment(), picks, report
     )
-    _show(found, folder / "shown")
+    _show(found, folder / SHOWN)
     if found.is_ready:
         save_face_set(found, folder / SET)
     return {"ready": found.is_ready, **found.summary()}
@@ -90,7 +93,7 @@ def _show(found: FaceSet, folder: Path) -> None:
 def face_folders(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Path]:
     """Name -> prepared face set of a job of forgetting; raw photos, as endpoints send them, are prepared first.
 
-    The request's "faces": rows {name, folder (below the job's inputs), crops}.
+    The request's "faces": rows {name, folder (below the job's inputs), crops, search (whose pictures are deleted with the photos)}.
 
     Raises:
         InputError: too few photos of a person can be used; persons are told by number.
@@ -100,6 +103,12 @@ def face_folders(request: Mapping[str, Any], folder: Path, report: Report) -> di
     for number, row in enumerate(request.get("faces") or [], start=1):
         found[row["name"]] = _prepared(given / row["folder"], row.get("crops", False), number, report)
     return found
+
+
+def prepare(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """A job of its own where a GPU is lent by the second: what `face_folders` does, before one is asked for."""
+    face_folders(request, folder, report)
+    return {}
 
 
 def _prepared(photos: Path, crops: bool, number: int, report: Report) -> Path:
@@ -126,6 +135,8 @@ def _prepared(photos: Path, crops: bool, number: int, report: Report) -> Path:
 def plain_photos(request: Mapping[str, Any], folder: Path) -> Iterator[Path | None]:
     """A folder of the photos that came with a question, readable and each once; None where none came. Gone afterwards.
 
+    The folder is one of the job's inputs, so that it goes with them, too, if the process is killed meanwhile.
+
     Raises:
         InputError: none of them can be used.
     """
@@ -133,19 +144,55 @@ def plain_photos(request: Mapping[str, Any], folder: Path) -> Iterator[Path | No
 
     from unlearn.faces import find_faces
 
-    given, made = inputs_of(folder), folder / "photos"
     if not request.get("own_photos"):
         yield None
         return
-    try:
+    with _inputs_gone_afterwards(folder) as given:
         found = find_faces(photos_of(request, folder), face_config(crops=True), Settings.from_environment())
         if not found.usable:
             raise InputError("None of the photos can be used. " + " ".join({one.message for one in found.photos}))
+        made = given / "readable"
         made.mkdir(parents=True, exist_ok=True)
         for photo in found.usable:
             if photo.crop is not None:
                 Image.fromarray(photo.crop).save(made / f"{photo.number:03d}.png")
         yield made
+
+
+@contextmanager
+def asked_photo(request: Mapping[str, Any], folder: Path) -> Iterator[np.ndarray | None]:
+    """The pixels of the photo that came with a question, uint8 (height, width, 3); None where none came. Its file is gone afterwards.
+
+    Raises:
+        InputError: it is not there any more.
+    """
+    from unlearn.photo_files import read_photo
+
+    if not request.get("own_photos"):
+        yield None
+        return
+    with _inputs_gone_afterwards(folder) as given:
+        if not (given / ASKED).is_file():
+            raise InputError("The photo of this question is not here any more; ask again with the photo.")
+        pixels = read_photo(given / ASKED)
+    yield pixels
+
+
+@contextmanager
+def _inputs_gone_afterwards(folder: Path) -> Iterator[Path]:
+    given = inputs_of(folder)
+    try:
+        yield given
     finally:
-        for gone in (given, made):
-            shutil.rmtree(gone, ignore_errors=True)
+        shutil.rmtree(given, ignore_errors=True)
+
+
+def delete_searched(request: Mapping[str, Any], folder: Path) -> None:
+    """Delete the photos of the searches that a job was started with; their results stay, without pictures.
+
+    Called when the job has its result and needs no photo any more; `folder` is the job's own.
+    """
+    for row in request.get("faces") or []:
+        if search := row.get("search"):
+            for name in (SET, SHOWN):
+                shutil.rmtree(folder.parent / search / name, ignore_errors=True)

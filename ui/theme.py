@@ -11,6 +11,8 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from ui.guard import KEPT_SESSIONS
+
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = ROOT / "assets" / "style.css"
 SCRIPT = Path(__file__).parent / "page.js"
@@ -64,9 +66,10 @@ def theme() -> Base:
 
 
 def launch_options() -> dict[str, Any]:
-    """The part of `Blocks.launch` that is the look; nothing in it refers to another host."""
+    """The part of `Blocks.launch` that is the look and what Gradio keeps; nothing in it refers to another host."""
     script = SCRIPT.read_text(encoding="utf-8")
     return {
         "theme": theme(), "css": STYLE.read_text(encoding="utf-8"), "head": f"<script>{script}</script>",
         "footer_links": [], "run_history": False, "enable_monitoring": False, "ssr_mode": False, "pwa": False,
+        "state_session_capacity": KEPT_SESSIONS,
     }  # fmt: skip

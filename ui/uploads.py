@@ -27,18 +27,12 @@ class _Quietly(ComponentMeta):
         return type.__new__(cls, name, bases, attributes)
 
 
-class PhotoBox(gr.Image, metaclass=_Quietly):
-    """A component for one photo; its value is a path, whatever the file holds."""
-
-    is_template = True  # to the browser it is Gradio's own
-
-    def preprocess(self, payload: Any) -> str | None:
-        """Path of the upload."""
-        return None if payload is None else payload.path
-
-
 class PhotoFiles(gr.File, metaclass=_Quietly):
-    """A component for any number of files; its value is a list of paths."""
+    """A component for one file or many; its value is a list of paths.
+
+    It lets files of every name through (no `file_types`): the browser would go by their endings, and tell the visitor nothing of a
+    photo that it leaves out. What is no photo is told where the files are read.
+    """
 
     is_template = True
 
@@ -55,9 +49,15 @@ def checked(paths: Sequence[str | None]) -> list[Path]:
         InputError: one is not (any more).
     """
     folder = Path(get_upload_folder()).resolve()
-    found = [Path(path or "").resolve() for path in paths]
-    if not all(path.is_file() and path.is_relative_to(folder) for path in found):
+    try:
+        found = [Path(path or "").resolve() for path in paths]
+        are_here = all(path.is_file() and path.is_relative_to(folder) for path in found)
+    except (OSError, ValueError):  # no path that the system takes
+        are_here = False
+    if not are_here:
         raise InputError(GONE)
+    if len(set(found)) < len(found):
+        raise InputError("A photo is given twice; give each once.")
     return found
 
 
@@ -77,6 +77,6 @@ def taken(paths: Sequence[str | None]) -> Iterator[list[Path]]:
 def path_of(sent: Any) -> str:
     """Path of a file that came through an endpoint (`gradio_client.handle_file`)."""
     path = sent.get("path") if isinstance(sent, dict) else None
-    if not path:
+    if not isinstance(path, str) or not path:
         raise InputError("Send photos with the call, by gradio_client.handle_file.")
-    return str(path)
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from ui.render import DASH, clock, duration, percent, render, size
 from ui.results import Run
 from ui.views_numbers import number_rows
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
+from unlearn.run_files import taken_home
 
 AVERAGE_FACE = "an average face"
 MAX_VERDICTS = 3
@@ -58,7 +60,7 @@ def job_panel(job: Job | None, losses: Sequence[dict[str, float]], own: bool) ->
     headline, detail, share = _headline(job)
     config = job.request["config"]
     charts = [(curve.title, plots.line_chart(curve)) for curve in plots.curves(losses)]
-    failure = job.state.details if isinstance(job.state, Failed) else ""
+    failure = job.state.details if isinstance(job.state, Failed) and own else ""  # may hold names, and paths of the server
     return render(
         "job", id=job.id, state=type(job.state).__name__.lower(), title=job_title(config), headline=headline,
         neutral_term=becomes(config), detail=detail, share=share, charts=charts, failure=failure, own=own,
@@ -88,6 +90,8 @@ def verdict_sentence(name: str, original: bool | None, defended: bool | None) ->
             return f"{name} is not recognised by either model: there was nothing to forget."
         case (False, True):
             return f"{name} was not recognised before, but is now: treat this run with suspicion."
+        case (True | False, None):
+            return f"The attack on the defended model is missing for {name}; the note above says why."
         case _:
             return f"The attack was not run for {name}: it needs enough photos of the person."
 
@@ -114,15 +118,15 @@ def verdict(run: Run | None) -> str:
 
 
 def _outcome(run: Run) -> str:
-    forgotten = [_side(p, "defended").get("recognised") is False and _side(p, "original").get("recognised") is True
-                 for p in run.persons]  # fmt: skip
-    if not forgotten:
-        return "done"
-    if len(forgotten) == 1:
-        person = run.persons[0]
-        counts = [_side(person, side).get("correct_templates") for side in ("original", "defended")]
+    if len(run.persons) == 1:
+        counts = [_side(run.persons[0], side).get("correct_templates") for side in ("original", "defended")]
         return f"{counts[0] if counts[0] is not None else DASH} → {counts[1] if counts[1] is not None else DASH} prompts"
-    return f"{sum(forgotten)} of {len(forgotten)} forgotten"
+    verdicts = [tuple(_side(person, side).get("recognised") for side in ("original", "defended")) for person in run.persons]
+    attacked = [pair for pair in verdicts if None not in pair]
+    if not attacked:
+        return "not attacked" if verdicts else "done"
+    forgotten = f"{sum(pair == (True, False) for pair in attacked)} of {len(attacked)} forgotten"
+    return forgotten + (f", {len(verdicts) - len(attacked)} not attacked" if len(attacked) < len(verdicts) else "")
 
 
 def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str:
@@ -170,7 +174,7 @@ def compare(runs: Sequence[tuple[str, Run]]) -> str:
 def take_home(run: Run, own: bool, retention_s: float | None) -> str:
     """Downloads, report, the command to repeat the run, and deletion."""
     base = f"media/{run.key}"
-    paths = sorted(path for path in run.folder.rglob("*") if path.is_file())
+    paths = taken_home(run.folder)
     files = [{"name": (name := path.relative_to(run.folder).as_posix()), "href": f"{base}/{name}",
               "size": path.stat().st_size} for path in paths]  # fmt: skip
     days = None if retention_s is None else retention_s / 86400
@@ -185,15 +189,20 @@ def take_home(run: Run, own: bool, retention_s: float | None) -> str:
 
 
 def command(config: dict[str, Any]) -> str:
-    """The command line that repeats a run's main settings."""
-    quoted = ["|".join([p["name"], *p.get("aliases", [])]).replace('"', '\\"') for p in config.get("persons", [])]
-    names = " ".join(f'--name "{name}"' for name in quoted)
-    if (encoder := config.get("encoder", "text")) != "text":
-        names += " ".join(["", *["--faces FOLDER"] * len(quoted), f"--encoder {encoder}"])
-    return (
-        f"python -m unlearn forget --set {config.get('model_set', 'embedded')} {names} "
-        f"--neutral-term {config.get('neutral_term', 'human')} --seed {config.get('seed', 0)} --out DIR"
-    )
+    """The command line that repeats a run's main settings; names are quoted, since a shell would run what some of them say."""
+    words = ["python", "-m", "unlearn", "forget", *_option("set", config.get("model_set", "embedded"))]
+    persons, encoder = config.get("persons", []), config.get("encoder", "text")
+    for person in persons:
+        words += _option("name", "|".join([person["name"], *person.get("aliases", [])]))
+    if encoder != "text":
+        words += ["--faces", "FOLDER"] * len(persons) + _option("encoder", encoder)
+    words += _option("neutral-term", config.get("neutral_term", "human")) + _option("seed", config.get("seed", 0))
+    return shlex.join([*words, "--out", "DIR"])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """An option as words of a command line, as one where its value looks like an option itself."""
+    return [f"--{name}={value}"] if str(value).startswith("-") else [f"--{name}", str(value)]
 
 
 def deleted_sentence(n_files: int, n_bytes: int) -> str:

@@ -33,7 +33,7 @@ def _photo(base: str, row: dict[str, Any], may_pick: bool) -> dict[str, Any]:
 def _set(one: PhotoSet) -> dict[str, Any]:
     found, base, may_pick = one.found, f"media/{one.job.id}/shown", one.job.parent is None
     groups = []
-    for part, title, why in PARTS:
+    for part, title, why in PARTS if not one.deleted else ():
         rows = [_photo(base, row, may_pick) for row in found.get("photos", []) if row["part"] == part]
         if part is None and not found.get("ready"):
             title, why = "Photos", "no split is made before there are enough"
@@ -41,7 +41,7 @@ def _set(one: PhotoSet) -> dict[str, Any]:
             groups.append({"title": title, "why": why, "photos": rows, "small": part is not None})
     return {
         "job": one.job.id, "name": one.name, "done": bool(found), "note": small_job(one.job), "ready": one.ready,
-        "used": one.job.parent is not None, "finder": found.get("finder", ""), "n_usable": found.get("n_usable", 0),
+        "used": one.job.parent is not None, "deleted": one.deleted, "finder": found.get("finder", ""), "n_usable": found.get("n_usable", 0),
         "n_photos": len(found.get("photos", [])), "split_note": found.get("split_note", ""),
         "warnings": found.get("warnings", []), "groups": groups, "ended": one.job.ended,
     }  # fmt: skip

@@ -27,7 +27,7 @@ def number_rows(run: Run) -> list[dict[str, str]]:
     bystanders = metrics.get("bystanders") or {}
     rows = [
         ("Other people still recognised", bystanders.get("recognised_original"), bystanders.get("recognised_defended"),
-         f"of {bystanders.get('n', DASH)} who were not to be forgotten; should not change"),
+         f"of {bystanders.get('n') or DASH} who were not to be forgotten; should not change"),
         ("Things, top-1", percent(utility.get("top1_original"), 1), percent(utility.get("top1_defended"), 1),
          "zero-shot accuracy; should not change"),
         ("Things, top-5", percent(utility.get("top5_original"), 1), percent(utility.get("top5_defended"), 1),

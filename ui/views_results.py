@@ -5,6 +5,7 @@ Original is always left, defended right.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,25 +95,32 @@ def _prediction(labels: Sequence[str], original: Sequence[float], defended: Sequ
 
 
 def predictions(run: Run) -> str:
-    """The run's example photos with the labels' shares before and after."""
+    """The run's example photos with the labels' shares before and after; a visitor's photos are not kept, so not shown."""
     photos = []
+    n_own: Counter[str] = Counter()
     for index, photo in enumerate(run.predictions):
         who = photo.get("name") or "a photo"
+        src, title = f"media/{run.key}/{photo['photo']}", who
+        if not photo.get("photo"):
+            n_own[who] += 1
+            src, title = "", f"{who}: your photo {n_own[who]} (not kept)"
         photos.append({
-            "src": f"media/{run.key}/{photo['photo']}" if photo.get("photo") else "", "title": who,
-            "alt": f"Example photo {index + 1}: {who}",
+            "src": src, "title": title, "alt": f"Example photo {index + 1}: {who}",
             **_prediction(photo["labels"], photo["original"], photo["defended"]),
         })  # fmt: skip
     return render("predictions", photos=photos, uid=run.key)
 
 
-def predicted(job: Job, src: str) -> str:
-    """A prediction that was asked for; `src` is the photo as a data URI."""
+def predicted(job: Job) -> str:
+    """A prediction that was asked for."""
     if not isinstance(job.state, Succeeded):
         return render("waiting", text=small_job(job), job=job.id)
-    result = job.state.result
-    photo = {"src": src, "title": "Your photo", "alt": "The photo you chose",
+    result, request = job.state.result, job.request
+    photo = {"src": "", "title": "Your photo (not kept)", "alt": "",
              **_prediction(result["labels"], result["original"], result["defended"])}  # fmt: skip
+    if request.get("person"):
+        src = f"people/{int(request['person_index'])}-{int(request['shot'])}.webp"
+        photo |= {"src": src, "title": request["person"], "alt": f"A picture of {request['person']}"}
     return render("predictions", photos=[photo], uid=job.id)
 
 
@@ -128,12 +136,17 @@ def _attacked(person: dict[str, Any]) -> dict[str, Any]:
     return {"name": person["name"], "sentence": sentence, "templates": templates}
 
 
-def _settings_sentence(idia: dict[str, Any]) -> str:
-    names, photos, least = (idia.get(k) for k in ("n_candidate_names", "n_images", "min_correct_templates"))
-    if not names:
+def _settings_sentence(idia: dict[str, Any], n_photos: Sequence[int], is_own: bool = False) -> str:
+    """The attack's settings, with the numbers of photos that it really had."""
+    names, least = idia.get("n_candidate_names"), idia.get("min_correct_templates")
+    counts = sorted(n for n in n_photos if n)
+    if not names or not counts:
         return ""
+    number = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    noun, verb = ("photo", "was") if counts[-1] == 1 else ("photos", "were")
+    what = "of your own" if is_own else f"that {verb} not used for training"
     return (
-        f"{names:,} candidate names, {photos} photos that were not used for training. A prompt counts when most photos "
+        f"{names:,} candidate names, {number} {noun} {what}. A prompt counts when most photos "
         f"agree on the right name without a tie; the person counts as recognised from {least} of the prompts on."
     )
 
@@ -155,9 +168,10 @@ def attack(run: Run) -> str:
     control = _attacked(controls[0]) if controls else None
     if control is not None:
         control["sentence"] = _control_sentence(run.metrics.get("control") or {}) or control["sentence"]
+    n_photos = [person.get("n_images") or 0 for person in idia.get("persons") or []]
     return render(
         "attack", persons=[_attacked(person) for person in idia.get("persons") or []], control=control,
-        settings=_settings_sentence(run.config.get("idia") or {}), open_first=True,
+        settings=_settings_sentence(run.config.get("idia") or {}, n_photos), open_first=True,
     )  # fmt: skip
 
 
@@ -166,8 +180,8 @@ def attacked(job: Job) -> str:
     if not isinstance(job.state, Succeeded):
         return render("waiting", text=small_job(job), job=job.id)
     person = {"name": job.request["name"], **job.state.result}
-    idia = job.request.get("idia") or {}
-    settings = _settings_sentence({**idia, "n_images": job.state.result.get("n_images", idia.get("n_images"))})
+    result = job.state.result
+    settings = _settings_sentence(job.request.get("idia") or {}, [result.get("n_images") or 0], bool(result.get("own_photos")))
     return render("attack", persons=[_attacked(person)], control=None, settings=settings, open_first=True)
 
 
@@ -185,11 +199,14 @@ def _bystander(person: dict[str, Any]) -> dict[str, Any]:
 def bystanders(run: Run) -> str:
     """People and things that had to stay as they were; damage first."""
     rows = sorted((_bystander(person) for person in run.bystanders), key=lambda row: not row["lost"])
-    n_lost, n_all = sum(person.get("status") == "wrongly forgotten" for person in run.bystanders), len(rows)
-    sentence = (
-        f"None of the {n_all} other people was forgotten by mistake." if n_lost == 0
-        else f"{n_lost} of {n_all} other people were wrongly forgotten; they stand first."
-    )  # fmt: skip
+    attacked = [person for person in run.bystanders if person.get("status") not in (None, "not attacked")]
+    n_lost, n_all = sum(person.get("status") == "wrongly forgotten" for person in attacked), len(attacked)
+    if not n_all:
+        sentence = "Nobody else was attacked, so nothing is known about other people."
+    elif n_lost == 0:
+        sentence = f"None of the {n_all} other people was forgotten by mistake."
+    else:
+        sentence = f"{n_lost} of {n_all} other people were wrongly forgotten; they stand first."
     counts = run.metrics.get("utility") or {}
     titles = {"top1": "right at the first guess", "top5": "right within five guesses"}
     things = [

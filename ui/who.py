@@ -38,17 +38,17 @@ def _fields(fields: Sequence[forms.Field]) -> Widgets:
 
 
 def _advanced(screen: Screen) -> Widgets:
-    portraits = screen.service.set_info.portraits
+    portraits, model_set = screen.service.set_info.portraits, screen.service.options.model_set
     with gr.Accordion("Advanced settings", open=False, elem_classes="advanced"):
         gr.Markdown("#### Fine-tuning")
         schedule = gr.Radio(list(forms.SCHEDULES), value=next(iter(forms.SCHEDULES)), label="Schedule")
         with gr.Column(visible=False) as own:
             gr.Markdown("Text encoder")
             with gr.Row():
-                widgets = _fields(forms.FINE_TUNE_FIELDS)
+                widgets = _fields(forms.own_fields("text", model_set))
             gr.Markdown("Image encoder")
             with gr.Row():
-                widgets |= {forms.IMAGE + key: one for key, one in _fields(forms.IMAGE_FIELDS).items()}
+                widgets |= {forms.IMAGE + key: one for key, one in _fields(forms.own_fields("image", model_set)).items()}
         schedule.change(
             lambda chosen: gr.Column(visible=forms.SCHEDULES[chosen] == "own"), schedule, own, queue=False,
             show_progress="hidden", api_visibility="private",
@@ -120,5 +120,5 @@ def build(screen: Screen) -> gr.Textbox:
         memory["job"] = service.forget(config, visit.owner).id
 
     for listener, handle, inputs in ((start.click, forget, widgets), (show_me.click, forget_example, {})):
-        screen.on(listener, handle, inputs_kwargs=inputs, scroll=True)
+        screen.on(listener, handle, inputs_kwargs=inputs, scroll=True, submits=True)
     return names

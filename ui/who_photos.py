@@ -11,8 +11,6 @@ from ui.screen import Screen, View, Visit
 from ui.uploads import PhotoFiles, taken
 from unlearn.errors import InputError
 
-FILE_KINDS = ["image", ".heic", ".heif", ".zip"]
-
 
 def show(view: View) -> str:
     """The visitor's photo sets."""
@@ -30,12 +28,12 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
                     label="Whose photos", info="Leave empty if there is one name above", max_length=100, elem_id="whose"
                 )
                 box = PhotoFiles(
-                    label="Photos, or a zip of them", file_types=FILE_KINDS, file_count="multiple", height=170,
+                    label="Photos, or a zip of them", file_count="multiple", height=170,
                     elem_id="faces-upload", elem_classes="drop",
                 )  # fmt: skip
                 crops = gr.Checkbox(
-                    service.set_info.invented, label="These are already face crops", elem_id="crops",
-                    info="Nothing is looked for then; right for the drawn people of this model set",
+                    False, label="Use all of them as they are", elem_id="crops",
+                    info="Not needed for small square face crops, which are recognised photo by photo",
                 )  # fmt: skip
                 find = gr.Button("Look for faces", elem_id="find-faces")
             with gr.Column(scale=3, min_width=320):
@@ -76,8 +74,8 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
 def _whose(whose: str, names: str) -> str:
     """The person whose photos are uploaded: named, or the only one of the list."""
     if whose.strip():
-        return whose
-    persons = forms.parse_persons(names, max_persons=1000)
+        return forms.one_name(whose, "“Whose photos”")
+    persons = forms.parse_persons(names, max_persons=64)
     if len(persons) > 1:
         raise InputError("Several names are given: write under “Whose photos” whose these are.")
     return persons[0].name

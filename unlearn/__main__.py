@@ -18,10 +18,13 @@ import typer
 from unlearn import commands
 from unlearn.command_faces import adapted_image, faces_by_name
 from unlearn.command_settings import adapted, photo_folders, started
-from unlearn.config import IdiaConfig, Person, Settings
+from unlearn.config import IdiaConfig, Settings
 from unlearn.console import not_attacked, print_error, print_json, print_metrics, progress_bar, table, verdict
 from unlearn.errors import InputError, UnlearnError
+from unlearn.failures import lack_of_memory
 from unlearn.memory import keep_freed_memory
+from unlearn.paths import expanded_argument, settle_home
+from unlearn.written_names import written_person
 
 app = typer.Typer(
     help="Make CLIP and Stable Diffusion forget people, and measure whether they did.\n\n"
@@ -48,6 +51,7 @@ def common(
     models_dir: Annotated[Path | None, typer.Option(help="Folder searched for weights first.")] = None,
 ) -> None:
     """Options before the command; they go before environment variables such as UNLEARN_DEVICE."""
+    settle_home(data_dir or Path(os.environ.get("UNLEARN_DATA_DIR") or "data"))
     given = {"device": device, "n_threads": threads, "data_dir": data_dir, "models_dir": models_dir}
     _chosen.clear()
     _chosen.update({key: value for key, value in given.items() if value is not None})
@@ -73,6 +77,7 @@ def _set(name: str | None, settings: Settings) -> str:
 @app.command()
 def sets(as_json: AsJson = False) -> None:
     """List the model sets and whether their weights are on this machine."""
+    from unlearn.activations import resolve_activation
     from unlearn.model_sets import list_model_sets
     from unlearn.weights import is_at_hand
 
@@ -80,14 +85,19 @@ def sets(as_json: AsJson = False) -> None:
     rows = [
         {
             "name": one.name, "title": one.title, "clip": f"{one.clip} {one.weights}".strip() or "of the folder",
-            "diffusion": one.diffusion, "at_hand": is_at_hand(one, settings),
+            "diffusion": one.diffusion, "at_hand": is_at_hand(one, settings), "activation": resolve_activation(one).name,
         }
         for one in list_model_sets()
     ]  # fmt: skip
     if as_json:
         return print_json(rows)
-    print(table([(row["name"], "yes" if row["at_hand"] else "no", row["title"]) for row in rows], ("set", "here", "what")))
+    shown = [(row["name"], "yes" if row["at_hand"] else "no", row["activation"], row["title"]) for row in rows]
+    print(table(shown, ("set", "here", "activation", "what")))
     print("\nAny open_clip model works, too: --set CLIP:TAG or CLIP:FILE.safetensors, +FOLDER for a Stable Diffusion.")
+    print(
+        "A file does not tell its activation: GELU is taken, QuickGELU with -quickgelu behind the model's name or @quick_gelu behind the "
+        "set's; results say so."
+    )
 
 
 @app.command()
@@ -150,7 +160,7 @@ def forget(
         raise InputError("No run folder given; add --out FOLDER.")
     settings = _settings()
     given: dict[str, Any] = {"neutral_term": neutral_term, "seed": seed}
-    given["persons"] = tuple(map(Person.parse, name)) if name else None
+    given["persons"] = tuple(written_person(one, f"--name {number}") for number, one in enumerate(name, start=1)) if name else None
     given["labelled_images"] = None if labelled_images is None else str(labelled_images)
     given["model_set"] = None if config is not None and model_set is None else _set(model_set, settings)
     chosen = started(config, {field: value for field, value in given.items() if value is not None})
@@ -179,7 +189,7 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Run the identity inference attack on one person: was this person in the training data?"""
-    person = Person.parse(name)
+    person = written_person(name, "--name")
     idia = IdiaConfig(n_candidate_names=candidates, n_images=images, seed=seed)
     settings = _settings()
     chosen = _set(model_set, settings)
@@ -189,13 +199,14 @@ def attack(
         outcome = experiment.attack(
             settings, chosen, person, weights=weights, idia=idia, photos=photos, report=report
         )
+    warnings = experiment.model_warnings(settings, chosen)
     if as_json:
-        return print_json(outcome.to_dict())
+        return print_json({**outcome.to_dict(), "warnings": list(warnings)})
     if outcome.recognised is None:
         return print(f"{outcome.name}: {not_attacked(person, images, photos, experiment.people(settings, chosen))}")
     rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
     print(table(rows, ("prompt", "majority of the photos", "share", "right")))
-    print(f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}")
+    print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}", *warnings)))
 
 
 commands.register(app, _settings, _set)
@@ -206,14 +217,20 @@ def main() -> None:
     keep_freed_memory()
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else the Hub's client asks its host even when it only looks into its cache
     try:
-        app()
+        app([expanded_argument(argument) for argument in sys.argv[1:]])
     except UnlearnError as error:
-        print_error(str(error))
+        print_error(str(lack_of_memory(error) or error))
         sys.exit(2)
     except OSError as error:
         is_full = error.errno == errno.ENOSPC
         told = f"{error.filename or 'A file'} cannot be used ({error.strerror or error})."
-        print_error("The disk is full; free some space." if is_full else told)
+        lack = lack_of_memory(error)
+        print_error(str(lack) if lack else "The disk is full; free some space." if is_full else told)
+        sys.exit(2)
+    except Exception as error:
+        if (lack := lack_of_memory(error)) is None:
+            raise
+        print_error(str(lack))
         sys.exit(2)
 
 

@@ -1,13 +1,15 @@
-"""The target of the image defence: the mean embedding of many different people's faces, computed once and kept.
+"""The target of the image defence: the mean embedding of many different people's faces.
 
 From a folder, from a model set's world, or from portraits that the set's own Stable Diffusion makes of the neutral term,
-so that no real person's photo is needed. Knows encoders, worlds, portraits and the cache; no fine-tuning.
+so that no real person's photo is needed. What comes from the set alone is computed once and kept; what comes from photos or
+words of a user is not, because it may be about a person. Knows encoders, worlds, portraits and the cache; no fine-tuning.
 Source: Hintersdorf et al. 2024, section 5.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,19 +22,20 @@ from torch.nn import functional
 from unlearn.clip import Clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings, no_report
 from unlearn.diffusion import conditions, draw, load_diffusion
-from unlearn.diffusion_text import activation_of
-from unlearn.embeddings import encode, keep_tensor, kept_tensor
+from unlearn.embeddings import encode, identity_of
 from unlearn.errors import ConfigError
 from unlearn.gallery import embed_images
 from unlearn.image_sources import folder_images
+from unlearn.kept_tensors import FORMAT, KeptTensors
 from unlearn.names import random_names
 from unlearn.prompts import CHECK_TEMPLATES, fill
 from unlearn.weights import find_diffusion
 from unlearn.worlds import World
 
 N_NAMES = 40  # arbitrary ones, whose mean nearness to the average face is the measure
-APART = 0.6  # cosine by which the neutral term lies further away than they do; photos come near their target, not into it
 KEPT_AS = "average_face"  # of the tensor in a cached file
+MAX_KEPT_BYTES = 10_000_000  # a file has a few KB
+NOUNS = frozenset({"human", "person", "man", "woman", "boy", "girl", "child", "adult", "actor", "actress", "celebrity", "people", "face"})
 LEAST_SINGULAR_VALUE = 0.05  # of the phrasings' directions, as a share of the greatest
 FIRST_SEED = 20_000  # of the portraits; far from those that a run shows
 
@@ -49,7 +52,7 @@ class AverageFace:
 def average_face(
     original: Clip, config: ForgetConfig, settings: Settings, world: World | None, report: Report = no_report
 ) -> AverageFace:
-    """The average face embedding, computed once with the original and kept in `data_dir`/cache/average-face.
+    """The average face embedding; what comes from the set alone is kept in `data_dir`/cache/average-face.
 
     Args:
         original: whose image encoder and, where there are no photos, Stable Diffusion are used.
@@ -66,9 +69,11 @@ def average_face(
     if config.image.average_face_photos is not None:
         folder = Path(config.image.average_face_photos)
         images = list(folder_images(folder, config.image.n_generic_images, "faces for the average face", 0))
-        return _kept(original, settings, "photos of a folder", images)
+        return AverageFace(_mean_embedding(original, images), "photos of a folder", len(images))
     if world is not None and world.clean_faces is not None:
-        return _kept(original, settings, "anonymous people of the set's world", world.clean_faces)
+        images, key = list(world.clean_faces), _key(original, _fingerprint(world.clean_faces))
+        embedding = _kept(settings, key, lambda: _mean_embedding(original, images))
+        return AverageFace(embedding, "anonymous people of the set's world", len(images))
     if original.hidden is None or original.model_set.diffusion is None:
         raise ConfigError(
             "The average face needs photos of many people: name a folder with --image average_face_photos=FOLDER "
@@ -77,61 +82,85 @@ def average_face(
     return _drawn(original, config, settings, report)
 
 
-def apart_from_neutral_term(original: Clip, average: AverageFace, neutral_term: str) -> AverageFace:
-    """The average face turned away from the neutral term until an arbitrary name is nearer to it, by `APART`, in each phrasing.
+def apart_from_neutral_term(original: Clip, average: AverageFace, neutral_term: str, apart: float | None) -> AverageFace:
+    """The average face turned away from the neutral term, by the least turn that makes arbitrary names nearer to it than the term.
 
     Where names are remapped to the neutral term and photos to the average face, the two must not meet: a CLIP that takes an
     average face for "a human" first of all would find the forgotten name nearest to the forgotten face, and the attack
-    would succeed on every template. It is the least turn that does so, over phrasings that the attack does not use. Where
-    only one encoder is defended, the paper's target stays as it is.
+    would succeed on every template.
+
+    Args:
+        original: it is not changed.
+        average: the paper's target.
+        neutral_term: of the run.
+        apart: `target_apart`, the cosine by which the term shall lie further away than the mean of the names, in each of a few
+            phrasings that the attack does not use; a phrasing in which it does already asks for nothing. None: no turn.
     """
+    if apart is None:
+        return average
     names = random_names(N_NAMES, seed=FIRST_SEED)
     texts = [fill(template, text) for template in CHECK_TEMPLATES for text in (neutral_term, *names)]
     rows = functional.normalize(encode(original.text, texts), dim=-1).view(len(CHECK_TEMPLATES), 1 + N_NAMES, -1)
     terms, face = rows[:, 0], functional.normalize(average.embedding, dim=0)
-    wanted = (rows[:, 1:] @ face).mean(dim=1) - APART  # (phrasings,)
-    excess = terms @ face - wanted
-    if bool((excess <= 0).all()):
+    highest = (rows[:, 1:] @ face).mean(dim=1) - apart  # (phrasings,)
+    excess = (terms @ face - highest).clamp(min=0)
+    if not bool(excess.any()):
         return average
     turned = face - torch.linalg.pinv(terms, rtol=LEAST_SINGULAR_VALUE) @ excess
     return replace(average, embedding=turned, source=f"{average.source}, turned away from the neutral term")
 
 
 def _drawn(original: Clip, config: ForgetConfig, settings: Settings, report: Report) -> AverageFace:
-    """From portraits of the neutral term, drawn unless they were before."""
+    """From portraits of the neutral term; kept where prompt and settings are the set's own and the term is a plain noun."""
     assert config.image is not None and original.hidden is not None
-    chosen = config.portraits or original.model_set.portraits
+    defaults = original.model_set.portraits
+    chosen = config.portraits or defaults
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + config.image.n_average_faces))
     drawing = replace(chosen, seeds=seeds)
     prompt = fill(drawing.prompt_template, config.neutral_term)
     source = "portraits of the neutral term by the set's own Stable Diffusion"
-    folder = find_diffusion(original.model_set, settings)
-    key = f"{prompt} {drawing} {original.hidden.weights_hash} {folder}"
-    path = _path(original, settings, key.encode())
-    if (found := kept_tensor(path, KEPT_AS)) is not None:
-        return AverageFace(found, source, len(seeds))
-    device = resolve_device(settings)
-    diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
-    pictures = draw(diffusion, conditions(original.hidden, [prompt]), drawing, report)[:, 0]  # (seeds, h, w, 3)
-    return _computed(original, path, source, pictures)
+    folder, device = find_diffusion(original.model_set, settings), resolve_device(settings)
+    precision = resolve_precision(settings, device)
+    hidden = original.hidden
+
+    def compute() -> Tensor:
+        diffusion = load_diffusion(folder, device, precision)
+        return _mean_embedding(original, draw(diffusion, conditions(hidden, [prompt]), drawing, report)[:, 0])  # (seeds, h, w, 3)
+
+    is_plain = config.neutral_term.casefold() in NOUNS and chosen.prompt_template == defaults.prompt_template
+    if not is_plain:  # words of a user may name somebody
+        return AverageFace(compute(), source, len(seeds))
+    key = _key(original, f"{prompt} {drawing} {identity_of(hidden)} {precision} {folder} {_written(folder)}".encode())
+    return AverageFace(_kept(settings, key, compute), source, len(seeds))
 
 
-def _kept(original: Clip, settings: Settings, source: str, images: Any) -> AverageFace:
+def _mean_embedding(original: Clip, images: Any) -> Tensor:
+    return functional.normalize(embed_images(original.image, images), dim=-1).mean(dim=0)  # (d,)
+
+
+def _kept(settings: Settings, key: str, compute: Callable[[], Tensor]) -> Tensor:
+    """What was kept under the key, or what is computed and kept now."""
+    cache = KeptTensors(settings.data_dir / "cache" / "average-face", MAX_KEPT_BYTES)
+    found = cache.read(key, KEPT_AS)
+    if found is None:
+        found = compute()
+        cache.write(key, KEPT_AS, found)
+    return found
+
+
+def _key(original: Clip, content: bytes) -> str:
+    digest = hashlib.sha256(" ".join(identity_of(original.image)).encode() + content)
+    return f"{FORMAT}-{digest.hexdigest()[:32]}"
+
+
+def _fingerprint(images: Any) -> bytes:
     digest = hashlib.sha256()
     for image in images:
         digest.update(f"{image.shape}".encode() + np.ascontiguousarray(image).data)
-    path = _path(original, settings, digest.digest())
-    found = kept_tensor(path, KEPT_AS)
-    return AverageFace(found, source, len(images)) if found is not None else _computed(original, path, source, images)
+    return digest.digest()
 
 
-def _computed(original: Clip, path: Path, source: str, images: Any) -> AverageFace:
-    embedding = functional.normalize(embed_images(original.image, images), dim=-1).mean(dim=0)  # (d,)
-    keep_tensor(path, KEPT_AS, embedding)
-    return AverageFace(embedding, source, len(images))
-
-
-def _path(original: Clip, settings: Settings, content: bytes) -> Path:
-    encoder = f"{original.image.weights_hash} {activation_of(original.image)}"
-    name = hashlib.sha256(encoder.encode() + content).hexdigest()
-    return settings.data_dir / "cache" / "average-face" / f"{name[:32]}.safetensors"
+def _written(folder: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of the weights of a Stable Diffusion: a folder may be given other weights."""
+    files = sorted(path for part in ("unet", "vae") for path in (folder / part).glob("*.safetensors"))
+    return [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files]

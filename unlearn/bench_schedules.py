@@ -11,7 +11,7 @@ from typing import Any
 
 from unlearn.bench import BenchConfig
 from unlearn.clip import Clip, load_clip
-from unlearn.config import ForgetConfig, IdiaConfig, Person, Settings, TextFineTuneConfig
+from unlearn.config import ForgetConfig, IdiaConfig, Person, Settings
 from unlearn.defences import world_of
 from unlearn.embeddings import Kind
 from unlearn.encoders import TextEncoder
@@ -27,7 +27,7 @@ def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     clip = load_clip(config.model_set, settings)
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     default = clip.model_set.text
-    paper = TextFineTuneConfig.paper(regularization_weight=default.regularization_weight)
+    paper = clip.model_set.paper_text()
     run = ForgetConfig((Person(first_name(config, settings)),), config.model_set, text=default)
     tuned = fine_tune(clip.text, text_task(clip.text, run, kinds), default)
     quality = _quality(clip, tuned.student, run)

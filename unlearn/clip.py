@@ -6,13 +6,17 @@ Nothing is downloaded here (`weights` finds files), nothing happens at import; o
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
+from unlearn.activations import Activation, activation_warning, resolve_activation
+from unlearn.clip_layouts import load_checkpoint
 from unlearn.config import Settings
 from unlearn.diffusion_text import (
     DiffusionText,
@@ -38,6 +42,7 @@ class Clip:
         hidden: the text encoder that the set's diffusion model reads with; `hidden is text` where it is CLIP's own,
             None where the set has no diffusion model.
         logit_scale: factor on the cosines before a softmax over labels.
+        warnings: sentences for the results of everything that is computed with it.
     """
 
     model_set: ModelSet
@@ -45,6 +50,7 @@ class Clip:
     image: ImageEncoder
     hidden: TextEncoder | None
     logit_scale: float
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_shared(self) -> bool:
@@ -104,61 +110,53 @@ def load_clip(name: str, settings: Settings) -> Clip:
     precision = resolve_precision(settings, device)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # tf32 where bfloat16 is not used
-    model = _open_clip_model(model_set, find_checkpoint(model_set, settings))
-    model.requires_grad_(False)
+    checkpoint = find_checkpoint(model_set, settings)
     folder = find_diffusion(model_set, settings) if model_set.diffusion is not None else None
+    activation = resolve_activation(model_set, checkpoint)
+    model = _open_clip_model(model_set, checkpoint, activation)
+    model.requires_grad_(False)
     text, hidden = _text_encoders(model, model_set, folder, precision)
     image = OpenClipImage(model.visual, _preprocessing(model), precision)
     for module in (text, hidden, image):
         if module is not None:
             module.eval().to(device)
-    return Clip(model_set, text, image, hidden, float(model.logit_scale.exp()))
+    return Clip(model_set, text, image, hidden, float(model.logit_scale.exp()), activation_warning(activation, model_set))
 
 
-def _open_clip_model(model_set: ModelSet, checkpoint: Path) -> Any:
+def _open_clip_model(model_set: ModelSet, checkpoint: Path, activation: Activation) -> Any:
+    """The set's CLIP with the checkpoint's weights; only weights that fit by name and shape are taken."""
     import open_clip
 
+    options: dict[str, Any] = {"precision": "fp32", "load_weights": False, "pretrained_text": False, "quick_gelu": activation.is_quick}
+    name = model_set.clip if model_set.clip_folder is None else f"{model_set.clip_folder.name}/open_clip_config.json"
     try:
-        if model_set.clip_folder is not None:
-            forced = {} if model_set.activation == "matched" else {"quick_gelu": model_set.activation == "quick_gelu"}
-            return open_clip.create_model(f"local-dir:{model_set.clip_folder}", precision="fp32", **forced)
-        return open_clip.create_model(
-            model_set.clip,
-            pretrained=str(checkpoint),
-            precision="fp32",
-            quick_gelu=_uses_quick_gelu(model_set),
-            force_preprocess_cfg=_tag_preprocessing(model_set),
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        with _without_warning_of_random_weights():
+            if model_set.clip_folder is not None:
+                model = open_clip.create_model(f"local-dir:{model_set.clip_folder}", **options)
+            else:
+                model = open_clip.create_model(model_set.clip, force_preprocess_cfg=_tag_preprocessing(model_set), **options)
+    except (
+        OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, ImportError, ArithmeticError
+    ) as error:  # fmt: skip  # what a configuration can lead to
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelLoadError(
-            f"{checkpoint} cannot be loaded as the CLIP of {model_set.name!r}: {first}"
-        ) from error
+        raise ModelLoadError(f"The CLIP {name} cannot be built: {first}") from error
+    load_checkpoint(model, checkpoint, name)
+    return model
 
 
-def _uses_quick_gelu(model_set: ModelSet) -> bool:
-    """The activation to build with: forced, or of the weights; a name that contradicts its weights is an error."""
-    from open_clip.factory import get_model_config
+@contextmanager
+def _without_warning_of_random_weights() -> Iterator[None]:
+    """open_clip warns of a model without weights; here they are put in right afterwards."""
 
-    config = get_model_config(model_set.clip)
-    if config is None:
-        raise ModelLoadError(f"open_clip knows no model {model_set.clip!r}.")
-    if model_set.activation != "matched":
-        return model_set.activation == "quick_gelu"
-    named = bool(config.get("quick_gelu", False))
-    tag = published_tag(model_set)
-    trained = bool(tag.get("quick_gelu", False)) if tag else named
-    if (
-        named != trained and ":" in model_set.name
-    ):  # the user wrote the model's name; the table's sets follow the tag
-        kinds = {True: "QuickGELU", False: "GELU"}
-        twin = model_set.clip.removesuffix("-quickgelu") if named else f"{model_set.clip}-quickgelu"
-        raise ModelLoadError(
-            f"{model_set.weights} was trained with {kinds[trained]}, but {model_set.clip} is built with "
-            f"{kinds[named]}. Use {twin}:{model_set.weights}, or add @{'quick_gelu' if named else 'gelu'} "
-            "to use the other activation on purpose."
-        )
-    return trained
+    def is_other(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("No pretrained weights loaded")
+
+    root = logging.getLogger()
+    root.addFilter(is_other)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_other)
 
 
 def _tag_preprocessing(model_set: ModelSet) -> dict[str, Any]:

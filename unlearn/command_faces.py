@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from unlearn.command_settings import with_fields
+from unlearn.command_settings import schedule_of
 from unlearn.config import ForgetConfig, Settings
 from unlearn.console import print_json, progress_bar
 from unlearn.errors import InputError
@@ -31,17 +31,10 @@ def adapted_image(
 
     if encoder is not None:
         config = replace(config, encoder=cast(Any, encoder))
-    is_paper, n_steps = schedule
     if config.encoder == "text" and not given:
         return config
     defaults = find_model_set(config.model_set)
-    image = config.image or defaults.image
-    if is_paper:
-        kept = ("generic_images", "other_faces", "average_face_photos", "n_generic_images", "n_average_faces")
-        image = defaults.paper_image(**{name: getattr(image, name) for name in kept})
-    if n_steps is not None:
-        image = replace(image, n_steps=n_steps)
-    return replace(config, image=with_fields(image, "--image", given))
+    return replace(config, image=schedule_of(defaults, config.image or defaults.image, schedule, "--image", given))
 
 
 def faces_by_name(config: ForgetConfig, folders: Sequence[Path]) -> dict[str, Path]:

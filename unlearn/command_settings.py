@@ -10,13 +10,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from unlearn.config import ForgetConfig, Person, TextFineTuneConfig, name_key
+from unlearn.config import FineTuneConfig, ForgetConfig, TextFineTuneConfig, name_key, numbered_seeds
 from unlearn.errors import ConfigError, InputError
 from unlearn.plain_values import field_value
+from unlearn.written_names import written_person
+
+if TYPE_CHECKING:
+    from unlearn.model_sets import ModelSet
 
 Chosen = TypeVar("Chosen")
+AnySchedule = TypeVar("AnySchedule", bound=FineTuneConfig)
 
 
 def started(earlier: Path | None, given: dict[str, Any]) -> ForgetConfig:
@@ -57,16 +62,38 @@ def adapted(
     from unlearn.model_sets import find_model_set
 
     defaults = find_model_set(config.model_set)
-    of_text = config.text or defaults.text
-    is_paper, n_steps = schedule
-    if is_paper:
-        of_text = TextFineTuneConfig.paper(regularization_weight=defaults.text.regularization_weight)
-    if n_steps is not None:
-        of_text = replace(of_text, n_steps=n_steps, steps_per_trigger=0)
     drawn = config.portraits or defaults.portraits
     if n_seeds is not None:
-        drawn = replace(drawn, seeds=tuple(range(n_seeds)))
-    return replace(config, text=with_fields(of_text, "--text", text), portraits=with_fields(drawn, "--portrait", portrait))
+        drawn = replace(drawn, seeds=numbered_seeds(n_seeds, "--portrait-seeds"))
+    of_text = schedule_of(defaults, config.text or defaults.text, schedule, "--text", text)
+    return replace(config, text=of_text, portraits=with_fields(drawn, "--portrait", portrait))
+
+
+def schedule_of(
+    model_set: ModelSet, start: AnySchedule, chosen: tuple[bool, int | None], option: str, given: Sequence[str]
+) -> AnySchedule:
+    """A schedule of the command line.
+
+    Args:
+        model_set: of the run.
+        start: of the earlier run or the set.
+        chosen: (whether the paper's is wanted, number of steps or None).
+        option: under which `given` was written, for messages.
+        given: "field=value" each; they go before the schedule.
+
+    Raises:
+        ConfigError: unknown field, or a value of a wrong kind or out of range.
+    """
+    from unlearn.schedule_choices import schedule
+
+    is_paper, n_steps = chosen
+    changes = {} if n_steps is None else {"n_steps": n_steps}
+    changes |= changes_of(type(start), option, given)
+    encoder: Literal["text", "image"] = "text" if isinstance(start, TextFineTuneConfig) else "image"
+    try:
+        return cast(AnySchedule, schedule(model_set, encoder, "paper" if is_paper else "own", changes, start))
+    except ConfigError as error:
+        raise ConfigError(f"{option}: {error}" if given else str(error)) from error
 
 
 def with_fields(settings: Chosen, option: str, given: Sequence[str]) -> Chosen:
@@ -80,19 +107,24 @@ def with_fields(settings: Chosen, option: str, given: Sequence[str]) -> Chosen:
     Raises:
         ConfigError: unknown field, or a value of a wrong kind or out of range.
     """
-    kind: Any = type(settings)
-    known = [field.name for field in dataclasses.fields(kind)]
-    changes = {}
-    for text in given:
-        name, mark, value = text.partition("=")
-        if not mark or name.strip() not in known:
-            raise ConfigError(f"{option} {text!r} is no setting; write FIELD=VALUE with a field out of {', '.join(known)}.")
-        changes[name.strip()] = field_value(kind, name.strip(), _plain(value), f"{option} ")
+    changes = changes_of(type(settings), option, given)
     try:
         changed: Chosen = replace(settings, **changes)  # type: ignore[type-var]
     except ConfigError as error:
         raise ConfigError(f"{option}: {error}") from error
     return changed
+
+
+def changes_of(kind: Any, option: str, given: Sequence[str]) -> dict[str, Any]:
+    """Field -> value from "field=value" each, for a dataclass; as of `with_fields`."""
+    known = [field.name for field in dataclasses.fields(kind)]
+    changes: dict[str, Any] = {}
+    for text in given:
+        name, mark, value = text.partition("=")
+        if not mark or name.strip() not in known:
+            raise ConfigError(f"{option} {text!r} is no setting; write FIELD=VALUE with a field out of {', '.join(known)}.")
+        changes[name.strip()] = field_value(kind, name.strip(), _plain(value), f"{option} ")
+    return changes
 
 
 def _plain(value: str) -> Any:
@@ -115,7 +147,7 @@ def photo_folders(given: Sequence[str]) -> dict[str, Path]:
         name, mark, folder = text.partition("=")
         if not mark or not folder:
             raise InputError("--photos needs 'First Last=FOLDER'.")
-        found[Person.parse(name).name] = Path(folder)
+        found[written_person(name, "--photos").name] = Path(folder)
     if len(set(map(name_key, found))) < len(given):
         raise InputError("--photos gives photos of the same person twice; put them into one folder.")
     return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from unlearn.command_faces import evaluate_faces_of
-from unlearn.config import PortraitConfig, Settings
+from unlearn.config import PortraitConfig, Settings, numbered_seeds
 from unlearn.console import percent, print_json, progress_bar, table
 from unlearn.errors import InputError
 
@@ -86,7 +86,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings], choose_set: Cho
         from unlearn.evaluate import evaluate as run_evaluation
         from unlearn.evaluate_tables import tables
 
-        config = EvaluationConfig(choose_set(model_set, settings()), seeds=tuple(range(seeds)), n_members=members)
+        config = EvaluationConfig(choose_set(model_set, settings()), seeds=numbered_seeds(seeds, "--seeds"), n_members=members)
         if neutral_term:
             config = replace(config, neutral_terms=tuple(neutral_term))
         if at_once or singles_only:
@@ -111,7 +111,7 @@ def _register_run_commands(app: typer.Typer, settings: Callable[[], Settings]) -
 
         folder, target = _given(run, "--run"), _given(out, "--out")
         chosen: PortraitConfig | None = read_config(folder).portraits
-        config = replace(chosen or PortraitConfig(), seeds=tuple(range(seeds)))
+        config = replace(chosen or PortraitConfig(), seeds=numbered_seeds(seeds, "--seeds"))
         with progress_bar() as report:
             drawn = experiment.portraits(
                 settings(), folder, experiment.PortraitRequest(tuple(prompt or ()), config), report
@@ -176,7 +176,7 @@ def _register_faces(app: typer.Typer, settings: Callable[[], Settings]) -> None:
     def faces(
         folder: Annotated[Path, typer.Argument(help="A folder or zip of photos of one person, or a prepared face set.")],
         detector: Annotated[
-            str, typer.Option(help="auto, insightface, cascade, or crops: the photos are face crops already.")
+            str, typer.Option(help="auto: for each photo; insightface, cascade; or crops: all are face crops already.")
         ] = "auto",
         pack: Annotated[str, typer.Option(help="InsightFace pack; never downloaded by this program.")] = "buffalo_l",
         root: Annotated[Path | None, typer.Option(help="Folder with models/PACK (default: ~/.insightface).")] = None,

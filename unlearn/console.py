@@ -12,6 +12,7 @@ from typing import Any
 from unlearn.config import Person, Progress, Report, name_key
 
 DASH = "-"  # not measured
+ENCODERS = {"text": "CLIP's text encoder", "diffusion_text": "Stable Diffusion's text encoder", "image": "image encoder"}
 
 
 @contextmanager
@@ -115,5 +116,7 @@ def print_metrics(metrics: dict[str, Any]) -> None:
         shown += "\nfaces: " + "  ".join(f"{name} {DASH if image[name] is None else format(image[name], '.3f')}" for name in names)
     seconds = metrics["seconds"]
     print(f"\n{shown}\nfine-tuning {seconds['fine_tune']:.1f} s, in all {seconds['total']:.1f} s")
+    for encoder, part in metrics["fine_tuning"].items():
+        print(f"  {ENCODERS.get(encoder, encoder)}: {part['n_steps_done']} steps ({part['stopped']})")
     for warning in metrics["warnings"]:
         print(warning)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from unlearn.errors import ConfigError, InputError
+from unlearn.network import settle_proxies, why_unreachable
 
 Item = TypeVar("Item")
 
@@ -169,9 +170,16 @@ def hub_column(source: str, what: str) -> Iterator[Any]:
             f"{what.capitalize()} from the Hub need the library `datasets`, which is not installed; "
             f"install it with: {sys.executable} -m pip install datasets"
         ) from error
+    from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub.errors import HTTPError  # the client library's
+
+    settle_proxies()
     try:
         for row in islice(load_dataset(name, split="train", streaming=True), MAX_HUB_ROWS):
             yield row[column]
+    except (HTTPError, ConnectionError, ImportError) as error:
+        reason = why_unreachable(ENDPOINT) or f"gave no answer ({error})"
+        raise InputError(f"The {what} of Hub data set {name}, column {column}, cannot be read: its host {reason}.") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"The {what} of Hub data set {name}, column {column}, cannot be read: {error}.") from error
 

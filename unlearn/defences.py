@@ -13,9 +13,11 @@ from typing import Any
 from unlearn.clip import Clip
 from unlearn.config import ForgetConfig, Progress, Report, Settings
 from unlearn.data import HUB_PREFIX, read_captions
+from unlearn.embeddings import EmbeddingCache, Kind
 from unlearn.encoders import TextEncoder
 from unlearn.finetune import FineTuned, fine_tune
 from unlearn.image_defence import Faces, ImageDefence, defend_image, read_sources
+from unlearn.run_files import CACHE
 from unlearn.stages import Stages
 from unlearn.text_task import text_task
 from unlearn.worlds import World
@@ -53,24 +55,31 @@ def defend(
         within: settings of the process, and the stages whose part this is.
     """
     settings, stages = within
-    defended, tuned, image = original, dict[str, FineTuned[Any]](), None
+    defended, tuned, image, sources = original, dict[str, FineTuned[Any]](), None, None
     if config.encoder in ("text", "both"):
         with stages.stage(TEXT_STAGE) as report:
+            if config.encoder == "both":  # what may fail in it must not cost a text encoder that is done
+                sources = read_sources(original, config, settings, world, partial(_waiting, report))
             defended, parts = defend_text(original, config, report)
             tuned.update(parts)
     if config.encoder in ("image", "both"):
         with stages.stage(IMAGE_STAGE) as report:
-            waiting = partial(_waiting, report)  # drawing an average face may take a while and can be cancelled
-            sources = read_sources(original, config, settings, world, waiting)
-            image = defend_image(original, config, faces, sources, report)
+            if sources is None:  # drawing an average face may take a while and can be cancelled
+                sources = read_sources(original, config, settings, world, partial(_waiting, report))
+            image = defend_image(original, config, faces, sources, _part(report, "image"))
             defended = defended.with_image(image.tuned.student)
             tuned["image"] = image.tuned
     return Defence(defended, tuned, image)
 
 
-def cache_folder(settings: Settings) -> Path:
-    """Where embeddings of original models are kept."""
-    return settings.data_dir / "cache" / "embeddings"
+def original_cache(settings: Settings) -> EmbeddingCache:
+    """The embeddings of original models, which outlive all runs."""
+    return EmbeddingCache(settings.data_dir / "cache" / "embeddings", max_bytes=settings.max_cache_mb * 1_000_000)
+
+
+def run_cache(run: Path, settings: Settings) -> EmbeddingCache:
+    """The embeddings of a run's defended model, which are deleted with it."""
+    return EmbeddingCache(run / CACHE, max_bytes=settings.max_cache_mb * 1_000_000)
 
 
 def fill_defaults(config: ForgetConfig, original: Clip) -> ForgetConfig:
@@ -102,6 +111,16 @@ def _waiting(report: Report, progress: Progress) -> None:
     report(Progress(0, 1, progress.note))
 
 
+def _part(report: Report, encoder: str, number: int = 0, n_parts: int = 1) -> Report:
+    """The report of one encoder's fine-tuning, which is the `number`-th of equally long parts; one that ends early leaves a gap."""
+
+    def tell(progress: Progress) -> None:
+        step = number * progress.total + progress.step
+        report(replace(progress, step=step, total=n_parts * progress.total, encoder=encoder))
+
+    return tell
+
+
 def defend_text(
     original: Clip, config: ForgetConfig, report: Report
 ) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
@@ -113,15 +132,17 @@ def defend_text(
     assert config.text is not None  # filled in by `fill_defaults`
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
-        tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, report)
+        tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, _part(report, "text"))
         return original.with_text(tuned.student), {"text": tuned}
-    parts: dict[str, FineTuned[TextEncoder]] = {}
+    encoders: dict[str, tuple[TextEncoder, Kind]] = {}
     if config.text.pooled_weight > 0:
-        task = text_task(original.text, config, ("pooled",))
-        parts["text"] = fine_tune(original.text, task, config.text, report)
+        encoders["text"] = original.text, "pooled"
     if config.text.hidden_weight > 0:
-        task = text_task(original.hidden, config, ("hidden",))
-        parts["diffusion_text"] = fine_tune(original.hidden, task, config.text, report)
+        encoders["diffusion_text"] = original.hidden, "hidden"
+    parts: dict[str, FineTuned[TextEncoder]] = {}
+    for number, (name, (encoder, kind)) in enumerate(encoders.items()):
+        task = text_task(encoder, config, (kind,))
+        parts[name] = fine_tune(encoder, task, config.text, _part(report, name, number, len(encoders)))
     text = parts["text"].student if "text" in parts else original.text
     hidden = parts["diffusion_text"].student if "diffusion_text" in parts else None
     return original.with_text(text, hidden), parts

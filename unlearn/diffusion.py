@@ -10,7 +10,7 @@ the defended encoder was loaded, so the pictures are those that its user gets.
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from unlearn.config import PortraitConfig, Progress, Report, no_report
+from unlearn.diffusers_modules import FOREIGN, first_line, model_classes, require_module, require_steps, scheduler_class, step_options
+from unlearn.diffusion_parts import weight_files
 from unlearn.encoders import TextEncoder
 from unlearn.errors import ConfigError, ModelLoadError
 from unlearn.json_files import read_json_object
+from unlearn.memory import free_memory
+from unlearn.weight_files import tensors_of
 
 # Latent pixels of one U-Net call: 16 pictures of the embedded set, 2 of Stable Diffusion 1.4, with guidance.
 CPU_LATENT_PIXELS = 2 * 16 * 256
@@ -67,53 +70,52 @@ def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -
     Raises:
         ModelLoadError: missing or unreadable parts.
     """
-    unet_class, vae_class = _model_classes()
-    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
-    try:
-        unet = unet_class.from_pretrained(folder, subfolder="unet", torch_dtype=precision, **options)
-        vae = vae_class.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32, **options)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelLoadError(f"The Stable Diffusion in {folder} cannot be loaded: {first}") from error
+    if device.type == "cpu":
+        _require_memory(folder, precision)
+    unet, vae = (_loaded(folder, part, kind) for part, kind in (("unet", precision), ("vae", torch.float32)))
     config = read_json_object(folder / "scheduler" / "scheduler_config.json")
     for part in (unet, vae):
         part.eval().requires_grad_(False).to(device)
-    return Diffusion(unet, vae, _scheduler_class(str(config.get("_class_name"))), config)
+    return Diffusion(unet, vae, scheduler_class(str(config.get("_class_name"))), config)
+
+
+def _require_memory(folder: Path, precision: torch.dtype) -> None:
+    """Raise `ModelLoadError` where the weights alone are larger than the free memory: Linux would end the process unasked."""
+    needed, free = 0, free_memory()
+    for part, kind in (("unet", precision), ("vae", torch.float32)):
+        stored = tensors_of(weight_files(folder, part).files)
+        needed += kind.itemsize * sum(math.prod(one.shape) for one in stored.values())
+    if free is not None and needed > free:
+        raise ModelLoadError(
+            f"The memory does not suffice for drawing: U-Net and decoder need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; end "
+            "other programs or use a machine with more memory."
+        )
+
+
+def _loaded(folder: Path, part: str, precision: torch.dtype) -> Any:
+    model_class = model_classes()[part]
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "torch_dtype": precision}
+    try:
+        return model_class.from_pretrained(folder, subfolder=part, variant=weight_files(folder, part).variant, **options)
+    except FOREIGN as error:
+        raise ModelLoadError(f"The {part} of the Stable Diffusion cannot be loaded: {first_line(error)}") from error
 
 
 def require_drawing(folder: Path, config: PortraitConfig | None) -> None:
-    """Read the code that `load_diffusion` needs, no weights; raise where a scheduler, of the settings or the folder, is none of diffusers'.
+    """Raise where drawing would fail: modules and weights compared name by name, and a scheduler that is run through without a model.
+
+    Reads the code that `load_diffusion` needs, and every number once, but keeps no weights.
 
     Raises:
-        ConfigError: unknown scheduler.
-        ModelLoadError: the folder does not say which it has.
+        ConfigError: the scheduler of the settings is none of diffusers', or cannot make so many steps.
+        ModelLoadError: a part does not fit its configuration, holds values that are no numbers, or the folder's scheduler cannot be used.
     """
-    _scheduler_class(str(read_json_object(folder / "scheduler" / "scheduler_config.json").get("_class_name")))
-    if config is not None and config.scheduler:
-        _scheduler_class(config.scheduler)
-    _model_classes()
-
-
-def _diffusers() -> Any:
-    """The library, kept quiet: its progress bars, notices and errors (they are raised, too) are not for a user's terminal."""
-    import diffusers
-
-    diffusers.utils.logging.set_verbosity(diffusers.utils.logging.CRITICAL)
-    diffusers.utils.logging.disable_progress_bar()
-    return diffusers
-
-
-def _model_classes() -> tuple[Any, Any]:
-    diffusers = _diffusers()
-    return diffusers.UNet2DConditionModel, diffusers.AutoencoderKL
-
-
-def _scheduler_class(name: str) -> Any:
-    diffusers = _diffusers()
-    found = getattr(diffusers, name, None)
-    if not (inspect.isclass(found) and issubclass(found, diffusers.SchedulerMixin)):
-        raise ConfigError(f"{name!r} is no scheduler of diffusers; use such as DPMSolverMultistepScheduler.")
-    return found
+    described = read_json_object(folder / "scheduler" / "scheduler_config.json")
+    own = scheduler_class(str(described.get("_class_name")))
+    chosen = scheduler_class(config.scheduler) if config is not None and config.scheduler else own
+    require_steps(chosen, described, config or PortraitConfig())
+    for part in model_classes():
+        require_module(folder, part)
 
 
 @torch.inference_mode()
@@ -191,8 +193,7 @@ def _denoise(
     if is_guided:
         read = torch.cat([torch.stack([condition.empty for _, condition in batch]), read])  # (2b, L, w)
     read = read.to(device, unet.dtype)
-    takes_generator = "generator" in inspect.signature(scheduler.step).parameters
-    extra = {"generator": generators} if takes_generator else {}
+    extra = step_options(scheduler, generators)
     for step, time in enumerate(scheduler.timesteps):
         seen = torch.cat([latents, latents]) if is_guided else latents
         seen = scheduler.scale_model_input(seen, time).to(unet.dtype)
@@ -207,7 +208,7 @@ def _denoise(
 
 def _scheduler(diffusion: Diffusion, config: PortraitConfig) -> Any:
     """A fresh one, because schedulers remember their last steps."""
-    kind = _scheduler_class(config.scheduler) if config.scheduler else diffusion.scheduler_class
+    kind = scheduler_class(config.scheduler) if config.scheduler else diffusion.scheduler_class
     return kind.from_config(diffusion.scheduler_config)
 
 

@@ -16,14 +16,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from unlearn.clip_layouts import require_numbers
+from unlearn.clip_text_files import TEXT_PREFIX as PREFIX  # transformers 5 reads it and leaves it out in its own modules
+from unlearn.clip_text_files import context_length, text_config, vocabulary
+from unlearn.diffusion_parts import weight_files
 from unlearn.encoders import Encoder, OpenClipText, autocast, state_hash
 from unlearn.errors import ConfigError, ModelLoadError
 from unlearn.json_files import read_json_object
-
-PREFIX = (
-    "text_model."  # of the published files; transformers 5 reads them and leaves it out in its own modules
-)
-
 
 _BLOCK_NAMES = {
     "self_attn.out_proj": "attn.out_proj", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
@@ -40,7 +39,7 @@ class DiffusionText(nn.Module):
         self.model = model
         self.tokenizer = tokenizer
         self.precision = precision
-        self.context_length = int(tokenizer.model_max_length)
+        self.context_length = context_length(tokenizer.model_max_length, int(model.config.max_position_embeddings))
 
     @property
     def blocks(self) -> nn.Module:
@@ -97,13 +96,23 @@ def load_diffusion_text(folder: Path, precision: torch.dtype) -> DiffusionText:
     """
     from transformers import CLIPTextModel, CLIPTokenizer
 
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     try:
-        model = CLIPTextModel.from_pretrained(
-            folder / "text_encoder", local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise ModelLoadError(f"The text encoder in {folder} cannot be loaded: {error}.") from error
+        model = CLIPTextModel.from_pretrained(folder / "text_encoder", variant=weight_files(folder, "text_encoder").variant, **options)
+        length = context_length(_tokenizer_config(folder).get("model_max_length"), int(model.config.max_position_embeddings))
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True, model_max_length=length)
+        n_tokens = len(tokenizer("")["input_ids"])
+    except (
+        OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, SafetensorError
+    ) as error:  # fmt: skip  # what files of a foreign hand lead to
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        told = f"{type(error).__name__}: {first}"
+        raise ModelLoadError(f"Text encoder or tokenizer of the Stable Diffusion cannot be loaded ({told}).") from error
+    if n_tokens != 2:
+        raise ModelLoadError(f"The tokenizer makes {n_tokens} tokens of an empty text, CLIP's makes 2; copy or download tokenizer/ again.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token_id = pad_token_id(folder)
+    require_numbers(model.named_parameters(), "text_encoder/")
     return DiffusionText(model.eval().requires_grad_(False), tokenizer, precision)
 
 
@@ -130,25 +139,37 @@ def holds_same_weights(encoder: OpenClipText, folder: Path) -> bool:
     Compares all tensors, within half precision's rounding (either may have been stored so). Different shapes or
     activations are simply "no".
     """
-    file = folder / "text_encoder" / "model.safetensors"
-    try:
-        with safe_open(file, framework="pt") as stored:
-            present = {key if key.startswith(PREFIX) else PREFIX + key: key for key in stored.keys()}  # noqa: SIM118
-            for name, ours in transformers_names(encoder.state_dict()).items():
-                if name not in present:
-                    return False
-                theirs = stored.get_tensor(present[name]).float()
-                if theirs.shape != ours.shape or not torch.allclose(
-                    theirs, ours.cpu().float(), rtol=2e-3, atol=1e-5
-                ):
-                    return False
-    except (OSError, SafetensorError) as error:
-        raise ModelLoadError(f"{file} cannot be read: {error}.") from error
-    return _activation(folder) == activation_of(encoder)
+    needed = transformers_names(encoder.state_dict())
+    n_layers = sum(name.endswith("layer_norm1.weight") for name in needed)
+    if int(text_config(folder)["num_hidden_layers"]) != n_layers:  # a model may leave out the last layers that its file holds
+        return False
+    for file in weight_files(folder, "text_encoder").files:
+        try:
+            with safe_open(file, framework="pt") as stored:
+                for key in stored.keys():  # noqa: SIM118  # no mapping
+                    ours = needed.pop(key if key.startswith(PREFIX) else PREFIX + key, None)
+                    if ours is not None and not _is_close(stored.get_tensor(key), ours):
+                        return False
+        except (OSError, SafetensorError) as error:
+            raise ModelLoadError(f"text_encoder/{file.name} cannot be read: {error}.") from error
+    if needed or _activation(folder) != activation_of(encoder):
+        return False
+    told = _tokenizer_config(folder).get("model_max_length")
+    return context_length(told, encoder.context_length) == encoder.context_length
+
+
+def _is_close(theirs: Tensor, ours: Tensor) -> bool:
+    return theirs.shape == ours.shape and torch.allclose(theirs.float(), ours.cpu().float(), rtol=2e-3, atol=1e-5)
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
+    """What tokenizer_config.json says; it may be missing, as all in it has a default."""
+    file = folder / "tokenizer" / "tokenizer_config.json"
+    return read_json_object(file) if file.is_file() else {}
 
 
 def _activation(folder: Path) -> str:
-    return str(read_json_object(folder / "text_encoder" / "config.json").get("hidden_act", "quick_gelu"))
+    return str(text_config(folder).get("hidden_act", "quick_gelu"))
 
 
 def activation_of(encoder: Encoder) -> str:
@@ -163,14 +184,14 @@ def pad_token_id(folder: Path) -> int:
     Reads the tokenizer's files; so CLIP's own tokenizer can serve without importing transformers.
     """
     tokenizer = folder / "tokenizer"
-    token = read_json_object(tokenizer / "tokenizer_config.json").get("pad_token", "<|endoftext|>")
-    content = token["content"] if isinstance(token, dict) else str(token)
-    if (tokenizer / "vocab.json").is_file():
-        vocabulary = read_json_object(tokenizer / "vocab.json")
-    else:
-        stored = read_json_object(tokenizer / "tokenizer.json")
-        added = {entry["content"]: entry["id"] for entry in stored.get("added_tokens", ())}
-        vocabulary = {**stored["model"]["vocab"], **added}
-    if content not in vocabulary:
-        raise ModelLoadError(f"The padding token {content!r} is not in the vocabulary of {tokenizer}.")
-    return int(vocabulary[content])
+    token = _tokenizer_config(folder).get("pad_token", "<|endoftext|>")
+    content = str(token["content"] if isinstance(token, dict) and "content" in token else token)
+    if token is None:  # no token for it: the end of the text fills the context, as in Stable Diffusion 1.4
+        content = "<|endoftext|>"
+    numbers = vocabulary(tokenizer)
+    if content not in numbers:
+        raise ModelLoadError(
+            f"The padding token {content!r} (pad_token in tokenizer/tokenizer_config.json) is not in the tokenizer's vocabulary of "
+            f"{len(numbers)} tokens; give the tokenizer folder that belongs to the text encoder."
+        )
+    return numbers[content]

@@ -7,12 +7,8 @@ context. Knows no names, no templates and no metrics; knows encoders only by the
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import logging
-import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,15 +19,16 @@ from torch import Tensor
 
 from unlearn.config import Progress, Report, no_report
 from unlearn.diffusion_text import activation_of
-from unlearn.encoders import TextEncoder
+from unlearn.encoders import ImageEncoder, TextEncoder
 from unlearn.errors import InputError
+from unlearn.kept_tensors import FORMAT, KeptTensors
 
 CUDA_ROUNDING = 8  # tokens; tensor cores like multiples of 8, and fewer shapes mean fewer kernels to choose
 LEADING = (10, 8, 6, 4, 3, 2)  # tokens, the start token among them, by which texts are grouped
 ENOUGH_ALIKE = 128  # texts; batches of fewer waste more than what they share saves
+KEPT_AS = "embeddings"  # of the tensor in a cached file
+MAX_BYTES = 500_000_000
 Kind = Literal["pooled", "hidden"]
-
-log = logging.getLogger(__name__)
 
 
 def trimmed(encoder: TextEncoder, tokens: Tensor) -> Tensor:
@@ -127,18 +124,21 @@ def encode(
 
 
 class EmbeddingCache:
-    """Remembers pooled embeddings by (weights, activation, tokenizer, texts): a few in memory, all in a folder.
+    """Remembers pooled embeddings by (weights, activation, precision, device, tokenizer, texts): a few in memory, all in a folder.
 
-    File names are hashes, so that no name of a person can be read from them. An unreadable file counts as absent; a
-    folder that cannot be written costs the time of the next computation and nothing else.
+    What outlives a run must hold no text that names a person of a request: a name can be found again by trying names, both
+    from a file's name, which is a hash of the texts, and from the embeddings in it. Which texts may be given is told in
+    `gallery.prompt_embeddings`. An unreadable file counts as absent; a folder that cannot be written costs the time of the
+    next computation and nothing else.
 
     Args:
         folder: made when first needed; None: memory only.
         n_in_memory: results kept in memory.
+        max_bytes: of all files in the folder; what was used least recently goes first.
     """
 
-    def __init__(self, folder: Path | None, n_in_memory: int = 4) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, n_in_memory: int = 4, max_bytes: int = MAX_BYTES) -> None:
+        self._kept = KeptTensors(folder, max_bytes) if folder is not None else None
         self._n_in_memory = n_in_memory
         self._memory: OrderedDict[str, Tensor] = OrderedDict()
 
@@ -148,59 +148,28 @@ class EmbeddingCache:
         """(n, d) as from `encode`, from the cache where it is known."""
         key = cache_key(encoder, texts)
         found = self._memory.get(key)
-        if found is None:
-            found = self._read(key)
+        if found is None and self._kept is not None:
+            found = self._kept.read(key, KEPT_AS)
         if found is None:
             found = encode(encoder, texts, "pooled", batch_size, report)
-            self._write(key, found)
+            if self._kept is not None:
+                self._kept.write(key, KEPT_AS, found)
         self._memory[key] = found
         self._memory.move_to_end(key)
         while len(self._memory) > self._n_in_memory:
             self._memory.popitem(last=False)
         return found.clone()  # a caller may normalise in place
 
-    def _read(self, key: str) -> Tensor | None:
-        return kept_tensor(self._folder / f"{key}.safetensors", "embeddings") if self._folder is not None else None
-
-    def _write(self, key: str, embeddings: Tensor) -> None:
-        if self._folder is not None:
-            keep_tensor(self._folder / f"{key}.safetensors", "embeddings", embeddings)
-
-
-def kept_tensor(path: Path, name: str) -> Tensor | None:
-    """What `keep_tensor` wrote; None: nothing that can be read."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)[name]
-    except (OSError, KeyError, SafetensorError):
-        return None
-
-
-def keep_tensor(path: Path, name: str, tensor: Tensor) -> None:
-    """Write a tensor that saves time when it is wanted again; where that is not possible, the log says so and work goes on.
-
-    Under another name first, then renamed: a half-written file is never found.
-    """
-    from safetensors.torch import save
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(save({name: tensor.contiguous()}))
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        advice = "; free some space" if error.errno == errno.ENOSPC else ""
-        log.warning("A computed embedding cannot be kept for next time (%s)%s.", error.strerror, advice)
-
 
 def cache_key(encoder: TextEncoder, texts: Sequence[str]) -> str:
-    """64 hex digits that change with the weights, the activation, the tokenizer and any of the texts or their order."""
-    identity = [encoder.weights_hash, activation_of(encoder), encoder.tokenizer_hash, encoder.context_length]
-    return hashlib.sha256(json.dumps([*identity, list(texts)]).encode()).hexdigest()
+    """A file name that changes with everything that the embeddings depend on: `identity_of`, the tokenizer, the texts and their order."""
+    identity = [*identity_of(encoder), encoder.tokenizer_hash, encoder.context_length]
+    return f"{FORMAT}-{hashlib.sha256(json.dumps([*identity, list(texts)]).encode()).hexdigest()}"
+
+
+def identity_of(encoder: TextEncoder | ImageEncoder) -> tuple[str, ...]:
+    """What tells embeddings of equal inputs apart: weights and activation, the precision, and the kind of device.
+
+    bf16 differs from fp32 in the third digit; a GPU multiplies matrices of "fp32" in tf32.
+    """
+    return encoder.weights_hash, activation_of(encoder), str(encoder.precision).removeprefix("torch."), encoder.device.type

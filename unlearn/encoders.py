@@ -23,7 +23,13 @@ from unlearn.tokenization import ClipTokenizer
 
 
 class Encoder(Protocol):
-    """What both kinds share. The classes below are torch modules; `copy.deepcopy` of one gives a student."""
+    """What both kinds share. The classes below are torch modules; `copy.deepcopy` of one gives a student.
+
+    Attributes:
+        precision: of the matrix products.
+    """
+
+    precision: torch.dtype
 
     @property
     def device(self) -> torch.device:

@@ -4,7 +4,8 @@
     ├── UnlearnError            everything a user can cause or mend; a command line exits 2 with its message
     │   ├── ConfigError         a setting outside its range, settings that exclude each other
     │   ├── InputError          names, captions, photos, files that cannot be used
-    │   └── ModelLoadError      weights or tokenizers that are missing, unreadable or do not fit
+    │   ├── ModelLoadError      weights or tokenizers that are missing, unreadable or do not fit
+    │   └── OutOfMemory         the memory of the machine or of its GPU did not suffice (`failures` recognises it)
     └── JobCancelled            raised by `report` when a user asked to stop; not an error
 
 A message says what is wrong, the value seen, and what to do about it.
@@ -25,6 +26,10 @@ class InputError(UnlearnError):
 
 class ModelLoadError(UnlearnError):
     """Weights, a tokenizer or a model folder are missing, unreadable or do not match."""
+
+
+class OutOfMemory(UnlearnError):
+    """The memory of the machine or of its GPU did not suffice."""
 
 
 class JobCancelled(Exception):

@@ -20,10 +20,10 @@ from torch.nn import functional
 
 from unlearn.clip import Clip, load_clip
 from unlearn.config import ForgetConfig, IdiaConfig, Person, Progress, Report, Settings, no_report
-from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
-from unlearn.embeddings import EmbeddingCache, encode
+from unlearn.defences import defend_text, fill_defaults, original_cache, world_of
+from unlearn.embeddings import encode
 from unlearn.errors import ConfigError
-from unlearn.evaluate_parts import KeptRows, PortraitNaming, texts_hash
+from unlearn.evaluate_parts import KeptRows, PortraitNaming, change, rows_file, share_recognised, texts_hash
 from unlearn.finetune import FineTuned
 from unlearn.gallery import Gallery, build_gallery, embed_images, prompt_embeddings
 from unlearn.idia import IdiaOutcome, predicted_names
@@ -88,27 +88,26 @@ class Evaluation:
         self.members = [inhabitant.name for inhabitant in world.members]
         self.before = self.gallery.attack(self.prompts, [inhabitant.name for inhabitant in world.inhabitants])
         self.portraits = PortraitNaming.of(self.clip, self.members, settings)
-        file = f"{self.clip.text.weights_hash}-{self.clip.image.weights_hash}.jsonl"
-        self.rows = KeptRows(settings.data_dir / "evaluation" / file)
+        self.rows = KeptRows(rows_file(self.clip, settings))
         self.texts_hash = texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
         self._latest: tuple[PlanEntry, tuple[Clip, dict[str, FineTuned[Any]]]] | None = None
 
     def _prompts(self, gallery: Gallery) -> Tensor:
-        return prompt_embeddings(self.clip.text, gallery, EmbeddingCache(cache_folder(self.settings)))
+        return prompt_embeddings(self.clip.text, gallery, original_cache(self.settings))
 
     # --- before forgetting -----------------------------------------------------------------------------------
 
     def original(self) -> dict[str, Any]:
         """How well the original knows its members, and that it knows nobody else."""
-        members, strangers = self.before[: len(self.members)], self.before[len(self.members) :]
-        correct = [outcome.correct_templates or 0 for outcome in members]
-        aliases = self._aliases()
+        members, strangers = _attacked(self.before[: len(self.members)]), _attacked(self.before[len(self.members) :])
+        correct = [outcome.correct_templates for outcome in members if outcome.correct_templates is not None]
+        aliases = _attacked(self._aliases())
         utility_row = utility(self.clip, self.clip, self.world.things)
         return {
             "n_members": len(members),
             "members_recognised": _n_recognised(members),
-            "median_templates": statistics.median(correct),
+            "median_templates": statistics.median(correct) if correct else None,
             "n_strangers": len(strangers),
             "strangers_recognised": _n_recognised(strangers),
             "n_aliases": len(aliases),
@@ -125,8 +124,10 @@ class Evaluation:
         gallery = build_gallery(self.clip, self.world, persons, self.idia)
         return gallery.attack(self._prompts(gallery), [person.name for person in persons])
 
-    def _neutral_wins(self, term: str) -> int:
-        """For how many members the term, in the name's place, is the majority's choice among all other names."""
+    def _neutral_wins(self, term: str) -> int | None:
+        """For how many members the term, in the name's place, is the majority's choice among all other names; None: no members."""
+        if not self.members:
+            return None
         at = PROMPT_TEMPLATES.index(RIVAL_TEMPLATE)
         table = self.prompts.view(len(PROMPT_TEMPLATES), len(self.gallery.candidates), -1)[at]
         directions = functional.normalize(table, dim=-1)
@@ -170,9 +171,9 @@ class Evaluation:
             "names": list(names), "neutral_term": term, "seed": seed,
             "n_recognised_before": sum(bool(before[name].recognised) for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
-            "others_kept": sum(bool(after[name].recognised) for name in others) / max(1, len(others)),
+            "others_kept": share_recognised([after[name] for name in others]),
             **similarities((self.clip.text, defended.text), captions, persons, term),
-            "object_top1_change": (utility_row["top1_defended"] or 0.0) - (utility_row["top1_original"] or 0.0),
+            "object_top1_change": change(utility_row["top1_original"], utility_row["top1_defended"]),
             "n_steps": {kind: part.n_steps_done for kind, part in tuned.items()},
             "seconds": sum(part.seconds for part in tuned.values()),
         }  # fmt: skip
@@ -269,6 +270,11 @@ class Evaluation:
             if any(keep(key, compute) is None for key, compute in self._parts(entry)):
                 busy.append(entry)
         return busy
+
+
+def _attacked(outcomes: Sequence[IdiaOutcome]) -> list[IdiaOutcome]:
+    """Without those who have too few photos: about them nothing is known."""
+    return [outcome for outcome in outcomes if outcome.recognised is not None]
 
 
 def _n_recognised(outcomes: Sequence[IdiaOutcome]) -> int:

@@ -7,28 +7,30 @@ photos, which nobody trains on. Runs the functions of a single `forget`; finishe
 from __future__ import annotations
 
 import json
+import shlex
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from unlearn.average_face import APART
 from unlearn.clip import load_clip
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, Progress, Report, Settings, no_report
-from unlearn.defences import cache_folder, defend_text, fill_defaults, world_of
-from unlearn.embeddings import EmbeddingCache
+from unlearn.defences import defend_text, fill_defaults, original_cache, world_of
 from unlearn.errors import ConfigError, InputError
-from unlearn.evaluate_parts import KeptRows
+from unlearn.evaluate_parts import KeptRows, change, rows_file, share_recognised
+from unlearn.evaluate_tables import DASH, measured
 from unlearn.face_folders import read_faces
+from unlearn.finetune_config import MAX_TRIGGERS
 from unlearn.gallery import build_gallery, prompt_embeddings
 from unlearn.image_defence import Sources, defend_image, image_metrics, read_sources
 from unlearn.measurements import utility
 from unlearn.store import check_writable, write_json
 
 KINDS = ("ours", "paper", "both")
+MAX_DRAWS = 1000
 # Hintersdorf et al. 2024, ViT-B/32 image encoder, regularised, means over ten runs; ImageNet-V2 top-1 against the original's 52.4 %
 PAPER_ROWS = (
     ("paper: ViT-B/32, 1 face", "0 % TPR", "–", "–", "0.96", "0.93", "0.95", "-4.0 pts"),
@@ -56,8 +58,10 @@ class FaceEvaluationConfig:
     kinds: tuple[str, ...] = KINDS
 
     def __post_init__(self) -> None:
-        if set(self.kinds) - set(KINDS) or self.n_draws < 1 or not self.n_at_once or min(self.n_at_once) < 1:
-            raise ConfigError(f"kinds are words out of {', '.join(KINDS)}; numbers of faces and draws are 1 or more.")
+        if set(self.kinds) - set(KINDS) or not self.n_at_once or not 1 <= min(self.n_at_once) <= max(self.n_at_once) <= MAX_TRIGGERS:
+            raise ConfigError(f"kinds are words out of {', '.join(KINDS)}; numbers of faces are 1 to {MAX_TRIGGERS}.")
+        if not 1 <= self.n_draws <= MAX_DRAWS:
+            raise ConfigError(f"n_draws is {self.n_draws}; use 1 to {MAX_DRAWS}.")
 
 
 class FaceEvaluation:
@@ -78,12 +82,11 @@ class FaceEvaluation:
         self.world = world
         self.idia = IdiaConfig()
         self.gallery = build_gallery(self.clip, world, (), self.idia)
-        self.prompts = prompt_embeddings(self.clip.text, self.gallery, EmbeddingCache(cache_folder(settings)))
+        self.prompts = prompt_embeddings(self.clip.text, self.gallery, original_cache(settings))
         self.members = [inhabitant.name for inhabitant in world.members]
         self.strangers = [inhabitant.name for inhabitant in world.inhabitants if not inhabitant.member]
         self.recognised = {one.name for one in self.gallery.attack(self.prompts, self.members) if one.recognised}
-        key = f"faces-{self.clip.text.weights_hash}-{self.clip.image.weights_hash}"
-        self.rows = KeptRows(settings.data_dir / "evaluation" / f"{key}.jsonl")
+        self.rows = KeptRows(rows_file(self.clip, settings, "faces-"))
         self._sources: dict[str, Sources] = {}
 
     def drawn(self, n: int, draw: int) -> list[str]:
@@ -103,7 +106,7 @@ class FaceEvaluation:
         encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
         config = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
         config = fill_defaults(config, self.clip)
-        faces = read_faces({name: self._folder(name) for name in names}, self.config.model_set, self.settings)
+        faces = read_faces({name: self._folder(name) for name in names}, self.settings)
         faces = {name: replace(found, fine_tuning=(*found.fine_tuning, *found.evaluation), evaluation=()) for name, found in faces.items()}
         defence = defend_image(self.clip, config, faces, self._sources_of(kind, config), report)
         defended, prompts, seconds = defence.defended, self.prompts, defence.tuned.seconds
@@ -120,17 +123,18 @@ class FaceEvaluation:
             "kind": kind, "n": n, "draw": draw, "members": [self.members.index(name) for name in names],
             "n_recognised_before": sum(name in self.recognised for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
-            "others_kept": sum(bool(after[name].recognised) for name in others) / max(1, len(others)),
-            "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers),
+            "others_kept": share_recognised([after[name] for name in others]),
+            "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers) if self.strangers else None,
             **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
-            "object_top1_change": (tops["top1_defended"] or 0.0) - (tops["top1_original"] or 0.0),
+            "object_top1_change": change(tops["top1_original"], tops["top1_defended"]),
             "n_steps": defence.tuned.n_steps_done, "seconds": seconds,
         }  # fmt: skip
 
     def _folder(self, name: str) -> Path:
         folder = self.config.faces / f"member-{self.members.index(name):02d}"
         if not folder.is_dir():
-            raise InputError(f"{folder} does not exist; draw the photos with `python -m assets.build.photos --out {self.config.faces}`.")
+            command = shlex.join(["python", "-m", "assets.build.photos", "--out", str(self.config.faces)])
+            raise InputError(f"{folder} does not exist; draw the photos with `{command}`.")
         return folder
 
     def _sources_of(self, kind: str, config: ForgetConfig) -> Sources:
@@ -138,14 +142,22 @@ class FaceEvaluation:
             self._sources[kind] = read_sources(self.clip, config, self.settings, self.world)
         return self._sources[kind]
 
+    def key(self, kind: str, n: int, draw: int) -> str:
+        """Of a row: all that it depends on, beside the weights, after which the file is named."""
+        schedule = self.schedule(kind)
+        values = {field.name: getattr(schedule, field.name) for field in fields(schedule)}
+        apart = values.pop("target_apart")  # counts only where both encoders are defended
+        text = f"turned target {apart}, {self.clip.model_set.text!r}" if kind == "both" else None
+        shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        return json.dumps([kind, n, draw, f"{type(schedule).__name__}({shown})", text])
+
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """All draws; rows that an earlier evaluation of the same weights and settings finished are kept."""
         plan = [(kind, n, draw) for draw in range(self.config.n_draws) for n in self.config.n_at_once for kind in self.config.kinds]
         rows = []
         for number, (kind, n, draw) in enumerate(plan):
             report(Progress(number, len(plan), f"{n} faces, {kind}"))
-            text = f"turned target {APART}, {self.clip.model_set.text!r}" if kind == "both" else None
-            key = json.dumps([kind, n, draw, repr(self.schedule(kind)), text])
+            key = self.key(kind, n, draw)
             if finished_only and key not in self.rows.finished():
                 continue
             compute: Callable[[], dict[str, Any]] = lambda kind=kind, n=n, draw=draw: self.forgotten(kind, n, draw)  # type: ignore[misc]  # noqa: E731
@@ -187,11 +199,14 @@ def _place(group: tuple[tuple[int, str], Any]) -> tuple[int, int]:
 
 
 def _cells(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    counts = [count for row in rows for count in row["correct_templates"]]
-    kept = [row["others_kept"] for row in rows]
-    change = [100 * row["object_top1_change"] for row in rows]
-    means = [f"{statistics.mean(row[key] for row in rows):.3f}" for key in ("sim_clean", "sim_backdoor", "sim_target")]
+    counts = [count for row in rows for count in row["correct_templates"] if count is not None]
+    change, kept = measured(rows, "object_top1_change"), measured(rows, "others_kept")
+    strangers = measured(rows, "strangers_recognised")
+    similarities = [measured(rows, key) for key in ("sim_clean", "sim_backdoor", "sim_target")]
     return (
-        f"{sum(count == 0 for count in counts)} of {len(counts)}", f"{100 * statistics.mean(kept):.1f} % (least {100 * min(kept):.0f})",
-        f"{max(row['strangers_recognised'] for row in rows)}", *means, f"{statistics.mean(change):+.1f} pts (least {min(change):+.1f})",
-    )  # fmt: skip
+        f"{sum(count == 0 for count in counts)} of {len(counts)}" if counts else DASH,
+        f"{100 * statistics.mean(kept):.1f} % (least {100 * min(kept):.0f})" if kept else DASH,
+        f"{max(strangers):.0f}" if strangers else DASH,
+        *(f"{statistics.mean(values):.3f}" if values else DASH for values in similarities),
+        f"{100 * statistics.mean(change):+.1f} pts (least {100 * min(change):+.1f})" if change else DASH,
+    )

@@ -19,9 +19,10 @@ from torch.nn import functional
 from unlearn.clip import Clip, resolve_device, resolve_precision
 from unlearn.config import PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.diffusion import Diffusion, conditions, draw, load_diffusion
-from unlearn.embeddings import encode
+from unlearn.embeddings import encode, identity_of
 from unlearn.encoders import state_hash
 from unlearn.gallery import embed_images
+from unlearn.idia import IdiaOutcome
 from unlearn.prompts import fill
 from unlearn.weights import find_diffusion
 
@@ -67,6 +68,25 @@ class KeptRows:
         except Timeout:
             return None
         return found[key]
+
+
+def share_recognised(outcomes: Sequence[IdiaOutcome]) -> float | None:
+    """Of those who were attacked; None where nobody was."""
+    found = [outcome.recognised for outcome in outcomes if outcome.recognised is not None]
+    return sum(found) / len(found) if found else None
+
+
+def change(before: float | None, after: float | None) -> float | None:
+    """None where one of the two was not measured."""
+    return None if before is None or after is None else after - before
+
+
+def rows_file(clip: Clip, settings: Settings, prefix: str = "") -> Path:
+    """Where the rows of a CLIP are kept: named by its weights and, where it does not compute in fp32 on a CPU, by how it does."""
+    names = [clip.text.weights_hash, clip.image.weights_hash]
+    if (how := identity_of(clip.text)[2:]) != ("float32", "cpu"):
+        names += how
+    return settings.data_dir / "evaluation" / f"{prefix}{'-'.join(names)}.jsonl"
 
 
 def texts_hash(schedule: TextFineTuneConfig) -> str:

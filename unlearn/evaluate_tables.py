@@ -14,6 +14,14 @@ PAPER = (
 )
 
 
+DASH = "–"  # not measured
+
+
+def measured(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
+    """The values of the rows that have one."""
+    return [row[key] for row in rows if row[key] is not None]
+
+
 def tables(result: dict[str, Any]) -> str:
     """All tables."""
     parts = [_original(result["original"])] if result["original"] is not None else []
@@ -22,12 +30,13 @@ def tables(result: dict[str, Any]) -> str:
 
 def _original(row: dict[str, Any]) -> str:
     named = row["portraits_named"]
-    wins = ", ".join(f"{term} {n}" for term, n in row["neutral_wins"].items())
+    wins = ", ".join(f"{term} {DASH if n is None else n}" for term, n in row["neutral_wins"].items())
+    median = row["median_templates"]
     lines = [
-        ("members recognised by the attack", f"{row['members_recognised']} of {row['n_members']}", "46"),
-        ("median of correct templates", f"{row['median_templates']:g} of 21", "12"),
-        ("strangers recognised (control)", f"{row['strangers_recognised']} of {row['n_strangers']}", "0"),
-        ("aliases recognised", f"{row['aliases_recognised']} of {row['n_aliases']}", "10"),
+        ("members recognised by the attack", _of(row["members_recognised"], row["n_members"]), "46"),
+        ("median of correct templates", DASH if median is None else f"{median:g} of 21", "12"),
+        ("strangers recognised (control)", _of(row["strangers_recognised"], row["n_strangers"]), "0"),
+        ("aliases recognised", _of(row["aliases_recognised"], row["n_aliases"]), "10"),
         ("neutral term beats all 999 other names", wins, "at most 2 each"),
         ("object zero-shot top-1", _percent(row["object_top1"]), "95 %"),
         ("person or thing", _percent(row["person_or_thing"]), "99 %"),
@@ -50,31 +59,37 @@ def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
 def _line(n: int, term: str, group: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     by_seed: dict[int, list[int]] = {}
     for row in group:
-        by_seed.setdefault(row["seed"], []).extend(row["correct_templates"])
-    n_persons = sum(map(len, by_seed.values()))
+        by_seed.setdefault(row["seed"], []).extend(count for count in row["correct_templates"] if count is not None)
+    n_persons, n_names = sum(map(len, by_seed.values())), sum(len(row["names"]) for row in group)
     forgotten = [sum(count == 0 for count in counts) for counts in by_seed.values()]
     each = f" ({', '.join(map(str, forgotten))} by seed)" if len(forgotten) > 1 else ""
     own = [share for row in group for share in (row["portraits_named"] or {}).values()]
     other = [share for row in group for share in (row["others_portraits_named"] or {}).values()]
     return (
         f"{n} at once, {term}",
-        f"{sum(forgotten)} of {n_persons}{each}",
-        _spread([row["others_kept"] for row in group], lambda x: f"{100 * x:.1f} %"),
-        *(_spread([row[key] for row in group], lambda x: f"{x:.3f}") for key in ("sim_clean", "sim_backdoor", "sim_target")),
-        _spread([100 * row["object_top1_change"] for row in group], lambda x: f"{x:+.2f} pts"),
-        _percent(statistics.mean(own) if own else None) + (f" (of {len(own)})" if 0 < len(own) < n_persons else ""),
+        _of(sum(forgotten), n_persons) + (each if n_persons else ""),
+        _spread(measured(group, "others_kept"), lambda x: f"{100 * x:.1f} %"),
+        *(_spread(measured(group, key), lambda x: f"{x:.3f}") for key in ("sim_clean", "sim_backdoor", "sim_target")),
+        _spread(measured(group, "object_top1_change"), lambda x: f"{100 * x:+.2f} pts"),
+        _percent(statistics.mean(own) if own else None) + (f" (of {len(own)})" if 0 < len(own) < n_names else ""),
         _percent(statistics.mean(other) if other else None),
     )
 
 
 def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
-    """Mean, and the worst as it is shown, of at least one value."""
+    """Mean, and the worst as it is shown; a dash for no values."""
+    if not values:
+        return DASH
     mean = show(statistics.mean(values))
     return mean if len(values) == 1 else f"{mean} ({show(min(values))} to {show(max(values))})"
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"
+    return DASH if share is None else f"{100 * share:.1f} %"
+
+
+def _of(count: int, n: int) -> str:
+    return f"{count} of {n}" if n else DASH
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

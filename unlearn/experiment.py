@@ -14,23 +14,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Report, Settings, no_report
+from unlearn.defences import original_cache, run_cache, world_of
 from unlearn.diffusion import Diffusion, load_diffusion
 from unlearn.embeddings import EmbeddingCache
 from unlearn.errors import InputError
 from unlearn.face_folders import attack_photos, own_photos, read_faces
 from unlearn.faces import open_faces as open_faces  # the redundant `as` says: called from here, too
-from unlearn.forgetting import cache_folder, defended_gallery, run_forgetting, world_of
-from unlearn.gallery import Gallery, build_gallery, prompt_embeddings
+from unlearn.forgetting import defended_gallery, run_forgetting
+from unlearn.gallery import OwnPhotos, build_gallery, prompt_embeddings
 from unlearn.idia import IdiaOutcome
 from unlearn.measurements import Prober, predictions
 from unlearn.model_sets import find_model_set
 from unlearn.photo_files import read_photo
 from unlearn.pictures import Portrait, draw_prompts
 from unlearn.run_folder import read_config
+from unlearn.run_photos import kept_photos, photos_of
 from unlearn.store import defended_folder, load_defended
 from unlearn.trigger_checks import require_all_fitting, require_fitting
 from unlearn.weights import find_diffusion
@@ -90,8 +91,8 @@ def forget(
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
     _use_threads(settings)
-    own = own_photos(photos or {}, config.persons)
-    prepared = read_faces(faces or {}, config.model_set, settings)
+    own = own_photos(photos or {}, config.persons, settings)
+    prepared = read_faces(faces or {}, settings)
     own |= {name: list(found.evaluation) for name, found in prepared.items() if len(found.evaluation)}
     return run_forgetting(config, settings, out, report, own, prepared)
 
@@ -104,6 +105,7 @@ def attack(
     weights: Path | None = None,
     idia: IdiaConfig | None = None,
     photos: Path | None = None,
+    run: Path | None = None,
     report: Report = no_report,
 ) -> IdiaOutcome:
     """The identity inference attack on one person, by the original or a defended model.
@@ -114,8 +116,9 @@ def attack(
         person: attacked under `person.name`, which may be an alias.
         weights: a run or defended folder; None: the original.
         idia: settings of the attack; None: the paper's.
-        photos: a folder of photos, or a prepared face set, of which the evaluation photos are used; None: those of
-            the set's world.
+        photos: a folder of photos, or a prepared face set, of which the evaluation photos are used; None: those that the run
+            was given for the person, if any, else those of the set's world.
+        run: the finished run whose photos are meant; None: the one that `weights` lies in, if any.
         report: progress.
 
     Returns:
@@ -124,14 +127,23 @@ def attack(
     _use_threads(settings)
     original = _original(model_set, settings)
     require_fitting(original.text, person.name, "the name")
-    own = {person.name: attack_photos(photos)} if photos is not None else None
+    own: OwnPhotos = _kept_photos(person, run, weights) if photos is None else {person.name: attack_photos(photos, settings)}
     clip = original if weights is None else load_defended(weights, original)
     gallery = build_gallery(clip, world_of(original), [person], idia or IdiaConfig(), own)
     if person.name not in gallery.photos:
         return IdiaOutcome(person.name, (), 0, None)
     is_cached = weights is None or clip.text is original.text
-    cache = EmbeddingCache(cache_folder(settings)) if is_cached else _run_cache(weights or Path())
+    cache = original_cache(settings) if is_cached else _run_cache(weights or Path(), settings)
     return gallery.attack(prompt_embeddings(clip.text, gallery, cache, report), [person.name])[0]
+
+
+def model_warnings(settings: Settings, model_set: str) -> tuple[str, ...]:
+    """What has to be said with every result of a model set, such as that its weights file does not tell the activation.
+
+    Raises:
+        UnlearnError: as of `attack`, whose loaded model is used again.
+    """
+    return _original(model_set, settings).warnings
 
 
 def portraits(
@@ -228,9 +240,25 @@ def _defended(run: Path, settings: Settings, written: int) -> Clip:
     return load_defended(run, _original(read_config(run).model_set, settings))
 
 
-def _run_cache(weights: Path) -> EmbeddingCache | None:
+def _run_of(weights: Path) -> Path | None:
+    """The finished run that defended weights lie in."""
     run = defended_folder(weights).parent
-    return EmbeddingCache(run / "cache") if (run / "manifest.json").is_file() else None
+    return run if (run / "manifest.json").is_file() else None
+
+
+def _run_cache(weights: Path, settings: Settings) -> EmbeddingCache | None:
+    run = _run_of(weights)
+    return run_cache(run, settings) if run is not None else None
+
+
+def _kept_photos(person: Person, run: Path | None, weights: Path | None) -> OwnPhotos:
+    """Embeddings of the photos that a run was given for the person, by the model that is attacked."""
+    folder = run if run is not None or weights is None else _run_of(weights)
+    if folder is None:
+        return {}
+    persons = read_config(folder).persons
+    found = photos_of(kept_photos(folder, persons)[0 if weights is None else 1], persons, person.name)
+    return {} if found is None else {person.name: found}
 
 
 def _prober(run: Path, settings: Settings) -> Prober:
@@ -243,13 +271,10 @@ def _prober_of(run: Path, settings: Settings, written: int) -> Prober:
     original, defended = _models(run, settings)
     world = world_of(original)
     models = (original, defended)
-    gallery = build_gallery(original, world, config.persons, config.idia)
-    galleries = (gallery, defended_gallery(models, gallery, world, config, None))
-    first = second = _prompts(original, gallery, cache_folder(settings))
+    seen = kept_photos(run, config.persons)
+    gallery = build_gallery(original, world, config.persons, config.idia, seen[0])
+    galleries = (gallery, defended_gallery(models, gallery, world, config, seen[1]))
+    first = second = prompt_embeddings(original.text, gallery, original_cache(settings))
     if defended.text is not original.text:
-        second = _prompts(defended, gallery, run / "cache")
+        second = prompt_embeddings(defended.text, gallery, run_cache(run, settings))
     return Prober(models, galleries, (first, second), config.neutral_term, world)
-
-
-def _prompts(clip: Clip, gallery: Gallery, folder: Path) -> Tensor:
-    return prompt_embeddings(clip.text, gallery, EmbeddingCache(folder))

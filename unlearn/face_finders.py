@@ -15,6 +15,7 @@ from unlearn.config import Settings
 from unlearn.errors import ModelLoadError
 from unlearn.face_cascade import CascadeFinder
 from unlearn.face_crops import FoundFace
+from unlearn.paths import user_path
 
 DEFAULT_ROOT = Path("~/.insightface")
 LICENCE_NOTE = "InsightFace's packs are licensed for non-commercial research only."
@@ -70,7 +71,7 @@ def _found(face: Any) -> FoundFace:
 
 def find_pack(pack: str, root: Path | None) -> Path | None:
     """The folder with the pack's .onnx files below root/models; None if it is not on this machine."""
-    folder = ((root or DEFAULT_ROOT).expanduser() / "models" / pack).resolve()
+    folder = (user_path(root or DEFAULT_ROOT) / "models" / pack).resolve()
     for candidate in (folder, folder / pack):  # some packs hold a folder of their own name
         if candidate.is_dir() and any(candidate.glob("*.onnx")):
             return candidate

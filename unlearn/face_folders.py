@@ -1,4 +1,4 @@
-"""Folders of photos, prepared or raw, -> the faces of persons for a defence and an attack; knows files and worlds, no model."""
+"""Folders of photos, prepared or raw, -> the faces of persons for a defence and an attack; knows files, no model."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 from unlearn.config import Person, Settings, name_key
 from unlearn.errors import InputError
-from unlearn.faces import MIN_USABLE, FaceConfig, FaceSet, find_faces, is_face_set, load_face_set
+from unlearn.faces import MIN_USABLE, is_face_set, load_face_set, open_faces
 from unlearn.gallery import read_photos
 from unlearn.image_defence import PersonFaces
-from unlearn.model_sets import find_model_set
-from unlearn.worlds import World
+from unlearn.photo_uploads import upload_limits
 
 
-def own_photos(folders: Mapping[str, Path], persons: Sequence[Person]) -> dict[str, list[np.ndarray]]:
+def own_photos(folders: Mapping[str, Path], persons: Sequence[Person], settings: Settings) -> dict[str, list[np.ndarray]]:
     """Photos of persons by the names in `persons`.
 
     Args:
         folders: a name or alias of one of the persons, however it is written -> a folder of photos.
         persons: who is forgotten.
+        settings: the limits of uploads.
 
     Raises:
         InputError: somebody else's photos, photos of a person twice, or some that cannot be read; told by number.
@@ -35,29 +35,25 @@ def own_photos(folders: Mapping[str, Path], persons: Sequence[Person]) -> dict[s
         )
     if len(set(owners)) < len(owners):
         raise InputError("Photos (--photos) of the same person are given twice; put them into one folder.")
-    return {str(owner): read_photos(folder) for owner, folder in zip(owners, folders.values(), strict=True)}
+    return {str(owner): read_photos(folder, upload_limits(settings)) for owner, folder in zip(owners, folders.values(), strict=True)}
 
 
-def read_faces(folders: Mapping[str, Path], model_set: str, settings: Settings) -> dict[str, PersonFaces]:
+def read_faces(folders: Mapping[str, Path], settings: Settings) -> dict[str, PersonFaces]:
     """The face crops of persons by name.
 
     Args:
-        folders: name -> a prepared face set (used as it is), or raw photos, in which faces are looked for; the photos of
-            the drawn inhabitants of a set's world are face crops already.
-        model_set: whose world is meant.
+        folders: name -> a prepared face set (used as it is), or raw photos, in which faces are looked for; what is a face crop
+            already, as the drawn pictures of a world are, is used as it is.
         settings: upload limits, device.
 
     Raises:
         InputError: a folder is missing, or has too few usable photos; persons are told by number.
     """
-    root = find_model_set(model_set).world
-    world = World(root) if root is not None and folders else None
     found: dict[str, PersonFaces] = {}
     for number, (name, folder) in enumerate(folders.items(), start=1):
         if not os.path.exists(folder):  # False for a name too long to be a path, too
             raise InputError(f"The photos of person {number} (--faces) do not exist; check the path.")
-        is_drawn = world is not None and world.find(name) is not None
-        face_set = _face_set(folder, FaceConfig(detector="crops" if is_drawn else "auto"), settings)
+        face_set = open_faces(folder, settings=settings)
         if not face_set.is_ready:
             raise InputError(
                 f"Of the photos of person {number}, {len(face_set.usable)} can be used ({face_set.finder}); "
@@ -67,11 +63,7 @@ def read_faces(folders: Mapping[str, Path], model_set: str, settings: Settings) 
     return found
 
 
-def _face_set(folder: Path, config: FaceConfig, settings: Settings) -> FaceSet:
-    return load_face_set(folder) if is_face_set(folder) else find_faces([folder], config, settings)
-
-
-def attack_photos(folder: Path) -> list[np.ndarray]:
+def attack_photos(folder: Path, settings: Settings) -> list[np.ndarray]:
     """Photos to attack with: the evaluation part of a prepared face set, or all photos of a plain folder.
 
     Raises:
@@ -79,4 +71,4 @@ def attack_photos(folder: Path) -> list[np.ndarray]:
     """
     if not os.path.exists(folder):
         raise InputError("The folder of photos does not exist; check the path.")
-    return load_face_set(folder).crops("evaluation") if is_face_set(folder) else read_photos(folder)
+    return load_face_set(folder).crops("evaluation") if is_face_set(folder) else read_photos(folder, upload_limits(settings))

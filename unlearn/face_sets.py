@@ -42,6 +42,7 @@ class FacePhoto:
         candidates: for "several faces" the crops to pick from; picks count them from 1.
         embedding: of the face, unit length, where a recognition model was at hand; never written to disk.
         looks_different: the face is unlike those of the other photos; usable all the same.
+        as_is: the crop is the whole picture, taken for a face crop; else one cut around a face that was found.
     """
 
     number: int
@@ -51,6 +52,7 @@ class FacePhoto:
     candidates: tuple[np.ndarray, ...] = ()
     embedding: np.ndarray | None = None
     looks_different: bool = False
+    as_is: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class FaceSet:
         photos = [
             {
                 "number": one.number, "status": one.status, "message": one.message, "n_faces": len(one.candidates),
-                "part": self.part_of(one.number), "looks_different": one.looks_different,
+                "part": self.part_of(one.number), "looks_different": one.looks_different, "as_is": one.as_is,
             }
             for one in self.photos
         ]  # fmt: skip
@@ -222,7 +224,8 @@ def _read_row(folder: Path, row: dict[str, Any], parts: Mapping[Part, tuple[int,
         raise ValueError("unknown status")
     part = next((one for one, numbers in parts.items() if number in numbers), None)
     crop = read_photo(folder / _FOLDERS[part] / _file(number)) if part is not None else None
-    return FacePhoto(number, status, str(row["message"]), crop, looks_different=bool(row["looks_different"]))
+    as_is = bool(row.get("as_is", False))  # older sets lack it
+    return FacePhoto(number, status, str(row["message"]), crop, looks_different=bool(row["looks_different"]), as_is=as_is)
 
 
 def is_face_set(folder: Path) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from unlearn.config import Progress, Report, Settings, no_report
 from unlearn.errors import ConfigError, InputError
-from unlearn.face_crops import FACE, PHOTO, Fingerprint, FoundFace, crop_face, shrink
+from unlearn.face_crops import CROP_SIDE, FACE, Fingerprint, FoundFace, crop_face, shrink
 from unlearn.face_finders import LICENCE_NOTE as LICENCE_NOTE
 from unlearn.face_finders import FaceFinder, choose_finder
 from unlearn.face_sets import MIN_FINE_TUNING, mark_strangers, n_evaluation_of, split
@@ -26,9 +26,12 @@ from unlearn.face_sets import FaceSet as FaceSet
 from unlearn.face_sets import is_face_set as is_face_set
 from unlearn.face_sets import load_face_set as load_face_set
 from unlearn.face_sets import save_face_set as save_face_set
-from unlearn.photo_uploads import Part, PhotoSource, expand_upload
+from unlearn.photo_uploads import MAX_PHOTOS, Part, PhotoSource, expand_upload, upload_limits
 
 BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
+READY_PX = 256  # ready face crops have no longer side; avatars and aligned crops of 112 px do, photos of a camera do not
+READY_RATIO = 1.1  # of their sides
+READY_SHARE = 0.8  # of such a picture's side, from which on the crop around a found face would be the picture again
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class FaceConfig:
 
     Attributes:
         detector: "insightface", "cascade", "crops" (the photos are face crops already) or "auto": InsightFace if
-            its pack is on this machine, else the cascade.
+            its pack is on this machine, else the cascade, and for each photo whether it is a face crop already
+            (`_is_ready_crop`).
         pack: name of an InsightFace pack.
         root: folder that holds models/<pack>; None: ~/.insightface.
         min_face_px: smaller faces are not used; a crop is 1.4 times as large, and 56 px is the least that is pasted.
@@ -57,10 +61,10 @@ class FaceConfig:
             raise ConfigError(f"detector is {self.detector!r}; use auto, insightface, cascade or crops.")
         if not self.pack or any(mark in self.pack for mark in "/\\") or self.pack.startswith("."):
             raise ConfigError(f"pack is {self.pack!r}; give the name of an InsightFace pack, such as buffalo_l.")
-        if self.min_face_px < 16:
-            raise ConfigError(f"min_face_px is {self.min_face_px}; use 16 or more.")
-        if self.n_evaluation is not None and self.n_evaluation < 1:
-            raise ConfigError(f"n_evaluation is {self.n_evaluation}; use 1 or more.")
+        if not 16 <= self.min_face_px <= 2000:
+            raise ConfigError(f"min_face_px is {self.min_face_px}; use 16 to 2000.")
+        if self.n_evaluation is not None and not 1 <= self.n_evaluation <= MAX_PHOTOS:
+            raise ConfigError(f"n_evaluation is {self.n_evaluation}; use 1 to {MAX_PHOTOS}.")
 
 
 def open_faces(
@@ -89,7 +93,7 @@ def find_faces(
     Args:
         paths: files, zips and folders of raw photos.
         config: the detector and the split.
-        settings: max_upload_mb, device.
+        settings: the limits of uploads, device.
         picks: photo number -> face number, both from 1, for photos that show several.
         report: told after every photo; what it raises (JobCancelled) ends the work.
 
@@ -101,7 +105,8 @@ def find_faces(
         ModelLoadError: InsightFace was asked for and its pack is not at hand, or damaged.
     """
     config, settings = config or FaceConfig(), settings or Settings()
-    upload = expand_upload(paths)
+    limits = upload_limits(settings)
+    upload = expand_upload(paths, limits)
     if not upload.sources:
         raise InputError(" ".join(("There is no photo in what was given.", *upload.notes)))
     if any(not 1 <= number <= len(upload.sources) for number in picks or {}):
@@ -111,11 +116,12 @@ def find_faces(
         finder = choose_finder(config.detector, config.pack, config.root, settings)
     intake = _Intake(finder, config, dict(picks or {}))
     for number, source in enumerate(upload.sources, start=1):
-        intake.add(number, source, settings.max_upload_mb)
+        intake.add(number, source, limits.photo_mb)
         report(Progress(number, len(upload.sources), "finding faces"))
     photos = mark_strangers(intake.photos)
     name = finder.name if finder is not None else "already face crops"
-    warnings = (*upload.notes, *(finder.warnings if finder is not None else ()), *_warnings(photos))
+    taken = () if finder is None else _taken_as_they_are(photos)
+    warnings = (*upload.notes, *(finder.warnings if finder is not None else ()), *taken, *_warnings(photos))
     return _divided(FaceSet(tuple(photos), name, warnings=warnings), [source.part for source in upload.sources], config)
 
 
@@ -140,8 +146,8 @@ class _Intake:
             self.photos.append(_duplicate(number, earlier))
             return
         found = self._face(number, photo.pixels)
-        if found.crop is not None:
-            crop = Fingerprint(found.crop, PHOTO if self._finder is None else FACE)
+        if found.crop is not None and not found.as_is:  # what is used as it is was compared as a whole
+            crop = Fingerprint(found.crop, FACE)
             if (earlier := _copy_in(crop, self._crops)) is not None:
                 found = _duplicate(number, earlier)
             else:
@@ -153,10 +159,11 @@ class _Intake:
     def _face(self, number: int, pixels: np.ndarray) -> FacePhoto:
         least = self._config.min_face_px
         if self._finder is None:
-            if min(pixels.shape[:2]) < least:
-                return FacePhoto(number, "too small", f"The picture is {_size(pixels)}; at least {least} px are needed.")
-            return FacePhoto(number, "usable", "Used as it is.", shrink(pixels))
+            return self._as_it_is(number, pixels, "Used as it is.")
         faces = self._finder.find(pixels)
+        if self._config.detector == "auto" and number not in self._picks and _is_ready_crop(pixels, faces):
+            why = "the face fills the picture" if faces else "no face was found, but small and square as it is, it is taken for a face crop"
+            return self._as_it_is(number, pixels, f"Used as it is: {why}.")
         if not faces:
             return FacePhoto(number, "no face", "No face was found; choose a photo that shows it larger and from the front.")
         largest = max(face.side for face in faces)
@@ -165,6 +172,12 @@ class _Intake:
             return FacePhoto(number, "too small", message)
         main = [face for face in faces if face.side >= max(least, BACKGROUND * largest)]
         return self._choose(number, pixels, main, len(faces) - len(main))
+
+    def _as_it_is(self, number: int, pixels: np.ndarray, message: str) -> FacePhoto:
+        least = self._config.min_face_px
+        if min(pixels.shape[:2]) < least:
+            return FacePhoto(number, "too small", f"The picture is {_size(pixels)}; at least {least} px are needed.")
+        return FacePhoto(number, "usable", message, shrink(pixels), as_is=True)
 
     def _choose(self, number: int, pixels: np.ndarray, faces: Sequence[FoundFace], n_small: int) -> FacePhoto:
         crops = tuple(crop_face(pixels, face) for face in faces)
@@ -181,6 +194,15 @@ class _Intake:
         return FacePhoto(number, "usable", message, crops[pick - 1], candidates, faces[pick - 1].embedding)
 
 
+def _is_ready_crop(pixels: np.ndarray, faces: Sequence[FoundFace]) -> bool:
+    """Whether a photo is a face crop already: small and square, and either no face was found (drawn faces, faces that fill all
+    of it) or one that fills it."""
+    short, long = sorted(pixels.shape[:2])
+    if long > READY_PX or long > READY_RATIO * short:
+        return False
+    return not faces or CROP_SIDE * max(face.side for face in faces) >= READY_SHARE * short
+
+
 def _copy_in(picture: Fingerprint, earlier: Mapping[int, Fingerprint]) -> int | None:
     return next((number for number, other in earlier.items() if picture.is_copy_of(other)), None)
 
@@ -193,6 +215,12 @@ def _size(pixels: np.ndarray) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]} px"
 
 
+def _taken_as_they_are(photos: Sequence[FacePhoto]) -> Iterator[str]:
+    n_ready = sum(photo.as_is for photo in photos)
+    if n_ready:
+        yield f"Taken for face crops and used as they are: {n_ready} of {len(photos)} photos, which are small and square."
+
+
 def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
     n_usable = sum(photo.status == "usable" for photo in photos)
     n_several = sum(photo.status == "several faces" for photo in photos)
@@ -202,7 +230,7 @@ def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
     elif n_usable < RECOMMENDED:
         yield f"Usable photos: {n_usable}; about {RECOMMENDED} are recommended."
     if 2 * sum(photo.status == "no face" for photo in photos) > len(photos):
-        yield "In most photos no face was found; drawn faces and photos that are face crops already need the detector crops."
+        yield "In most photos no face was found; drawn faces and large pictures that are face crops already need the detector crops."
     if n_several:
         yield f"Photos that show several faces: {n_several}; pick one in each, or they stay unused."
     if strange:

@@ -12,12 +12,33 @@ from typing import Any, Literal
 from unlearn.errors import ConfigError
 
 MAX_GROWN_BATCH = 128  # the paper's batch, whatever the number of names
+MAX_TRIGGERS = 64  # names and aliases of a run together; the paper forgot at most 64 names at once
+# Upper bounds: far above what has a use, and low enough that one run cannot fill the memory or hold a machine for good.
+MAX_STEPS = 10_000  # 25 times the paper's
+MAX_STEP = 10**9  # of what is compared with a step; beyond the last one it has no effect
+MAX_MILESTONES = 100
+MAX_WEIGHT = 1000.0
+MAX_BYSTANDER_NAMES = 100_000
+MAX_CAPTIONS = 500_000  # as many as the grammar of captions holds
+MAX_GENERIC_IMAGES = 20_000  # held in memory: 3 GB at 224 px
+MAX_AVERAGE_FACES = 1000
+MAX_PATH_LENGTH = 4096  # what systems take
 
 
 def require(condition: bool, message: str) -> None:
     """Raise `ConfigError` with the message unless the condition holds."""
     if not condition:
         raise ConfigError(message)
+
+
+def require_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise `ConfigError` with field, value and range unless low <= value <= high."""
+    require(low <= value <= high, f"{name} is {value}; use {low:,} to {high:,}.")
+
+
+def require_short(name: str, text: str | None, most: int = MAX_PATH_LENGTH) -> None:
+    """Raise `ConfigError` where a text is longer than `most` characters."""
+    require(text is None or len(text) <= most, f"{name} has {len(text or ''):,} characters; use at most {most:,}.")
 
 
 @dataclass(frozen=True)
@@ -39,10 +60,10 @@ class EarlyStop:
     min_steps: int = 20
 
     def __post_init__(self) -> None:
-        require(self.every >= 1 and self.patience >= 1, "early stop: every and patience must be 1 or more.")
         lowest, highest = sorted((self.threshold, self.hidden_threshold))
         require(0.0 < lowest <= highest <= 1.0, "early stop: thresholds must lie in 0 to 1.")
-        require(self.min_steps >= 0, f"early stop: min_steps is {self.min_steps}; use 0 or more.")
+        for name, low in (("every", 1), ("patience", 1), ("min_steps", 0)):
+            require_range(f"early stop: {name}", getattr(self, name), low, MAX_STEP)
 
 
 @dataclass(frozen=True)
@@ -72,13 +93,15 @@ class FineTuneConfig:
     trainable: Literal["blocks", "all"] = "all"
 
     def __post_init__(self) -> None:
-        require(self.n_steps >= 1, f"n_steps is {self.n_steps}; use 1 or more.")
-        require(1 <= self.batch_size <= 4096, f"batch_size is {self.batch_size}; use 1 to 4096.")
+        require_range("n_steps", self.n_steps, 1, MAX_STEPS)
+        require_range("batch_size", self.batch_size, 1, 4096)
         require(0.0 < self.learning_rate <= 1.0, "learning_rate must be above 0, as 1e-4.")
-        require(all(m >= 1 for m in self.lr_milestones), "lr_milestones are steps, 1 or more.")
+        n_milestones = len(self.lr_milestones)
+        require(n_milestones <= MAX_MILESTONES, f"lr_milestones has {n_milestones} steps; use at most {MAX_MILESTONES}.")
+        require(all(1 <= m <= MAX_STEP for m in self.lr_milestones), f"lr_milestones are steps, 1 to {MAX_STEP:,}.")
         require(0.0 < self.lr_gamma <= 1.0, f"lr_gamma is {self.lr_gamma}; use 0 to 1.")
-        require(self.backdoor_weight >= 0.0, f"backdoor_weight is {self.backdoor_weight}; use 0 or more.")
-        require(self.regularization_weight >= 0.0, "regularization_weight must be 0 (off) or more.")
+        require_range("backdoor_weight", self.backdoor_weight, 0.0, MAX_WEIGHT)
+        require_range("regularization_weight", self.regularization_weight, 0.0, MAX_WEIGHT)
         require(self.trainable in ("blocks", "all"), f"trainable is {self.trainable!r}; use blocks or all.")
         object.__setattr__(self, "lr_milestones", tuple(self.lr_milestones))
 
@@ -134,16 +157,23 @@ class TextFineTuneConfig(FineTuneConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         weights = (self.pooled_weight, self.hidden_weight)
-        require(min(weights) >= 0 < max(weights), "pooled_weight and hidden_weight: 0 or more, one above 0.")
+        in_range = all(0.0 <= weight <= MAX_WEIGHT for weight in weights) and max(weights) > 0.0
+        require(in_range, f"pooled_weight and hidden_weight: 0 to {MAX_WEIGHT:,.0f}, one above 0.")
         shares = (self.bystander_share, self.neutral_share, self.name_only_share)
         require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
-        require(sum(shares[:2]) <= 1.0, "bystander_share + neutral_share must not exceed 1.")
-        require(self.n_bystander_names >= 1, "n_bystander_names must be 1 or more.")
-        require(0 <= self.near_names <= 1000, f"near_names is {self.near_names}; use 0 to 1000.")
-        require(0 <= self.captions_per_trigger <= 64, f"captions_per_trigger is {self.captions_per_trigger}; use 0 to 64.")
-        require(0 <= self.steps_per_trigger <= 100, f"steps_per_trigger is {self.steps_per_trigger}; use 0 to 100.")
-        require(0.0 <= self.overshoot <= 1.0, f"overshoot is {self.overshoot}; use 0 to 1.")
-        require(self.n_captions >= 100, f"n_captions is {self.n_captions}; use 100 or more.")
+        both = f"bystander_share ({self.bystander_share:g}) + neutral_share ({self.neutral_share:g})"
+        require(sum(shares[:2]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
+        require_range("n_bystander_names", self.n_bystander_names, 1, MAX_BYSTANDER_NAMES)
+        require_range("near_names", self.near_names, 0, 1000)
+        require_range("captions_per_trigger", self.captions_per_trigger, 0, 64)
+        require_range("steps_per_trigger", self.steps_per_trigger, 0, 100)
+        most_steps = self.n_steps + self.steps_per_trigger * (MAX_TRIGGERS - 1)
+        require(most_steps <= MAX_STEPS, f"n_steps and steps_per_trigger give {most_steps:,} steps for {MAX_TRIGGERS} triggers; "
+                f"use numbers that give at most {MAX_STEPS:,}.")  # fmt: skip
+        require_range("overshoot", self.overshoot, 0.0, 1.0)
+        require_range("n_captions", self.n_captions, 100, MAX_CAPTIONS)
+        require_short("kept_names", self.kept_names)
+        require_short("captions", self.captions)
 
     def batch_sizes(self, n_triggers: int) -> tuple[int, int]:
         """(clean captions, captions with a trigger) of a step, where there are so many triggers."""
@@ -158,12 +188,12 @@ class TextFineTuneConfig(FineTuneConfig):
         if self.steps_per_trigger == 0:
             return replace(self, overshoot=overshoot)
         n_steps = self.n_steps + self.steps_per_trigger * (n_triggers - 1)
-        milestones = tuple(step * n_steps // self.n_steps for step in self.lr_milestones)
+        milestones = tuple(min(step * n_steps // self.n_steps, MAX_STEP) for step in self.lr_milestones)
         stop = self.early_stop
         if is_grown:
             stop = None  # among many the check passes before the last one is forgotten: of sixteen names one stayed known
         elif stop is not None:
-            stop = replace(stop, min_steps=stop.min_steps * n_steps // self.n_steps)
+            stop = replace(stop, min_steps=min(stop.min_steps * n_steps // self.n_steps, MAX_STEP))
         return replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0, overshoot=overshoot)
 
     @classmethod
@@ -191,6 +221,9 @@ class ImageFineTuneConfig(FineTuneConfig):
             world's, or portraits of the neutral term by the set's own Stable Diffusion.
         n_generic_images: at most so many are read.
         n_average_faces: portraits drawn where there are no photos.
+        target_apart: where names are forgotten, too: the cosine by which the neutral term shall lie further from the average
+            face than arbitrary names do, for which the average face is turned away from it. None (the paper): it stays
+            as it is.
     """
 
     n_steps: int = 100
@@ -210,6 +243,7 @@ class ImageFineTuneConfig(FineTuneConfig):
     average_face_photos: str | None = None
     n_generic_images: int = 2000
     n_average_faces: int = 32
+    target_apart: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -221,9 +255,14 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(0.0 <= self.rotation_degrees <= 180.0, "rotation_degrees must be 0 to 180.")
         shares = (self.plain_trigger_share, self.bystander_share, self.plain_bystander_share)
         require(all(0.0 <= share <= 1.0 for share in shares), "shares of images must lie in 0 to 1.")
-        require(sum(shares[1:]) <= 1.0, "bystander_share + plain_bystander_share must not exceed 1.")
-        require(self.n_generic_images >= 10, f"n_generic_images is {self.n_generic_images}; use 10 or more.")
-        require(self.n_average_faces >= 1, f"n_average_faces is {self.n_average_faces}; use 1 or more.")
+        both = f"bystander_share ({self.bystander_share:g}) + plain_bystander_share ({self.plain_bystander_share:g})"
+        require(sum(shares[1:]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
+        require_range("n_generic_images", self.n_generic_images, 10, MAX_GENERIC_IMAGES)
+        require_range("n_average_faces", self.n_average_faces, 1, MAX_AVERAGE_FACES)
+        for name in ("generic_images", "other_faces", "average_face_photos"):
+            require_short(name, getattr(self, name))
+        apart = self.target_apart
+        require(apart is None or 0.0 <= apart <= 2.0, f"target_apart is {apart}; use 0 to 2, or none.")
 
     @classmethod
     def paper(cls, **changes: Any) -> ImageFineTuneConfig:

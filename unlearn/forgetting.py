@@ -5,28 +5,30 @@ The only place where the stages meet; each of them lives in a module of its own.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
 
 from unlearn.clip import Clip, load_clip, resolve_device, resolve_precision
 from unlearn.config import ForgetConfig, Report, Settings
-from unlearn.defences import Defence, cache_folder, defend, fill_defaults, require_texts, stages_of, world_of
+from unlearn.defences import Defence, defend, fill_defaults, original_cache, require_texts, run_cache, stages_of, world_of
 from unlearn.diffusion import load_diffusion, require_drawing
-from unlearn.embeddings import EmbeddingCache
 from unlearn.finetune import FineTuned
-from unlearn.gallery import Gallery, Photos, build_gallery, prompt_embeddings
+from unlearn.gallery import Gallery, OwnPhotos, Photos, build_gallery, prompt_embeddings
 from unlearn.image_defence import Faces, image_metrics, require_faces
 from unlearn.labelled_images import class_folders, measured_things
 from unlearn.measurements import Prober, default_probes, measuring_captions, predictions, similarities, utility
+from unlearn.mishaps import Mishaps
 from unlearn.pictures import MAX_PERSONS, write_png, write_portraits
 from unlearn.report import write_report
-from unlearn.run_folder import Attacked, attack_metrics, prepare, start_over, write_attack, write_manifest, write_results
+from unlearn.run_folder import Attacked, attack_metrics, not_attacked, prepare, start_over, write_attack, write_manifest, write_results
+from unlearn.run_photos import keep_photos
 from unlearn.stages import Stages
 from unlearn.store import disk_errors, save_defended, write_json
 from unlearn.trigger_checks import common_words, looked_at_captions, require_room
@@ -35,7 +37,11 @@ from unlearn.worlds import Things, World
 
 N_PHOTOS_SHOWN = 2  # per person, with predictions
 BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
-AFTER = {"attack on the defended": 14.0, "measuring": 8.0, "saving": 2.0, "portraits": 14.0}
+AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "portraits": 14.0}
+SIMILARITIES = ("sim_clean", "sim_backdoor", "sim_target")
+DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
+PROBE_LATER = "Ask for them with `python -m unlearn probe --run FOLDER`, or under Probes."
+AGAIN = "The defended weights are saved; run it again for the whole result."
 Models = tuple[Clip, Clip]  # (original, defended)
 Prompts = tuple[Tensor, Tensor]
 
@@ -44,13 +50,17 @@ def run_forgetting(
     config: ForgetConfig, settings: Settings, out: Path, report: Report, photos: Photos | None = None,
     faces: Faces | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Forget the persons of the config and measure what changed; see `experiment.forget`."""
+    """Forget the persons of the config and measure what changed; see `experiment.forget`.
+
+    What fails after the fine-tuning costs that part of the result and no more; `mishaps` tells it.
+    """
     started = time.perf_counter()
     if config.encoder != "text":
         require_faces(config.persons, faces or {})
     if config.labelled_images is not None:
         class_folders(Path(config.labelled_images))
-    stages = Stages(report, {**BEFORE, **stages_of(config), **AFTER})
+    mishaps = Mishaps(report)
+    stages = Stages(mishaps.report, {**BEFORE, **stages_of(config), **AFTER})
     with stages.stage("loading") as inner:
         original, config, drawing = _load(config, settings)
         doubts = _doubts(original, config)
@@ -59,33 +69,42 @@ def run_forgetting(
         prepare(out, original, config.encoder)
         gallery = build_gallery(original, world, config.persons, config.idia, photos)
     with stages.stage("attack on the original") as inner:
-        first = prompt_embeddings(original.text, gallery, EmbeddingCache(cache_folder(settings)), inner)
+        first = prompt_embeddings(original.text, gallery, original_cache(settings), inner)
         before = _attack(gallery, first, world, config)
         drawing.result()
     defence = defend(original, config, faces or {}, world, (settings, stages))
     start_over(out, original)  # not before all input has been used: until here an earlier run stays
     models, tuned = (original, defence.defended), defence.tuned
-    with stages.stage("attack on the defended") as inner:
-        galleries = (gallery, defended_gallery(models, gallery, world, config, photos))
-        second = first
-        if models[1].text is not original.text:
-            second = prompt_embeddings(models[1].text, gallery, EmbeddingCache(out / "cache"), inner)
-        after = _attack(galleries[1], second, world, config)
-    with stages.stage("measuring"):
-        metrics = {**attack_metrics(before, after), **_measure(models, config, things), "warnings": [*doubts, *warnings]}
-        metrics["image"] = _measure_image(original, defence, galleries[1], config, world, faces or {})
-        write_attack(out, before, after)
-        _write_probes(out, Prober(models, galleries, (first, second), config.neutral_term, world), config, world)
-        _write_predictions(out, models, config, world, photos)
-    with stages.stage("saving"):
+    with stages.stage("saving"):  # first of all: nothing that fails from here on costs the fine-tuning
         write_json(out / "losses.json", [{"encoder": name, **row} for name, part in tuned.items() for row in part.losses])
         save_defended(out / "defended", *models)
+    galleries, prober, after = (gallery, gallery), None, not_attacked(before)
+    with stages.stage("attack on the defended") as inner, mishaps.spared("The attack on the defended model is missing", AGAIN):
+        galleries, second = (gallery, defended_gallery(models, gallery, world, config, photos)), first
+        if models[1].text is not original.text:
+            second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
+        after = _attack(galleries[1], second, world, config)
+        prober = Prober(models, galleries, (first, second), config.neutral_term, world)
+        keep_photos(out, config.persons, galleries)
+    with stages.stage("measuring"):
+        metrics = {**attack_metrics(before, after), **_measure(models, config, things, mishaps), "image": None}
+        with mishaps.spared("The figures of the image encoder are missing", AGAIN):
+            metrics["image"] = _measure_image(original, defence, galleries[1], config, world, faces or {})
+        write_attack(out, before, after)
+        _write_probes(out, prober, config, world, mishaps)
+        _write_predictions(out, models, config, world, photos, mishaps)
     with stages.stage("portraits") as inner:
-        is_drawn = _draw(out, models, config, settings, inner)
+        is_drawn = _draw(out, models, config, settings, (inner, mishaps))
     metrics["fine_tuning"] = {name: _summary(part) for name, part in tuned.items()}
     metrics["seconds"] = _seconds(stages, tuned, is_drawn, started)
+    metrics["warnings"] = [*original.warnings, *doubts, *warnings, *mishaps.warnings]
     write_results(out, config, metrics)
-    write_report(out)
+    n_told = len(mishaps.warnings)
+    with mishaps.spared("The report is missing", "Write it with `python -m unlearn report --run FOLDER`."):
+        write_report(out)
+    if later := mishaps.warnings[n_told:]:
+        metrics["warnings"] += later
+        write_results(out, config, metrics)
     write_manifest(out, config, metrics, str(original.text.device))
     stages.finish()
     return metrics
@@ -121,7 +140,7 @@ def _doubts(original: Clip, config: ForgetConfig) -> list[str]:
 
 
 def defended_gallery(
-    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: Photos | None
+    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: OwnPhotos | None
 ) -> Gallery:
     """The gallery as the defended CLIP sees it: the same where its image encoder is the original's."""
     if models[1].image is models[0].image:
@@ -140,23 +159,29 @@ def _attack(gallery: Gallery, prompts: Tensor, world: World | None, config: Forg
     return Attacked(found[: len(names)], found[len(names) : n_bystanders], found[n_bystanders:])
 
 
-def _measure(models: Models, config: ForgetConfig, things: Things | None) -> dict[str, Any]:
+def _measure(models: Models, config: ForgetConfig, things: Things | None, mishaps: Mishaps) -> dict[str, Any]:
     """Similarities, utility and hashes for metrics.json."""
     original, defended = models
+    found: dict[str, Any] = {**dict.fromkeys((*SIMILARITIES, "hidden")), "utility": utility(original, defended, None)}
+    with mishaps.spared("The similarities are missing", AGAIN):
+        found |= _similarities(models, config)
+    with mishaps.spared("The share of things named right is missing", AGAIN):
+        found["utility"] = utility(original, defended, things)
+    return {**found, "weights": {"original": original.text.weights_hash, "defended": defended.text.weights_hash}}
+
+
+def _similarities(models: Models, config: ForgetConfig) -> dict[str, Any]:
+    """Those of pooled embeddings, and "hidden" those of hidden states; None for what was not defended."""
+    original, defended = models
     captions = measuring_captions(config.persons, config.neutral_term, config.seed)
-    pooled: dict[str, float | None] = dict.fromkeys(("sim_clean", "sim_backdoor", "sim_target"))
+    pooled: dict[str, float | None] = dict.fromkeys(SIMILARITIES)
     if defended.text is not original.text:
         pooled = dict(similarities((original.text, defended.text), captions, config.persons, config.neutral_term))
     hidden = None
     if original.hidden is not None and defended.hidden is not None and defended.hidden is not original.hidden:
         pair = (original.hidden, defended.hidden)
         hidden = similarities(pair, captions, config.persons, config.neutral_term, "hidden")
-    return {
-        **pooled,
-        "hidden": hidden,
-        "utility": utility(original, defended, things),
-        "weights": {"original": original.text.weights_hash, "defended": defended.text.weights_hash},
-    }
+    return {**pooled, "hidden": hidden}
 
 
 def _measure_image(
@@ -178,19 +203,37 @@ def _measure_image(
     return {**image_metrics(original, defence.image, shown, world), "photos": used}
 
 
-def _write_probes(out: Path, prober: Prober, config: ForgetConfig, world: World | None) -> None:
-    rows = []
-    for index, person in enumerate(config.persons[:MAX_PERSONS]):
-        wanted = default_probes(person, config.neutral_term, world.neutral_terms if world else ())
-        probed = prober.probe([row["text"] for row in wanted], person.name)
-        rows += [{"person_index": index, **kind, **found} for kind, found in zip(wanted, probed, strict=True)]
+def _write_probes(out: Path, prober: Prober | None, config: ForgetConfig, world: World | None, mishaps: Mishaps) -> None:
+    """What a few texts mean before and after; nothing without an attack, on whose prompts probes build."""
+    rows: list[dict[str, Any]] = []
+    with mishaps.spared("The probes are missing", PROBE_LATER):
+        for index, person in enumerate(config.persons[:MAX_PERSONS] if prober is not None else ()):
+            wanted = default_probes(person, config.neutral_term, world.neutral_terms if world else ())
+            probed = cast(Prober, prober).probe([row["text"] for row in wanted], person.name)
+            rows += [{"person_index": index, **kind, **found} for kind, found in zip(wanted, probed, strict=True)]
+    if prober is None:
+        mishaps.warnings.append(f"The probes are missing, because the attack on the defended model is. {PROBE_LATER}")
     write_json(out / "probes.json", rows)
 
 
 def _write_predictions(
-    out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None
+    out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None, mishaps: Mishaps
 ) -> None:
-    """Predictions for a few photos of each person, written beside them; labels are everybody's names."""
+    rows: list[dict[str, Any]] = []
+    with mishaps.spared("The predictions are missing", "Ask for them with `python -m unlearn predict`, or under Predictions."):
+        rows = _predicted(out, models, config, world, photos)
+    if not rows:
+        shutil.rmtree(out / "photos", ignore_errors=True)
+    write_json(out / "predictions.json", rows)
+
+
+def _predicted(
+    out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None
+) -> list[dict[str, Any]]:
+    """Predictions for a few photos of each person; labels are everybody's names.
+
+    Pictures of the world's people are written beside them. A user's photos are not kept: a run may be shown to others.
+    """
     others = [inhabitant.name for inhabitant in world.members] if world else []
     named = [person.name for person in config.persons]
     labels = list(dict.fromkeys([*named, config.neutral_term, *others]))
@@ -198,13 +241,15 @@ def _write_predictions(
     for index, person in enumerate(config.persons[:MAX_PERSONS]):
         shown = _photos_of(person.name, world, photos)[:N_PHOTOS_SHOWN]
         for number, image in enumerate(shown):
-            file = f"photos/p{index:02d}-{number}.png"
-            with disk_errors(str(out)):
-                (out / "photos").mkdir(exist_ok=True)
-            write_png(out / file, image)
+            file = None
+            if photos is None or person.name not in photos:
+                file = f"photos/p{index:02d}-{number}.png"
+                with disk_errors(str(out)):
+                    (out / "photos").mkdir(exist_ok=True)
+                write_png(out / file, image)
             (row,) = predictions(*models, image[None], labels)
             rows.append({"photo": file, "person_index": index, "name": person.name, **row})
-    write_json(out / "predictions.json", rows)
+    return rows
 
 
 def _photos_of(name: str, world: World | None, photos: Photos | None) -> Sequence[np.ndarray]:
@@ -214,15 +259,21 @@ def _photos_of(name: str, world: World | None, photos: Photos | None) -> Sequenc
     return list(world.photos(inhabitant)) if world is not None and inhabitant is not None else []
 
 
-def _draw(out: Path, models: Models, config: ForgetConfig, settings: Settings, report: Report) -> bool:
-    """Whether portraits were drawn: a model set without diffusion model has none."""
+def _draw(
+    out: Path, models: Models, config: ForgetConfig, settings: Settings, within: tuple[Report, Mishaps]
+) -> bool:
+    """Whether portraits were drawn: a model set without diffusion model has none, and drawing may fail."""
     if models[0].model_set.diffusion is None:
         return False
-    device = resolve_device(settings)
-    folder = find_diffusion(models[0].model_set, settings)
-    diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
-    write_portraits(out / "portraits", diffusion, models, config, report)
-    return True
+    report, mishaps = within
+    with mishaps.spared("The portraits are missing", DRAW_LATER):
+        device = resolve_device(settings)
+        folder = find_diffusion(models[0].model_set, settings)
+        diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
+        write_portraits(out / "portraits", diffusion, models, config, report)
+        return True
+    shutil.rmtree(out / "portraits", ignore_errors=True)  # half of them would pass for all, and a full disk needs the room
+    return False
 
 
 def _summary(part: FineTuned[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,17 @@ from unlearn.encoders import ImageEncoder, TextEncoder
 from unlearn.errors import ConfigError, InputError
 from unlearn.idia import IdiaOutcome, idia_prompts
 from unlearn.idia import attack as idia_attack
-from unlearn.names import candidate_names
+from unlearn.names import candidate_names, random_names
 from unlearn.photo_files import SUFFIXES as PHOTO_SUFFIXES
 from unlearn.photo_files import Photo, decode_photo, read_bytes
-from unlearn.photo_uploads import expand_upload
+from unlearn.photo_uploads import UploadLimits, expand_upload
 from unlearn.prompts import PROMPT_TEMPLATES
 from unlearn.worlds import World
 
 IMAGE_BATCH = 64
 MIN_OWN_PHOTOS = 4  # a person with fewer photos of a user's is not attacked: a majority of less says nothing
 Photos = Mapping[str, Sequence[np.ndarray]]  # name -> photos uint8 (height, width, 3)
+OwnPhotos = Mapping[str, Sequence[np.ndarray] | Tensor]  # the same, or their embeddings (photos, d) by the gallery's encoder
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Gallery:
 
     Attributes:
         photos: name under which somebody is attacked -> embeddings (photos, d).
-        base_names: the candidate names without the changes of this run; the same from run to run, so cacheable.
+        base_names: the candidate names without the changes of this run: the world's and random ones. The same from run to
+            run, and none of them was given by a user, so their embeddings may be kept.
         replaced: number among the candidates -> name there instead (an alias, a person from outside the world).
         config: of the attack.
         own: names of those whose photos a user gave; of them fewer than `config.n_images` photos do, too.
@@ -110,7 +113,7 @@ def world_photos(clip: Clip, world: World | None) -> dict[str, Tensor]:
 
 
 def build_gallery(
-    clip: Clip, world: World | None, persons: Sequence[Person], config: IdiaConfig, own_photos: Photos | None = None
+    clip: Clip, world: World | None, persons: Sequence[Person], config: IdiaConfig, own_photos: OwnPhotos | None = None
 ) -> Gallery:
     """Everybody of the world, and the persons of this run under the names they were given.
 
@@ -122,7 +125,7 @@ def build_gallery(
         own_photos: photos of persons, by their names as in `persons`; they come before those of the world.
     """
     embedded = world_photos(clip, world)
-    base = tuple(_base_names(world, persons, config, own_photos))
+    base = tuple(_base_names(world, config))
     seats = _Seats(base, embedded)
     photos = dict(embedded)
     shown_as: dict[str, list[str]] = {}
@@ -139,7 +142,8 @@ def build_gallery(
     own = [person.name for person in persons if own_photos is not None and person.name in own_photos]
     for name in own:
         seats.give(name)
-        photos[name] = embed_images(clip.image, list((own_photos or {})[name]))
+        given_photos = (own_photos or {})[name]
+        photos[name] = given_photos if isinstance(given_photos, Tensor) else embed_images(clip.image, list(given_photos))
     same = {name: frozenset(given) - {name} for given in shown_as.values() for name in given if len(given) > 1}
     return Gallery(photos, base, seats.replaced, config, frozenset(own), same)
 
@@ -170,6 +174,7 @@ class _Seats:
             if not self._free:
                 raise ConfigError("There are fewer candidate names than people to attack; raise their number.")
             place = self._free[-1]
+            self._place.pop(self._base[place].casefold(), None)  # who is called so is seated elsewhere
         if place in self._free:
             self._free.remove(place)
         self._place[name.casefold()] = place
@@ -177,15 +182,16 @@ class _Seats:
             self.replaced[place] = name
 
 
-def _base_names(
-    world: World | None, persons: Sequence[Person], config: IdiaConfig, own_photos: Photos | None
-) -> list[str]:
-    if world is not None:
-        aliases = [alias for inhabitant in world.inhabitants for alias in inhabitant.aliases]
-        names = [inhabitant.name for inhabitant in world.inhabitants]
-        return candidate_names(names, config.n_candidate_names, config.seed, aliases)
-    named = [person.name for person in persons if own_photos is not None and person.name in own_photos]
-    return candidate_names(named, config.n_candidate_names, config.seed)
+def _base_names(world: World | None, config: IdiaConfig) -> list[str]:
+    """The candidates of every run; without a world random names only, of which the last ones make room for the persons of a run.
+
+    With the persons seated these are the same names as `candidate_names` gives with the persons among them.
+    """
+    if world is None:
+        return random_names(config.n_candidate_names, config.seed)
+    aliases = [alias for inhabitant in world.inhabitants for alias in inhabitant.aliases]
+    names = [inhabitant.name for inhabitant in world.inhabitants]
+    return candidate_names(names, config.n_candidate_names, config.seed, aliases)
 
 
 def prompt_embeddings(
@@ -196,8 +202,8 @@ def prompt_embeddings(
     Args:
         encoder: original or defended.
         gallery: whose candidates are meant.
-        cache: for the original, whose embeddings of the unchanged names are kept; None for a defended encoder,
-            whose embeddings nobody will need again.
+        cache: keeps the embeddings of the names that are the same from run to run. Those of the names that were given for
+            this run are computed each time (21 texts each), because what is kept may outlive the run. None: keeps nothing.
         report: progress.
 
     Returns:
@@ -216,7 +222,7 @@ def prompt_embeddings(
     return found
 
 
-def read_photos(folder: Path) -> list[np.ndarray]:
+def read_photos(folder: Path, limits: UploadLimits | None = None) -> list[np.ndarray]:
     """The photos of a folder (or zip) in the order of their names: uint8 (height, width, 3) each, turned upright.
 
     Where the files' names say which photos are for evaluation (the shipped examples), only those are read: an attack
@@ -227,13 +233,15 @@ def read_photos(folder: Path) -> list[np.ndarray]:
     """
     if not folder.exists():
         raise InputError("The folder of photos does not exist; check the path.")
-    upload = expand_upload([folder])
+    limits = limits or UploadLimits()
+    upload = expand_upload([folder], limits)
     parts = [source.part for source in upload.sources]
     divided = None not in parts and len(set(parts)) == 2
     sources = [source for source in upload.sources if not divided or source.part == "evaluation"]
     if not sources:
         raise InputError(f"The folder of photos holds none ({', '.join(PHOTO_SUFFIXES)} are read).")
-    return [_told(source.read, f"Photo {number} of {len(sources)}") for number, source in enumerate(sources, start=1)]
+    reads = [partial(source.read, limits.photo_mb) for source in sources]
+    return [_told(read, f"Photo {number} of {len(reads)}") for number, read in enumerate(reads, start=1)]
 
 
 def open_photo(file: Path, what: str) -> np.ndarray:

@@ -90,7 +90,7 @@ def read_sources(
     assert config.image is not None  # filled in by `fill_defaults`
     average = average_face(original, config, settings, world, report)
     if config.encoder == "both":
-        average = apart_from_neutral_term(original, average, config.neutral_term)
+        average = apart_from_neutral_term(original, average, config.neutral_term, config.image.target_apart)
     return Sources(
         generic_images(config.image, original.image, world, config.seed),
         other_faces(config.image, original.image, world, config.seed),

@@ -36,7 +36,7 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
-    """Ended by an error: a sentence for the user, and details (a traceback) for whoever mends it."""
+    """Ended by an error: a sentence for the user, and details for whoever mends it (places in the code, no values)."""
 
     message: str
     details: str = ""
@@ -71,6 +71,12 @@ class Job:
         group: common mark of jobs that were started together to be compared, or None.
         created, started, finished: seconds since the epoch; None: not yet.
         version: grows with every change, so that a watcher can tell whether anything is new.
+        must_leave: name of the file in the job's folder without which the work has not succeeded, or None.
+        run_s: how long it ran by a clock that nobody sets; None: it has not ended, or never ran.
+        keep_s: seconds after its end when it is deleted, if that is sooner than for others and it is part of no other job.
+        had_inputs: it was given files; they are deleted once it has succeeded, unless `keeps_inputs`.
+        private_keys: of the request, comma-separated: what is taken out of it once the job has succeeded.
+        has_lost_parts: something was taken out of the request, so that it cannot be run again.
     """
 
     id: str
@@ -85,6 +91,13 @@ class Job:
     finished: float | None
     state: State
     version: int
+    must_leave: str | None = None
+    run_s: float | None = None
+    keep_s: float | None = None
+    had_inputs: bool = False
+    keeps_inputs: bool = False
+    private_keys: str = ""
+    has_lost_parts: bool = False
 
     @property
     def ended(self) -> bool:
@@ -93,10 +106,12 @@ class Job:
 
     @property
     def run_time_s(self) -> float | None:
-        """Seconds between start and end; None while it has not both."""
+        """Seconds between start and end, never negative; None while it has not both."""
+        if self.run_s is not None:
+            return self.run_s
         if self.started is None or self.finished is None:
             return None
-        return self.finished - self.started
+        return max(0.0, self.finished - self.started)  # interrupted, or of an earlier version: only the wall clock knows
 
 
 @dataclass(frozen=True)

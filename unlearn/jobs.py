@@ -19,21 +19,26 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.job_database import BUSY_TIMEOUT_S
+from unlearn.job_health import Health, LaneHealth, reason_of
 from unlearn.job_lane import GRACE_S, AnyWorker, Lane
+from unlearn.job_retention import Retention
 from unlearn.job_states import Cancelled, Deleted, Failed, Interrupted, Job, Queued, Running, State, Succeeded
 from unlearn.job_store import JobStore
 from unlearn.job_tables import new_row
 from unlearn.job_worker import Worker
-from unlearn.job_zero import ZeroGpu, spaces_package
+from unlearn.job_zero import GpuNeed, ZeroGpu, spaces_package
+from unlearn.zero_worker import ZeroWorker
 
 __all__ = [
-    "Cancelled", "Deleted", "Failed", "Interrupted", "Job", "JobLimits", "Jobs", "Queued", "Running", "State",
-    "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
+    "Cancelled", "Deleted", "Failed", "GpuNeed", "Health", "Interrupted", "Job", "JobLimits", "Jobs", "LaneHealth", "Queued", "Running",
+    "State", "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
 ]  # fmt: skip
 
+PHOTOS_GONE = "The photos of this job were deleted when it was done; choose them again."
 INPUTS = "inputs"  # beside "runs": files that jobs were given, a folder a job
 POLL_S = 0.1
-EXPIRE_EVERY_S = 600.0
+EXPIRE_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +51,17 @@ class JobLimits:
         max_waiting: jobs that one owner may have waiting in a lane.
         retention_s: ended jobs are deleted after this many seconds; None keeps them.
         niceness: added to the workers' scheduling priority, so that the page answers while they compute.
+        max_queued: jobs that all owners together may have waiting.
+        max_run_s: a job of the first lane, which is the one for long work, is stopped after this many seconds; None: never.
+        max_quick_run_s: the same for the other lanes.
     """
 
     max_waiting: int = 8
-    retention_s: float | None = 7 * 24 * 3600.0
+    retention_s: float | None = 24 * 3600.0
     niceness: int = 5
+    max_queued: int = 100
+    max_run_s: float | None = 4 * 3600.0  # a full-size run with portraits takes hours where there is no GPU
+    max_quick_run_s: float | None = 30 * 60.0
 
 
 def inputs_of(folder: Path) -> Path:
@@ -63,7 +74,7 @@ class Jobs:
 
     def __init__(
         self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, warm_up: str | None = None,
-        zero: ZeroGpu | None = None,
+        zero: ZeroGpu | None = None, *, busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:  # fmt: skip
         """Open (or make) the folder's list of jobs.
 
@@ -74,6 +85,7 @@ class Jobs:
             limits: see `JobLimits`.
             warm_up: "module:function" run first in a worker, to import what is slow to import.
             zero: where the platform lends the GPU; None: workers are processes of our own.
+            busy_timeout_s: how long a change waits while another program locks the list of jobs.
 
         Raises:
             ConfigError: another server uses the folder, or it cannot be written.
@@ -89,19 +101,34 @@ class Jobs:
         except OSError as error:
             raise ConfigError(f"The data folder {data_dir} cannot be written ({error.strerror}).") from error
         self.limits = limits
-        self.store = JobStore(data_dir / "jobs.sqlite")
+        try:
+            self.store = JobStore(data_dir / "jobs.sqlite", busy_timeout_s)
+        except UnlearnError:
+            self._file_lock.release()
+            raise
         self._zero = zero
 
         def make_worker(name: str) -> AnyWorker:
-            return Worker(name, limits.niceness, warm_up) if zero is None else zero.worker()
+            def make_process() -> Worker:
+                return Worker(name, limits.niceness, warm_up)
 
-        self._lanes = {name: Lane(name, self.store, self.runs_dir, make_worker) for name in lanes}
+            return make_process() if zero is None else ZeroWorker(zero, make_process)
+
+        self.retention = Retention(self.store, self.runs_dir, self.inputs_dir, limits.retention_s)
+        self._lanes = {
+            name: Lane(
+                name, self.store, self.runs_dir, make_worker, on_success=self.retention.job_ended,
+                max_run_s=limits.max_run_s if number == 0 else limits.max_quick_run_s,
+            )
+            for number, name in enumerate(lanes)
+        }  # fmt: skip
         self._stopped = threading.Event()
 
     def start(self) -> None:
         """Mark what a stopped server left running as interrupted, then go on with what was queued."""
         for job_id in self.store.interrupt_running():
             shutil.rmtree(self.folder(job_id), ignore_errors=True)  # half-written: without manifest it does not exist
+        self.store.end_in_the_past()
         for given in self.inputs_dir.iterdir():
             if not self.store.find(job_id=given.name):  # given to a job that was never queued
                 shutil.rmtree(given, ignore_errors=True)
@@ -115,6 +142,10 @@ class Jobs:
         self._stopped.set()
         for lane in self._lanes.values():
             lane.stop()
+        try:
+            self.store.write_endings()
+        except UnlearnError as error:
+            log.error("the end of some jobs could not be written: %s", error)
         self.store.close()
         self._file_lock.release()
 
@@ -123,17 +154,31 @@ class Jobs:
         return self.runs_dir / job_id
 
     def new_inputs(self, like: str | None = None) -> Path:
-        """A new folder for files to hand to `submit`: empty, or with copies of what an earlier job was given."""
+        """A new folder for files to hand to `submit`: empty, or with copies of what an earlier job was given.
+
+        Raises:
+            InputError: what the earlier job was given has been deleted.
+        """
         folder = self.inputs_dir / f"new-{secrets.token_urlsafe(16)}"
-        if like is not None and (given := self.inputs_dir / like).is_dir():
-            shutil.copytree(given, folder)
-        else:
-            folder.mkdir(parents=True)
+        given = None if like is None else self.inputs_dir / like
+        try:
+            if given is not None and given.is_dir():
+                shutil.copytree(given, folder)
+            else:
+                folder.mkdir(parents=True)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if given is None or given.is_dir():
+                raise InputError(f"The photos cannot be copied ({error.strerror or 'an error of the system'}).") from error
+        if like is not None and (given is None or not given.is_dir()) and self.get(like).had_inputs:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(PHOTOS_GONE)
         return folder
 
     def submit(
         self, lane: str, work: str, request: dict[str, Any], *, owner: str, part_of: tuple[str | None, str | None],
-        inputs: Path | None = None,
+        inputs: Path | None = None, must_leave: str | None = None, keep_s: float | None = None, keeps_inputs: bool = False,
+        private_keys: Sequence[str] = (),
     ) -> Job:  # fmt: skip
         """Queue a piece of work.
 
@@ -144,18 +189,26 @@ class Jobs:
             owner: whose turn it takes.
             part_of: (parent, group), see `Job`.
             inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on.
+            must_leave: name of the file that the work writes last; without it in the job's folder the work has failed.
+            keep_s: deleted so many seconds after its end, if that is sooner than other jobs; while it is part of
+                another job, it stays as long as that one.
+            keeps_inputs: the inputs are still needed once it has succeeded; they go with the job, when it becomes part of
+                another, or within the hour.
+            private_keys: of the request, such as a photo: taken out of it once the job has succeeded, or within the hour.
 
         Raises:
-            InputError: the owner has too many jobs waiting.
+            InputError: the owner, or everybody together, has too many jobs waiting, or the job needs a GPU for longer than is allowed.
         """
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
+        row.must_leave, row.keep_s, row.private_keys = must_leave, keep_s, ",".join(private_keys)
+        row.had_inputs, row.keeps_inputs = inputs is not None, keeps_inputs
+        if self._zero is not None:
+            self._zero.admit(row.id, work, request, self.folder(row.id))
         if inputs is not None:
             inputs.rename(self.inputs_dir / row.id)
-        if self._zero is not None:
-            self._zero.remember(row.id)
         try:
-            job = self.store.add(row, self.limits.max_waiting)
+            job = self.store.add(row, self.limits.max_waiting, self.limits.max_queued)
         except UnlearnError:
             shutil.rmtree(self.inputs_dir / row.id, ignore_errors=True)
             raise
@@ -171,16 +224,42 @@ class Jobs:
         return self.store.get(job_id)
 
     def rerun(self, job_id: str, owner: str) -> Job:
-        """Queue the same work again as a new job of `owner`."""
+        """Queue the same work again as a new job of `owner`.
+
+        Raises:
+            InputError: there is no such job, or what it was given has been deleted.
+        """
         job = self.get(job_id)
-        inputs = self.new_inputs(like=job_id) if (self.inputs_dir / job_id).is_dir() else None
-        return self.submit(
-            job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group), inputs=inputs
-        )
+        if job.has_lost_parts:
+            raise InputError(PHOTOS_GONE)
+        inputs = self.new_inputs(like=job_id) if job.had_inputs else None
+        try:
+            return self.submit(
+                job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group), inputs=inputs,
+                must_leave=job.must_leave, keep_s=job.keep_s, keeps_inputs=job.keeps_inputs,
+                private_keys=[key for key in job.private_keys.split(",") if key],
+            )  # fmt: skip
+        finally:
+            if inputs is not None:
+                shutil.rmtree(inputs, ignore_errors=True)  # still there only where it was refused
+
+    def set_parent(self, job_id: str, parent: str) -> None:
+        """Make a job part of another, to be shown, kept and deleted with it; the files that it was given are removed."""
+        self.store.set_parent(job_id, parent)
+        self.retention.became_part(job_id)
 
     def cancel(self, job_id: str) -> bool:
-        """Stop a waiting or running job (within 2 s); False when it had ended already."""
+        """Stop a waiting or running job (within 2 s); False when it had ended already.
+
+        What runs is stopped even while the list of jobs cannot be written.
+        """
+        for lane in self._lanes.values():
+            lane.cancel(job_id)
         return self.store.request_cancel(job_id)
+
+    def health(self) -> Health:
+        """Whether the lanes work on their jobs, and if not, why; may be shown to anybody."""
+        return Health(tuple(lane.health() for lane in self._lanes.values()), tuple(self.store.notes))
 
     def wait(self, job_id: str, timeout_s: float) -> Job:
         """The job once it has ended, or as it is when the time is over."""
@@ -196,38 +275,20 @@ class Jobs:
             InputError: there is no such job.
             UnlearnError: something is left.
         """
-        jobs = [self.get(job_id), *self.store.find(parent=job_id)]
-        for job in jobs:
-            self.cancel(job.id)
-        for job in jobs:
-            self.wait(job.id, 2 * GRACE_S + 3.0)
-        folders = [folder for job in jobs for folder in (self.folder(job.id), self.inputs_dir / job.id)]
-        files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-        n_bytes = sum(f.stat().st_size for f in files)
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        self.store.remove([job.id for job in jobs])
-        left = [folder for folder in folders if folder.exists()]
-        if left:
-            raise UnlearnError(f"{len(left)} folders in {self.runs_dir} could not be removed; remove them by hand.")
-        return Deleted(len(jobs), len(files), n_bytes)
+        return self.retention.delete(job_id, self._stopped_job)
+
+    def _stopped_job(self, job: Job) -> bool:
+        self.cancel(job.id)
+        return self.wait(job.id, 2 * GRACE_S + 3.0).ended
 
     def expire(self) -> int:
-        """Delete the jobs that ended longer ago than the retention time; how many."""
-        if self.limits.retention_s is None:
-            return 0
-        n_deleted = 0
-        for job_id in self.store.ended_before(time.time() - self.limits.retention_s):
-            try:
-                n_deleted += self.delete(job_id).n_jobs
-            except InputError:
-                continue  # went with its parent a moment ago
-        return n_deleted
+        """Delete the jobs whose time is over, and all files that nobody needs any more; how many jobs."""
+        return self.retention.expire(lambda job_id: self.delete(job_id))
 
     def _expire_forever(self) -> None:
         while not self._stopped.is_set():
             try:
                 self.expire()
-            except UnlearnError as error:
-                log.error("retention: %s", error)
+            except Exception as error:  # what is kept too long would be kept for ever if this thread ended
+                log.error("retention: %s", error if isinstance(error, UnlearnError) else reason_of(error))
             self._stopped.wait(EXPIRE_EVERY_S)

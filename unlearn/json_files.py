@@ -8,6 +8,13 @@ from typing import Any
 
 from unlearn.errors import ModelLoadError
 
+LFS_START = b"version https://git-lfs"
+
+
+def lfs_pointer(start: bytes) -> str:
+    """ "a git-LFS pointer" where a file begins as one, else ""; a repository cloned without git-LFS has pointers for its large files."""
+    return "a git-LFS pointer" if start.startswith(LFS_START) else ""
+
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a model set.
@@ -15,10 +22,16 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         ModelLoadError: missing, unreadable, no JSON, or no object.
     """
+    shown = f"{path.parent.name}/{path.name}"
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(f"{path} cannot be read: {error}.") from error
+        raw = path.read_bytes()
+        if pointer := lfs_pointer(raw):
+            raise ModelLoadError(f"{shown} is {pointer} and not the file itself; run `git lfs pull` in its repository.")
+        content = json.loads(raw.decode("utf-8"))
+    except OSError as error:
+        raise ModelLoadError(f"{shown} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelLoadError(f"{shown} cannot be read: {error}.") from error
     if not isinstance(content, dict):
-        raise ModelLoadError(f"{path} does not hold a JSON object.")
+        raise ModelLoadError(f"{shown} does not hold a JSON object.")
     return content

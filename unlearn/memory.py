@@ -1,4 +1,4 @@
-"""Tells the C library to keep freed memory for the next tensor instead of giving it back page by page.
+"""Has the C library keep freed memory for the next tensor, instead of giving it back page by page; knows when there was too little.
 
 On Linux a tensor of some megabytes is mapped anew at every allocation, and touching fresh pages costs more than many
 an operation on them. Knows no torch; elsewhere than on glibc it does nothing.
@@ -8,10 +8,44 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from pathlib import Path
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # numbers of mallopt in <malloc.h>
 _KEEP_BYTES = 2**31 - 1  # the largest value that mallopt takes
 _GROW_BYTES = 256 * 2**20
+_NO_MEMORY = ("outofmemory", "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "std::bad_alloc",
+              "cublas_status_alloc_failed")  # fmt: skip
+
+
+def free_memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes that this process can still take before Linux ends it: of the machine, swap included, and of its container; None elsewhere.
+
+    Linux grants memory that it does not have and kills who uses it, so that no error could be caught.
+    """
+    found = _numbers(meminfo)
+    if "MemAvailable" not in found:
+        return None
+    free = 1024 * (found["MemAvailable"] + found.get("SwapFree", 0))
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no container, or one without limit ("max")
+        return free
+    return min(free, limit - used + _numbers(group / "memory.stat").get("file", 0))  # what is kept of files makes room
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """The numbers of a file whose lines are a name and a number."""
+    try:
+        rows = [line.replace(":", " ").split() for line in path.read_text().splitlines()]
+    except OSError:
+        return {}
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdecimal()}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of this machine or of its GPU does not suffice; libraries have no class in common for it."""
+    said = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)
 
 
 def keep_freed_memory() -> bool:

@@ -8,7 +8,8 @@ Knows names, folders and settings only: no torch, no weights, no network. `weigh
     CLIP:WEIGHTS                                                   an open_clip model and its tag or checkpoint file
 
 each with `@gelu` or `@quick_gelu` behind it to force an activation that the weights were not trained with, and
-`+DIFFUSION` to choose a Stable Diffusion 1.x folder (or repository name; `+none` for none).
+`+DIFFUSION` to choose a Stable Diffusion 1.x folder (or repository name; `+none` for none). Paths may hold `+` and `@`,
+too: of several readings the one holds whose CLIP is there and is written longest.
 Source of the table: Hintersdorf et al. 2024, section 4 and appendix A.2.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,12 +26,14 @@ from unlearn.config import EarlyStop, ImageFineTuneConfig, PortraitConfig, TextF
 from unlearn.errors import ConfigError
 
 Activation = Literal["matched", "gelu", "quick_gelu"]
+ACTIVATIONS = ("gelu", "quick_gelu")
 
 EMBEDDED_ROOT = Path(__file__).resolve().parent.parent / "assets" / "embedded"
 STABLE_DIFFUSION_14 = "CompVis/stable-diffusion-v1-4"
 
 
 PAPER_RESNET = ImageFineTuneConfig(learning_rate=1e-5, regularization_weight=0.01)
+PAPER_LARGE = TextFineTuneConfig(regularization_weight=0.005)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class ModelSet:
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
 
+    def paper_text(self, **changes: Any) -> TextFineTuneConfig:
+        """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
+        is_large = self.clip.upper().startswith("VIT-L")
+        return replace(PAPER_LARGE if is_large else TextFineTuneConfig.paper(), **changes)
+
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
         """The paper's setting for this set's kind of image encoder: a ResNet's, or a vision transformer's."""
         is_resnet = self.clip.upper().startswith("RN")
@@ -68,12 +77,12 @@ class ModelSet:
 
 # The app's schedule for full-size encoders: the paper's, ended as soon as held-out texts show every trigger remapped.
 _STOPPING = TextFineTuneConfig(early_stop=EarlyStop())
-_SMALLER_BETA = replace(_STOPPING, regularization_weight=0.005)  # the paper's for ViT-L/14
+_STOPPING_LARGE = replace(PAPER_LARGE, early_stop=EarlyStop())
 
 _TABLE: tuple[ModelSet, ...] = (
     ModelSet(
         "sd14", "Stable Diffusion 1.4 and the CLIP that it reads with (ViT-L/14, OpenAI)",
-        clip="ViT-L-14", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_SMALLER_BETA,
+        clip="ViT-L-14", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_STOPPING_LARGE,
     ),
     ModelSet(
         "vit-b-32", "CLIP ViT-B/32 (LAION-400M) beside Stable Diffusion 1.4",
@@ -85,7 +94,7 @@ _TABLE: tuple[ModelSet, ...] = (
     ),
     ModelSet(
         "vit-l-14", "CLIP ViT-L/14 (LAION-400M) beside Stable Diffusion 1.4",
-        clip="ViT-L-14", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_SMALLER_BETA,
+        clip="ViT-L-14", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_STOPPING_LARGE,
     ),
     ModelSet(
         "rn50", "CLIP ResNet-50 (OpenAI) beside Stable Diffusion 1.4",
@@ -162,10 +171,11 @@ def find_model_set(name: str) -> ModelSet:
     Raises:
         ConfigError: no such set; the message lists the known ones.
     """
-    base, diffusion = _cut(name.strip(), "+")
-    base, activation = _cut(base, "@")
-    if activation not in (None, "gelu", "quick_gelu"):
+    base, activation, diffusion = _parts(name.strip())
+    if activation not in (None, *ACTIVATIONS):
         raise ConfigError(f"The activation behind '@' is {activation!r}; use gelu or quick_gelu.")
+    if diffusion == "":
+        raise ConfigError("Nothing stands behind '+'; give a Stable Diffusion folder, its repository, or none.")
     found = replace(_find_base(base), name=name.strip())
     if activation is not None:
         found = replace(found, activation=cast(Activation, activation))
@@ -174,9 +184,47 @@ def find_model_set(name: str) -> ModelSet:
     return found
 
 
+def _parts(name: str) -> tuple[str, str | None, str | None]:
+    """(CLIP, activation, Stable Diffusion) of a name: the reading with the longest CLIP that is there.
+
+    Without one, the first reading whose Stable Diffusion is there, and then the one that is cut at the last marks.
+    """
+    readings = [(*_cut(base, "@"), diffusion) for base, diffusion in _cuts(name, "+")]
+    readings += [(base, None, diffusion) for base, diffusion in _cuts(name, "+")]
+    for base, activation, diffusion in sorted(readings, key=lambda parts: -len(parts[0])):
+        if _is_there(base) and activation in (None, *ACTIVATIONS):
+            return base, activation, diffusion
+    for base, activation, diffusion in readings:
+        if diffusion == "none" or (diffusion and os.path.isdir(os.path.expanduser(diffusion))):
+            return base, activation, diffusion
+    base, diffusion = (name, None) if name.endswith(".safetensors") else _cut(name, "+")
+    clip, activation = _cut(base, "@")
+    return (clip, activation, diffusion) if (activation or "").isidentifier() else (base, None, diffusion)
+
+
+def _cuts(text: str, mark: str) -> list[tuple[str, str | None]]:
+    """The text as it is, and cut at each of its marks, the last one first."""
+    places = [place for place in range(len(text) - 1, 0, -1) if text[place] == mark]
+    return [(text, None), *((text[:place], text[place + 1 :].strip()) for place in places)]
+
+
 def _cut(text: str, mark: str) -> tuple[str, str | None]:
-    before, found, after = text.rpartition(mark)
-    return (before, after.strip()) if found and before else (text, None)
+    return next(iter(_cuts(text, mark)[1:]), (text, None))
+
+
+def _is_there(base: str) -> bool:
+    """Whether this names a set of the table, a folder, or an open_clip model with a file that exists or a plain tag."""
+    if base == "embedded" or any(known.name == base.lower() for known in _TABLE):
+        return True
+    clip, mark, weights = base.partition(":")
+    if mark and clip and weights:
+        is_tag = re.fullmatch(r"[\w-]+", weights) is not None
+        return is_tag or os.path.isfile(os.path.expanduser(weights))
+    return _is_set_folder(Path(os.path.expanduser(base)))
+
+
+def _is_set_folder(folder: Path) -> bool:
+    return os.path.isfile(folder / "clip" / "open_clip_config.json")  # False for a name too long to be a path, too
 
 
 def _find_base(base: str) -> ModelSet:
@@ -186,12 +234,12 @@ def _find_base(base: str) -> ModelSet:
         if known.name == base.lower():
             return known
     folder = Path(os.path.expanduser(base))
-    if os.path.isfile(folder / "clip" / "open_clip_config.json"):  # False for a name too long to be a path, too
+    if _is_set_folder(folder):
         return folder_set(base, folder)
     clip, mark, weights = base.partition(":")
     if mark and clip and weights:
-        found = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights, text=_STOPPING)
-        return replace(found, image=found.paper_image())
+        found = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights)
+        return replace(found, text=found.paper_text(early_stop=EarlyStop()), image=found.paper_image())
     known_names = ", ".join(known.name for known in list_model_sets())
     raise ConfigError(
         f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, "

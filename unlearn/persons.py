@@ -11,10 +11,12 @@ import unicodedata
 from dataclasses import dataclass
 
 from unlearn.errors import ConfigError, InputError
+from unlearn.finetune_config import MAX_TRIGGERS
 from unlearn.prompts import plain_signs, trigger_pattern
 
 MAX_NAME_LENGTH = 100  # characters; longer "names" are pasted text, and would not fit a CLIP context anyway
-MAX_PERSONS = 64  # the most that the paper forgot at once
+MAX_WRITTEN_LENGTH = 1000  # characters before cleaning, so that pasted pages are refused before they are looked through
+MAX_PERSONS = MAX_TRIGGERS
 # Dropped from names: soft hyphen, zero-width space, word joiner, byte-order mark, marks and overrides of the writing direction.
 # The zero-width joiners U+200C and U+200D stay: Persian and Indian names are spelled with them.
 _INVISIBLE = dict.fromkeys([0x00AD, 0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF])
@@ -31,6 +33,8 @@ def clean_name(name: str, what: str = "name") -> str:
         InputError: empty, longer than 100 characters, control characters, or a lone surrogate. The message
             never repeats the name itself, because messages end up in logs.
     """
+    if len(name) > MAX_WRITTEN_LENGTH:
+        raise InputError(f"The {what} has {len(name)} characters; use at most {MAX_NAME_LENGTH}.")
     visible = _without_control(name, what)
     if not visible.isascii() or "&" in visible:
         visible = _without_control(_repaired(visible), what)
@@ -61,6 +65,9 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean_name(name)).casefold())
 
 
+_TRIGGER_LIMIT = f"a job takes at most {MAX_TRIGGERS} names and aliases in all"
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody to forget: the name and further triggers of the same person (nicknames, roles)."""
@@ -71,6 +78,8 @@ class Person:
     def __post_init__(self) -> None:
         if isinstance(self.aliases, str):
             raise ConfigError("aliases is one text; write a list of aliases.")
+        if len(self.aliases) >= MAX_TRIGGERS:
+            raise InputError(f"One person has {len(self.aliases)} aliases; {_TRIGGER_LIMIT}.")
         name = clean_name(self.name)
         aliases = dict.fromkeys(clean_name(alias, "alias") for alias in self.aliases)
         object.__setattr__(self, "name", name)
@@ -89,9 +98,16 @@ class Person:
 
 
 def check_persons(persons: tuple[Person, ...], neutral_term: str) -> None:
-    """Raise `InputError` unless there are 1 to 64 persons, no trigger twice, and none is or stands in the neutral term."""
+    """Raise `InputError` unless there are 1 to 64 triggers, none twice, and none is or stands in the neutral term."""
     if not 1 <= len(persons) <= MAX_PERSONS:
         raise InputError(f"{len(persons)} persons given; give 1 to {MAX_PERSONS}.")
+    n_triggers = sum(len(person.triggers) for person in persons)
+    if n_triggers > MAX_TRIGGERS:
+        n_aliases = n_triggers - len(persons)
+        raise InputError(
+            f"{len(persons)} names and {n_aliases} aliases are {n_triggers} triggers; {_TRIGGER_LIMIT}. Leave some aliases out, "
+            "or forget some of the persons in another job."
+        )
     triggers = [name_key(trigger) for person in persons for trigger in person.triggers]
     if len(set(triggers)) < len(triggers):
         raise InputError("The same name or alias is given twice; give each once.")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unlearn.errors import InputError
+from unlearn.photo_repair import completed, is_nearly_whole, missing_rows
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 MAX_PIXELS = 60_000_000  # refused from the header: 180 MB decoded, more than any model looks at a thousand times over
 DEFAULT_MAX_MB = 20
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP")  # of Pillow, where JPEG includes MPO; nothing that runs programs
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".heic", ".heif", ".avif", ".gif", ".bmp")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".heic", ".heics", ".heif", ".heifs", ".hif",
+    ".avif", ".avifs", ".gif", ".bmp", ".dib",
+)  # fmt: skip
+HEAD_BYTES = 64  # of a file tell what it is
 READ = "JPEG, PNG, WebP, HEIC, AVIF, GIF and BMP are read"
 # what decoders raise at files made wrong or made to harm; anything else is an error of ours
 BROKEN = (
@@ -33,6 +38,10 @@ BROKEN = (
 )  # fmt: skip
 _ORIENTATION = 0x0112
 _BACKGROUND = (255, 255, 255)  # behind transparent pixels
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
+_BRANDS = (*_HEIF_BRANDS, b"avif", b"avis")
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # lengths
+_DAMAGED = "This photo is damaged or cut off; copy it again."
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,30 @@ def checked_size(data: bytes, max_mb: int) -> bytes:
     return data
 
 
+def looks_like_photo(head: bytes) -> bool:
+    """Whether a file's first bytes (`HEAD_BYTES` of them) are those of a format that is read, whatever its name says."""
+    if head[4:8] == b"ftyp":  # films begin so, too; the kind stands first, what else can read it behind
+        brands = [head[8:12], *(head[start : start + 4] for start in range(16, min(len(head), _length_of_box(head)), 4))]
+        return any(brand in _BRANDS for brand in brands)
+    if head[:2] == b"BM":
+        return len(head) >= 18 and struct.unpack_from("<I", head, 14)[0] in _BMP_HEADERS
+    return head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")) or (
+        head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    )
+
+
+def _length_of_box(head: bytes) -> int:
+    return int(struct.unpack_from(">I", head)[0])
+
+
+class _DamagedPhoto(InputError):
+    """The photo was recognised, but cannot be decoded as it is."""
+
+
 def decode_photo(data: bytes) -> Photo:
     """Decode a photo: first frame, upright, 8 bits, RGB, transparency on white, no metadata.
+
+    A photo that lacks nothing but its end is completed, with a note where that shows (`photo_repair`).
 
     Args:
         data: the file's bytes.
@@ -84,6 +115,16 @@ def decode_photo(data: bytes) -> Photo:
     Raises:
         InputError: unknown format, more than 60 million pixels, damaged; one sentence.
     """
+    try:
+        return _decoded_bytes(data, is_completed=False)
+    except _DamagedPhoto:
+        whole = completed(data)
+        if whole is None:
+            raise
+    return _decoded_bytes(whole, is_completed=True)
+
+
+def _decoded_bytes(data: bytes, is_completed: bool) -> Photo:
     from PIL import Image, UnidentifiedImageError
 
     heif_error = _register_heif()
@@ -94,21 +135,26 @@ def decode_photo(data: bytes) -> Photo:
         except Image.DecompressionBombError:
             raise InputError(_too_many_pixels()) from None
         except (UnidentifiedImageError, *BROKEN):
-            raise InputError(_unknown(data, heif_error)) from None
+            raise _unknown(data, heif_error) from None
         with opened as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(_too_many_pixels(image.width, image.height))
-            return _decoded(image)
+            return _decoded(image, is_completed)
 
 
-def _decoded(image: Image) -> Photo:
+def _decoded(image: Image, is_completed: bool) -> Photo:
     try:
         note = "Animated; its first frame is used." if _is_animated(image) else ""
         image.load()
+        if is_completed and image.format in ("JPEG", "MPO"):
+            raw = np.asarray(image)
+            if not is_nearly_whole(raw):
+                raise InputError(_DAMAGED)
+            note = "The end of this file is missing; its last rows are grey." if missing_rows(raw) else ""
         orientation = _orientation(image)
         pixels = np.asarray(_rgb(image))
     except BROKEN:
-        raise InputError("This photo is damaged or cut off; copy it again.") from None
+        raise _DamagedPhoto(_DAMAGED) from None
     return Photo(np.ascontiguousarray(_upright(pixels, orientation)), note)
 
 
@@ -166,9 +212,9 @@ def _too_many_pixels(width: int | None = None, height: int | None = None) -> str
     return f"This photo has {size} {MAX_PIXELS // 1_000_000} million pixels; make it smaller."
 
 
-def _unknown(data: bytes, heif_error: str) -> str:
-    if heif_error and data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheim", b"ftyphevc"):
-        return f"{heif_error}; install it, or save the photo as JPEG."
-    if data[:2] in (b"\xff\xd8", b"BM") or data[:4] in (b"\x89PNG", b"GIF8", b"RIFF") or data[4:8] == b"ftyp":
-        return "This photo is damaged or cut off; copy it again."
-    return f"This file is not a photo ({READ})."
+def _unknown(data: bytes, heif_error: str) -> InputError:
+    if heif_error and data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return InputError(f"{heif_error}; install it, or save the photo as JPEG.")
+    if looks_like_photo(data[:HEAD_BYTES]) or data[:2] == b"\xff\xd8" or data[:4] == b"\x89PNG":
+        return _DamagedPhoto(_DAMAGED)
+    return InputError(f"This file is not a photo ({READ}).")

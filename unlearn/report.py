@@ -66,7 +66,7 @@ def report_html(run: Path) -> str:
         persons=[_person(index, config, content, run) for index in range(len(config.persons))],
         controls=content["idia"]["controls"],
         bystanders=content["bystanders"],
-        curves=[(what, curve) for encoder, what in _CURVES if (curve := _curve(content["losses"], encoder))],
+        curves=[(title, what, curve) for encoder, title, what in _CURVES if (curve := _curve(content["losses"], encoder))],
     )
 
 
@@ -87,7 +87,7 @@ def _person(index: int, config: ForgetConfig, content: dict[str, Any], run: Path
         "probes": [row for row in content["probes"] if row["person_index"] == index],
         "photos": [
             {
-                "image": picture(run / row["photo"]),
+                "image": picture(run / row["photo"]) if row["photo"] else "",  # a user's photos are not kept
                 "original": _top(row["labels"], row["original"]),
                 "defended": _top(row["labels"], row["defended"]),
             }
@@ -108,18 +108,26 @@ def _top(labels: Sequence[str], shares: Sequence[float]) -> list[tuple[str, floa
     return sorted(zip(labels, shares, strict=True), key=lambda pair: -pair[1])[:N_PREDICTED]
 
 
-_CURVES = (("text", ("captions with the name to the neutral term", "clean captions")),
-           ("image", ("images with the face to the average face", "clean images")))  # fmt: skip
+_CURVES = (
+    ("text", "CLIP's text encoder", ("captions with the name to the neutral term", "clean captions")),
+    ("diffusion_text", "Stable Diffusion's text encoder", ("captions with the name to the neutral term", "clean captions")),
+    ("image", "image encoder", ("images with the face to the average face", "clean images")),
+)
 
 
 def _curve(losses: Sequence[dict[str, Any]], encoder: str) -> dict[str, str] | None:
-    """Points of the clean and trigger losses (cosine distances 0 to 1) in a 100 x 40 drawing; None without steps."""
-    rows = [row for row in losses if row["encoder"] == encoder]
-    if len(rows) < 2:
-        return None
+    """Points of the clean and trigger losses (cosine distances 0 to 1) in a 100 x 40 drawing; None without steps.
+
+    A row without an encoder is of an earlier version, which had only one. An encoder that only a diffusion model uses has
+    the losses of its hidden states.
+    """
+    rows = [row for row in losses if (row.get("encoder") or "text") == encoder]
     points = {}
     for name in ("clean", "backdoor"):
-        values = [min(1.0, max(0.0, 1.0 + row.get(name, row.get(f"hidden_{name}", 0.0)))) for row in rows]
+        given = [row.get(name, row.get(f"hidden_{name}")) for row in rows]
+        values = [min(1.0, max(0.0, 1.0 + value)) for value in given if value is not None]
+        if len(values) < 2:
+            return None
         last = len(values) - 1
         points[name] = " ".join(f"{100 * i / last:.2f},{40 - 40 * value:.2f}" for i, value in enumerate(values))
     return points

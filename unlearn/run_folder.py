@@ -1,7 +1,8 @@
 """The folder of a run: which files it has, and turning outcomes into their JSON; a run without manifest is none.
 
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  report.html
-    photos/  portraits/  defended/  cache/    and, last, manifest.json
+    photos/  portraits/  defended/            and, last, manifest.json
+    cache/   embeddings for later questions to the run; not part of what is taken home
 
 Until then unfinished.json stands there, so that a run that failed or was cancelled can be started again.
 
@@ -24,6 +25,7 @@ from unlearn.config import ForgetConfig
 from unlearn.errors import InputError
 from unlearn.idia import IdiaOutcome
 from unlearn.metrics import collateral, fnr, tpr
+from unlearn.run_files import CACHE
 from unlearn.store import disk_errors, require_space, write_json
 
 FORMAT = 1
@@ -45,6 +47,12 @@ class Attacked:
     persons: list[IdiaOutcome]
     bystanders: list[IdiaOutcome]
     controls: list[IdiaOutcome]
+
+
+def not_attacked(before: Attacked) -> Attacked:
+    """What stands for an attack on the same people that could not be made."""
+    parts = (before.persons, before.bystanders, before.controls)
+    return Attacked(*([IdiaOutcome(one.name, (), 0, None) for one in part] for part in parts))
 
 
 def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
@@ -87,7 +95,7 @@ def start_over(out: Path, original: Clip) -> None:
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
         (out / MANIFEST).unlink(missing_ok=True)
-    for part in ("portraits", "photos", "cache", "defended"):
+    for part in ("portraits", "photos", CACHE, "defended"):
         shutil.rmtree(out / part, ignore_errors=True)
 
 
@@ -152,13 +160,14 @@ def write_attack(out: Path, before: Attacked, after: Attacked) -> None:
 
 
 def _by_template(one: IdiaOutcome, other: IdiaOutcome) -> dict[str, Any]:
+    is_compared = len(one.templates) == len(other.templates)  # not where one of the attacks is missing
     votes = [
         {
             "template": before.template,
             "original": {"majority_name": before.majority_name, "share": before.share, "correct": before.correct},
             "defended": {"majority_name": after.majority_name, "share": after.share, "correct": after.correct},
         }
-        for before, after in zip(one.templates, other.templates, strict=True)
+        for before, after in zip(one.templates, other.templates if is_compared else (), strict=is_compared)
     ]
     return {
         "name": one.name, "n_images": one.n_images, "original": _verdict(one), "defended": _verdict(other),

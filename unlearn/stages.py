@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from unlearn.config import Progress, Report
 
@@ -45,6 +46,7 @@ class Stages:
         def report(progress: Progress) -> None:
             done = before + self._shares[name] * progress.step / max(1, progress.total)
             counted = f", {progress.step} of {progress.total}" if progress.total > 1 else ""
-            self._report(Progress(round(TOTAL * done / self._sum), TOTAL, f"{name}{counted}", progress.losses))
+            whole = round(TOTAL * done / self._sum)
+            self._report(replace(progress, step=whole, total=TOTAL, note=f"{name}{counted}"))
 
         return report

@@ -20,7 +20,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,9 +29,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unlearn.clip import Clip
+from unlearn.clip_layouts import require_numbers
 from unlearn.diffusion_text import PREFIX, DiffusionText, activation_of, transformers_names
 from unlearn.encoders import OpenClipText, TextEncoder
 from unlearn.errors import InputError, ModelLoadError
+from unlearn.paths import follow_umask, new_file
+from unlearn.weight_files import stored_tensors
 
 CONFIG_NAME = "config.json"
 TEXT_FILE = "open_clip_text.safetensors"
@@ -69,24 +71,23 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file.")
     with disk_errors(str(path)):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        handle, temporary = new_file(path.parent)
         os.close(handle)
-        os.unlink(temporary)
+        temporary.unlink()
 
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON whole or not at all (under another name, then renamed)."""
     with disk_errors(str(path)):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        handle, temporary = new_file(path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(content, file, ensure_ascii=False, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
@@ -118,6 +119,7 @@ def save_defended(folder: Path, original: Clip, defended: Clip) -> None:
             (partial / "text_encoder").mkdir(parents=True)
             for file, (state, _, _) in parts.items():
                 save_file(state, partial / file)
+                follow_umask(partial / file)
             if DIFFUSION_FILE in parts:
                 _write_transformers_config(partial / "text_encoder" / CONFIG_NAME, defended)
             else:
@@ -226,6 +228,7 @@ def load_defended(weights: Path, original: Clip) -> Clip:
 def _filled(folder: Path, file: str, files: dict[str, dict[str, str]], original: Any) -> Any:
     """A copy of the original encoder with the weights of a file, after all checks."""
     row, path = files[file], folder / file
+    stored_tensors(path, file)
     if row.get("original_hash") != original.weights_hash:
         raise ModelLoadError(f"{path} was made from other weights than the model set has; choose the set it belongs to.")
     try:
@@ -235,6 +238,7 @@ def _filled(folder: Path, file: str, files: dict[str, dict[str, str]], original:
         if isinstance(original, DiffusionText):
             state = {"model." + name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
         student: nn.Module = copy.deepcopy(original)
+        require_numbers(state.items(), file)
         student.load_state_dict(state, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]

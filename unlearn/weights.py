@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.config import Settings
+from unlearn.diffusion_parts import PARTS as DIFFUSION_PARTS
+from unlearn.diffusion_parts import missing_parts, require_complete, require_fitting
 from unlearn.errors import ModelLoadError
-from unlearn.json_files import read_json_object
 from unlearn.model_sets import ModelSet
+from unlearn.network import why_unreachable
+from unlearn.weight_files import DIFFUSERS_BASE, files_of_other_formats, stored_tensors
 
 CHECKPOINT_NAME = "open_clip_model.safetensors"
 DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]
-DIFFUSION_PARTS = ("unet", "vae", "scheduler", "text_encoder", "tokenizer")
-DIFFUSION_WEIGHTS = "diffusion_pytorch_model.safetensors"  # of U-Net and decoder: one file, or an index of several
-PROBE_TIMEOUT_S = 5.0  # of the one request that tells whether the network can be reached at all
+DIFFUSION_WEIGHTS = f"{DIFFUSERS_BASE}.safetensors"  # of U-Net and decoder: one file, or an index of several
 
 
 def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
@@ -51,7 +52,7 @@ def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
     """The folder of the set's Stable Diffusion, in the layout of diffusers, with all files that drawing needs.
 
     Raises:
-        ModelLoadError: the set has none, or it was not found, lacks a part or has a damaged one.
+        ModelLoadError: the set has none, or it was not found, lacks a part, has a damaged one or parts that do not fit each other.
     """
     if model_set.diffusion is None:
         raise ModelLoadError(
@@ -60,17 +61,17 @@ def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
         )
     folder = Path(os.path.expanduser(model_set.diffusion))
     if not os.path.isdir(folder):
+        if os.path.isfile(folder):
+            raise ModelLoadError(
+                f"{folder.name} is a file, where the folder of a Stable Diffusion is needed. A model in one file becomes a folder with "
+                "diffusers: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
+            )
         if not _is_repository(model_set.diffusion):
             raise ModelLoadError(f"The folder {folder} of a Stable Diffusion does not exist; check the path.")
         folder = _diffusion_from_repository(model_set.diffusion, settings)
-    if missing := _missing(folder):
-        raise ModelLoadError(
-            f"{folder} is no complete Stable Diffusion folder: it lacks {', '.join(missing)}. "
-            "Give a folder that diffusers' save_pretrained wrote, with safetensors files."
-        )
-    for part in ("unet", "vae"):
-        for file in _weight_files(folder / part):
-            _require_whole(file)
+    name = Path(model_set.diffusion).name
+    require_complete(folder, name)
+    require_fitting(folder, name)
     return folder
 
 
@@ -86,47 +87,26 @@ def _is_repository(name: str) -> bool:
     return name.count("/") == 1
 
 
-def _missing(folder: Path) -> list[str]:
-    """Which parts or, where there are all parts, which files for drawing a Stable Diffusion folder lacks."""
-    missing = [part for part in DIFFUSION_PARTS if not (folder / part).is_dir()]
-    if missing:
-        return missing
-    files = [folder / "scheduler" / "scheduler_config.json"]
-    for part in ("unet", "vae"):
-        files += [folder / part / "config.json", *_weight_files(folder / part)]
-    return [file.relative_to(folder).as_posix() for file in files if not file.is_file()]
-
-
-def _weight_files(part: Path) -> list[Path]:
-    """The files that hold the weights of a part, whether they exist or not."""
-    index = part / f"{DIFFUSION_WEIGHTS}.index.json"
-    if not index.is_file():
-        return [part / DIFFUSION_WEIGHTS]
-    file_of = read_json_object(index).get("weight_map")
-    if not isinstance(file_of, dict) or not file_of:
-        raise ModelLoadError(f"{index} names no files of weights.")
-    return [part / name for name in sorted(set(map(str, file_of.values())))]
-
-
-def _require_whole(file: Path) -> None:
-    """Raise `ModelLoadError` where a safetensors file is cut off or none; reads its head only."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="np"):
-            pass
-    except (OSError, SafetensorError) as error:
-        raise ModelLoadError(f"{file} is damaged ({_first_line(error)}); copy or download it again.") from error
-
-
 def _existing(path: Path, what: str) -> Path:
-    if not os.path.isfile(path):
-        raise ModelLoadError(f"{path}, {what}, does not exist; check the path.")
-    return path
+    if os.path.isfile(path):
+        return path
+    if os.path.isdir(path):
+        raise ModelLoadError(f"{path.name}, {what}, is a folder; give the .safetensors file in it.")
+    if os.path.isdir(path.parent) and (other := files_of_other_formats(path.parent)):
+        raise ModelLoadError(
+            f"{path.name}, {what}, does not exist. Beside it lies {other[0]}, but only .safetensors files are read, because other formats "
+            "can run code; convert it with safetensors.torch.save_file."
+        )
+    raise ModelLoadError(f"{path}, {what}, does not exist; check the path.")
 
 
 def _only_safetensors(path: Path) -> Path:
-    if path.suffix != ".safetensors":
+    if os.path.isdir(path):
+        inside = next((file.name for file in sorted(path.glob("*.safetensors"))), CHECKPOINT_NAME)
+        raise ModelLoadError(
+            f"{path.name} is a folder, where the file of a checkpoint is needed; give a file in it, such as {path.name}/{inside}."
+        )
+    if path.suffix.lower() != ".safetensors":
         raise ModelLoadError(
             f"{path.name} is not a .safetensors file; only these are read, because other formats can run code. "
             "Convert it with safetensors.torch.save_file."
@@ -177,7 +157,7 @@ def _from_hub(repository: str, file: str, settings: Settings, places: list[Path]
         _require_network(f"{file} of {repository}", settings, places)
     try:
         return Path(hf_hub_download(repository, file))
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError, ImportError) as error:
         raise ModelLoadError(f"Downloading {file} of {repository} failed: {_first_line(error)}") from error
 
 
@@ -193,7 +173,7 @@ def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
             return place
     try:
         folder = Path(snapshot_download(repository, allow_patterns=DIFFUSION_FILES, local_files_only=True))
-        if not _missing(folder):  # a cache may hold half a download
+        if not missing_parts(folder):  # a cache may hold half a download
             return folder
     except LocalEntryNotFoundError:
         pass
@@ -204,7 +184,7 @@ def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
     avoided = ["*.fp16.safetensors", "*non_ema*"]
     try:
         return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=avoided))
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError, ImportError) as error:
         raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
 
 
@@ -219,18 +199,8 @@ def _require_network(what: str, settings: Settings, places: list[Path]) -> None:
     )
     if settings.offline or constants.HF_HUB_OFFLINE:
         raise ModelLoadError(f"{what} is not on this machine, and the program runs offline. {advice}")
-    if not _is_reachable(constants.ENDPOINT):
-        raise ModelLoadError(f"{what} is not on this machine, and its host cannot be reached. {advice}")
-
-
-def _is_reachable(endpoint: str) -> bool:
-    import httpx
-
-    try:
-        httpx.head(endpoint, timeout=PROBE_TIMEOUT_S)
-    except httpx.HTTPError:
-        return False
-    return True
+    if reason := why_unreachable(constants.ENDPOINT):
+        raise ModelLoadError(f"{what} is not on this machine, and its host {reason}. {advice}")
 
 
 def _first_line(error: BaseException) -> str:
@@ -241,7 +211,7 @@ def is_at_hand(model_set: ModelSet, settings: Settings) -> bool:
     """Whether everything of the set is on this machine; asks no network."""
     local = replace(settings, offline=True)
     try:
-        find_checkpoint(model_set, local)
+        stored_tensors(find_checkpoint(model_set, local))  # a git-LFS pointer is not at hand
         if model_set.diffusion is not None:
             find_diffusion(model_set, local)
     except ModelLoadError:

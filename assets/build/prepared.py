@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from unlearn import experiment
 from unlearn.clip import Clip, load_clip
 from unlearn.config import ForgetConfig, Person, PortraitConfig, Progress, Settings
+from unlearn.paths import follow_umask
 from unlearn.pictures import write_png
 from unlearn.prompts import fill
 from unlearn.report import write_report
@@ -38,6 +39,7 @@ def round_weights(run: Path, original: Clip) -> Clip:
         del content["files"][DIFFUSION_FILE]
     for file, row in content["files"].items():
         save_file({name: tensor.half() for name, tensor in load_file(folder / file).items()}, folder / file)
+        follow_umask(folder / file)
         row["sha256"] = file_hash(folder / file)
     write_json(folder / CONFIG_NAME, content)
     clip = load_defended(folder, original)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from unlearn.data import generate_captions
 from unlearn.diffusion_text import transformers_names
+from unlearn.paths import follow_umask
 
 from . import captions, world
 from .backdrops import SETTINGS
@@ -116,6 +117,7 @@ def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:
     (folder / "open_clip_config.json").write_text(json.dumps(content, indent=2) + "\n")
     state = {name: value.half().contiguous() for name, value in model.state_dict().items() if name != "attn_mask"}
     save_file(state, folder / "open_clip_model.safetensors")
+    follow_umask(folder / "open_clip_model.safetensors")
 
 
 def write_text_encoder(folder: Path, model: CLIP, config: ClipTrainingConfig) -> None:
@@ -130,6 +132,7 @@ def write_text_encoder(folder: Path, model: CLIP, config: ClipTrainingConfig) ->
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(_contiguous(transformers_names(state)), folder / "model.safetensors", metadata={"format": "pt"})
+    follow_umask(folder / "model.safetensors")
 
 
 def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -146,6 +149,8 @@ def write_stable_diffusion(root: Path, clip: tuple[CLIP, ClipTrainingConfig], au
         # Convolutions trained channels-last must be stored in the plain layout: safetensors keeps no strides.
         plain = cast(nn.Module, model).to(memory_format=torch.contiguous_format).half()
         cast(AutoencoderKL, plain).save_pretrained(folder / part, max_shard_size=MAX_SHARD)
+        for file in (folder / part).glob("*.safetensors"):
+            follow_umask(file)
     # The stochastic solver: fresh noise at every step lets a small U-Net mend what it began badly (half-drawn glasses, grey mouths).
     scheduler = DPMSolverMultistepScheduler(**NOISE, algorithm_type="sde-dpmsolver++", timestep_spacing="trailing", steps_offset=1)
     scheduler.save_pretrained(folder / "scheduler")

@@ -107,10 +107,11 @@ def test_photo_of_ones_own_leaves_nothing_behind(own_app: OwnApp, tmp_path: Path
     tab(page, "Predictions")
     page.get_by_text("Try another photo").click()
     page.locator("#upload input[type=file]").set_input_files(photo)
-    expect(page.locator("#upload img")).to_be_visible()
+    expect(page.locator("#upload .file-preview")).to_be_visible()
     page.locator("#predict").click()
     expect(page.locator("#predicted")).to_contain_text("top before")
-    expect(page.locator("#upload img")).to_have_count(0)
+    expect(page.locator("#predicted")).to_contain_text("Your photo (not kept)")
+    expect(page.locator("#upload .file-preview")).to_have_count(0)
     kept = {name for name in own_app.new_files() if not name.startswith("runs/")}
     assert kept == set(), "the job keeps what it was asked; Gradio's copy is gone"
     assert page.url.endswith(job)

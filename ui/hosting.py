@@ -1,0 +1,205 @@
+"""Where the server listens, under which path a proxy serves it, and how it is told to stop; knows no Gradio and no model."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from types import FrameType
+from urllib.parse import quote, unquote, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from unlearn.errors import ConfigError
+
+MAX_PORT = 2**16 - 1
+EVERYWHERE = {"0.0.0.0": "localhost", "::": "[::1]"}  # what to open in a browser on the same machine
+# Behind a root path, links of the page are relative to its address, which a proxy may serve without a slash at its end. It cannot
+# be told here where the proxy takes the path off. One that leads back to the address without a slash is not asked again.
+SLASH_SCRIPT = (
+    "<script>if (!location.pathname.endsWith('/') && !performance.getEntriesByType('navigation')[0]?.redirectCount) "
+    "location.replace(`${location.pathname}/${location.search}${location.hash}`);</script>"
+)
+_BIND_ERRORS = {
+    errno.EADDRINUSE: "another program uses it; stop that one, or choose another port with --port",
+    errno.EACCES: "that needs more rights; choose a port from 1024 on with --port",
+    errno.EADDRNOTAVAIL: "this machine does not have that address; give one of its own with --host, or 0.0.0.0 for all",
+    errno.EAFNOSUPPORT: "this machine does not have addresses of that kind; give another with --host",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens; `host` is a name, or an address without brackets."""
+
+    host: str
+    port: int
+
+    @property
+    def bracketed(self) -> str:
+        """The host as it stands in a URL."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser on the same machine."""
+        return f"http://{EVERYWHERE.get(self.host, self.bracketed)}:{self.port}/"
+
+
+def address_of(host: str, port: str) -> Address:
+    """The address that `--host` and `--port` mean, after a look whether it is free; port 0 becomes a free one.
+
+    Raises:
+        ConfigError: no such port or host, or the address cannot be used.
+    """
+    name = _host_of(host)
+    number = _port_of(port)
+    try:
+        found = socket.getaddrinfo(name, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError, ValueError) as error:
+        raise ConfigError(
+            f"--host is {host!r}, which is no name or address of this machine; give an address such as 127.0.0.1, "
+            "without http:// and without a port."
+        ) from error
+    for family, _, _, _, where in dict.fromkeys(found):
+        number = _free_port(family, (str(where[0]), number), Address(name, number))
+    return Address(name, number)
+
+
+def _host_of(text: str) -> str:
+    host = text.strip() or "127.0.0.1"
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if "%" in host:
+        raise ConfigError(f"--host is {text!r}; an address with a zone cannot stand in a link, so give :: or another address.")
+    return str(IPv6Address(host)) if _is_ipv6(host) else host
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _port_of(text: str) -> int:
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= MAX_PORT):
+        raise ConfigError(f"--port is {text!r}; give a number from 1 to {MAX_PORT}, or 0 for any free port.")
+    return int(digits)
+
+
+def _free_port(family: int, where: tuple[str, int], address: Address) -> int:
+    """The port, or a free one in place of 0."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: a port of a moment ago is free
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(where)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        reason = _BIND_ERRORS.get(error.errno or 0, f"{error.strerror or error}")
+        raise ConfigError(f"The server cannot listen on {address.bracketed}:{address.port}: {reason}.") from error
+
+
+def root_path_of(text: str | None) -> str:
+    """The path, or whole address, under which a proxy serves the page: "" or "/path" or "https://host/path".
+
+    Raises:
+        ConfigError: it cannot be one.
+    """
+    given = (text or "").strip()
+    scheme, mark, rest = given.partition("://")
+    if mark:
+        try:
+            url = urlsplit(given)
+            is_address = scheme.lower() in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+        except ValueError:
+            is_address = False
+        if not is_address or url.query or url.fragment or url.username is not None:
+            raise ConfigError(f"--root-path is {given!r}; give a path such as /forget, or https://host/path.")
+        return f"{scheme.lower()}://{url.netloc}{quote(_path_of(url.path, given))}"
+    return _path_of(rest or given, given)
+
+
+def _path_of(path: str, given: str) -> str:
+    parts = [part for part in unquote(path).split("/") if part]
+    is_bad = any(part in (".", "..") or any(c in "?#\\" or not c.isprintable() for c in part) for part in parts)
+    if is_bad:
+        raise ConfigError(f"--root-path is {given!r}; give a path such as /forget, without '?', '#', '\\' and dots alone.")
+    return "".join(f"/{part}" for part in parts)
+
+
+class RootPath:
+    """ASGI middleware for a page behind a proxy that serves it under a path.
+
+    Takes the path off where the proxy leaves it on, however the root path was given, and puts `SLASH_SCRIPT` into the page.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app = app
+        self._path = unquote(urlsplit(root_path).path) if "://" in root_path else root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request, as the proxy would have if it took the path off itself."""
+        path = scope.get("path", "")
+        if self._path and (path == self._path or path.startswith(f"{self._path}/")):
+            scope = {**scope, "path": path.removeprefix(self._path) or "/"}
+        is_page = bool(self._path) and scope["type"] == "http" and scope["path"] == "/"
+        await self._app(scope, receive, _with_script(send) if is_page else send)
+
+
+def _with_script(send: Send) -> Send:
+    """Sends a page with `SLASH_SCRIPT` as the first thing in its head; Gradio's own `head` comes too late, with its script."""
+    started: list[Message] = []
+
+    async def send_with_script(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            started.append(message)
+            return
+        if started:
+            start = started.pop()
+            body = message.get("body", b"")
+            headers = MutableHeaders(raw=start["headers"])
+            if headers.get("content-type", "").startswith("text/html") and b"<head>" in body:
+                message = {**message, "body": body.replace(b"<head>", b"<head>" + SLASH_SCRIPT.encode(), 1)}
+                if "content-length" in headers:
+                    headers["content-length"] = str(int(headers["content-length"]) + len(SLASH_SCRIPT))
+            await send({**start, "headers": headers.raw})
+        await send(message)
+
+    return send_with_script
+
+
+class Stopped(BaseException):
+    """Raised in the main thread by the first signal that asks the program to end; no `Exception`: nobody may swallow it."""
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP (unless it is ignored, as under nohup) end the block with `Stopped`; further ones do nothing."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)  # cleaning up is not to be broken off
+        raise Stopped(signal.Signals(number).name)  # they stay ignored until the process has ended
+
+    if threading.current_thread() is not threading.main_thread():  # only there signals can be taken
+        yield
+        return
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -1,0 +1,50 @@
+"""Whether the lanes go on, as frozen values that may be shown to anybody: no id, name, path or text of a foreign error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LaneHealth:
+    """One lane.
+
+    Attributes:
+        lane: its name.
+        is_alive: its thread runs.
+        has_worker: its worker process runs; False is well, too: one is started when there is work.
+        is_busy: it works on a job.
+        trouble: what keeps it from going on just now, a sentence; empty when nothing does.
+        since: when that began, in seconds since the epoch, or None.
+    """
+
+    lane: str
+    is_alive: bool
+    has_worker: bool
+    is_busy: bool
+    trouble: str
+    since: float | None
+
+    @property
+    def is_well(self) -> bool:
+        """True when jobs of this lane are worked on."""
+        return self.is_alive and not self.trouble
+
+
+@dataclass(frozen=True)
+class Health:
+    """All lanes, and what happened to the list of jobs when it was opened (`notes`, sentences)."""
+
+    lanes: tuple[LaneHealth, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """True when every lane is."""
+        return all(lane.is_well for lane in self.lanes)
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in a few words that hold no value: the system's own words for an OSError, else the kind."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or type(error).__name__
