@@ -11,9 +11,9 @@ import torch
 
 from unlearn import paths
 from unlearn.config import Settings
-from unlearn.embeddings import keep_tensor
 from unlearn.errors import ConfigError
 from unlearn.job_store import JobStore
+from unlearn.kept_tensors import KeptTensors
 from unlearn.store import write_json
 
 ROOT = Path(__file__).parent.parent
@@ -100,7 +100,7 @@ def test_files_of_runs_and_caches_follow_the_umask(plain_mode: int, tmp_path: Pa
     from safetensors.torch import save_file
 
     write_json(tmp_path / "a.json", {})
-    keep_tensor(tmp_path / "b.safetensors", "b", torch.zeros(1))
+    KeptTensors(tmp_path, 1_000_000).write("b", "b", torch.zeros(1))
     save_file({"c": torch.zeros(1)}, tmp_path / "c.safetensors")
     paths.follow_umask(tmp_path / "c.safetensors")
     assert {_mode(path) for path in tmp_path.iterdir()} == {plain_mode}

@@ -56,7 +56,7 @@ def run(model_set: str, runs: Path, notes: list[Progress]) -> Run:
 
 
 def ask(runs: Path, name: str, request: dict[str, Any]) -> dict[str, Any]:
-    (runs / name).mkdir()
+    (runs / name).mkdir(exist_ok=True)
     answer = getattr(tasks, name)({"run": "job", **request}, runs / name, lambda progress: None)
     return dict(json.loads(json.dumps(answer)))  # what a worker sends is stored as JSON
 
