@@ -71,7 +71,7 @@ def test_places_hold_files_of_the_project_and_of_packages_but_no_folder_and_no_t
 def test_command_line_names_the_lack_of_memory(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> None:
+    def fail(*arguments: object) -> None:
         raise error
 
     monkeypatch.setattr(command_line, "app", fail)
@@ -81,7 +81,7 @@ def test_command_line_names_the_lack_of_memory(
 
 
 def test_command_line_hides_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+    def fail(*arguments: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(command_line, "app", fail)

@@ -91,6 +91,8 @@ class Database:
             raise UnlearnError(sentence_of(error)) from error
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise UnlearnError(sentence_of(error)) from error
+        except OSError as error:  # a folder in its place, no rights, too many open files
+            raise UnlearnError(SENTENCES[sqlite3.SQLITE_CANTOPEN].format(list=LIST)) from error
 
     @contextmanager
     def session(self, write: bool = False) -> Iterator[Session]:

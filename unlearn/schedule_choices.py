@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from unlearn.config import FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError
+from unlearn.finetune_config import MAX_STEPS, require_range
 from unlearn.model_sets import ModelSet
 
 CHOICES = ("default", "paper", "own")
@@ -55,7 +56,8 @@ def _changed(base: AnySchedule, changes: Mapping[str, Any]) -> AnySchedule:
     follows: dict[str, Any] = {}
     if "n_steps" in changes and isinstance(base, TextFineTuneConfig):
         follows["steps_per_trigger"] = 0
-    if n_steps != base.n_steps and n_steps >= 1:
+    require_range("n_steps", n_steps, 1, MAX_STEPS)  # first: what follows it would be told in its place
+    if n_steps != base.n_steps:
         follows["lr_milestones"] = tuple(max(1, step * n_steps // base.n_steps) for step in base.lr_milestones)
         if base.early_stop is not None:
             follows["early_stop"] = replace(base.early_stop, min_steps=base.early_stop.min_steps * n_steps // base.n_steps)
