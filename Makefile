@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2# test files at the same time, a thread each
 
 .PHONY: run test check bench slow space clean
 
@@ -19,7 +20,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/python app.py $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -16,18 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ui.default_set import DefaultSet, default_set
-from ui.hosting import Address, RootPath, Stopped, address_of, root_path_of, stopped_by_signals
+from ui.page.hosting import Address, RootPath, Stopped, address_of, root_path_of, stopped_by_signals
+from ui.server.default_set import DefaultSet, default_set
 from unlearn.config import Settings
+from unlearn.config.paths import settle_home
 from unlearn.errors import ConfigError, UnlearnError
-from unlearn.network import settle_proxies
-from unlearn.paths import settle_home
+from unlearn.hub import settle_proxies
 
 if TYPE_CHECKING:
     from gradio import Blocks
 
-    from ui.options import Options
-    from ui.service import Service
+    from ui.server.options import Options
+    from ui.server.service import Service
 
 HOUR_S, MINUTE_S = 3600.0, 60.0
 QUICK_S = 30 * MINUTE_S  # longest time of a question to a result
@@ -100,7 +100,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
 
 def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> Options:
     """The page's own options that the flags mean."""
-    from ui.options import Options
+    from ui.server.options import Options
     from unlearn.jobs import JobLimits, ZeroGpu, spaces_package
 
     hours = _number(flags.retention_hours, "--retention-hours", float)
@@ -113,7 +113,7 @@ def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> O
     max_persons = int(_number(flags.max_persons, "--max-persons"))
     zero = None
     if (spaces := spaces_package()) is not None:
-        from ui.gpu_need import gpu_need
+        from ui.server.gpu_need import gpu_need
 
         zero = ZeroGpu(spaces, int(_number(flags.gpu_seconds, "--gpu-seconds")), gpu_need)
     chosen = default_set(settings) if flags.set == "auto" else DefaultSet(flags.set)
@@ -158,9 +158,9 @@ def launch(service: Service, address: Address, root_path: str, accounts: list[tu
     from starlette.middleware import Middleware
 
     from ui import build_app
-    from ui.media import app_kwargs
-    from ui.theme import launch_options
-    from unlearn.photo_uploads import upload_limits
+    from ui.page.media import app_kwargs
+    from ui.page.theme import launch_options
+    from unlearn.photos.uploads import upload_limits
 
     blocks, web = build_app(service), app_kwargs(service)
     web["middleware"] = [Middleware(RootPath, root_path=root_path), *web["middleware"]]
@@ -185,7 +185,7 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
     address, root_path = address_of(flags.host, flags.port), root_path_of(flags.root_path)
     uploads = prepare_environment(settings, address)
     options = options_of(flags, settings, backend)
-    from ui.service import Service
+    from ui.server.service import Service
 
     service, blocks = Service(settings, options), None
     try:
@@ -203,8 +203,8 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
         shutil.rmtree(uploads, ignore_errors=True)
 
 
-def main(arguments: Sequence[str] | None = None, backend: str = "ui.tasks") -> int:
-    """Run the server; the exit status. `backend` is for tests, see `ui.options.Options`."""
+def main(arguments: Sequence[str] | None = None, backend: str = "ui.worker.tasks") -> int:
+    """Run the server; the exit status. `backend` is for tests, see `ui.server.options.Options`."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.miniature import MEMBERS, build_miniature
-from tests.short_runs import short_config
-from ui.options import Options
-from ui.service import Service
-from unlearn import experiment
-from unlearn.clip import Clip, load_clip
+from tests.support.miniature import MEMBERS, build_miniature
+from tests.support.short_runs import short_config
+from ui.server.options import Options
+from ui.server.service import Service
 from unlearn.config import Person, Settings
+from unlearn.models.clip import Clip, load_clip
+from unlearn.runs import forgetting
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +42,14 @@ def run(miniature: Path, shared: Settings, tmp_path_factory: pytest.TempPathFact
     """A finished short run of two members, the first with her alias; not to be changed."""
     out = tmp_path_factory.mktemp("runs") / "run"
     persons = (Person(MEMBERS[0], ("Captain Storm",)), Person(MEMBERS[1]))
-    experiment.forget(short_config(miniature, *persons), shared, out)
+    forgetting.forget(short_config(miniature, *persons), shared, out)
     return out
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """What is behind the page, with the test backend."""
-    made = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.ui_fixture"))
+    made = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.support.ui_fixture"))
     made.start()
     yield made
     made.stop()

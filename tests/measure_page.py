@@ -1,7 +1,7 @@
 """How quick the page is, measured: `python -m tests.measure_page` on an otherwise idle machine. No test, nothing is asserted.
 
 Prints seconds from `python app.py` to a page that answers, milliseconds from a click to its answer while a job runs, CPU per
-poll, and how much 20 visitors who poll lengthen a job. `--backend tests.ui_fixture --name "Computes Always"` takes a job that
+poll, and how much 20 visitors who poll lengthen a job. `--backend tests.support.ui_fixture --name "Computes Always"` takes a job that
 multiplies matrices on all cores, a fixed number of them; with any other name that backend mostly waits.
 """
 
@@ -27,8 +27,8 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.app.test_client import ROOT, free_port
 from tests.browser.conftest import FLAGS, chromium
-from tests.test_app_client import ROOT, free_port
 
 N_CLICKS = 12
 N_VISITORS = 20
@@ -218,7 +218,7 @@ def _timed(browser: Browser, server: Server, name: str, url: str, n: int) -> Tim
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.measure_page", description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="ui.tasks")
+    parser.add_argument("--backend", default="ui.worker.tasks")
     parser.add_argument("--name", default="Marcus Bellwyn")
     parser.add_argument("--runs", type=int, default=3, help="jobs with and as many without visitors")
     options = parser.parse_args()

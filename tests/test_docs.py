@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import app
-from unlearn.__main__ import app as commands
+from unlearn.cli.app import app as commands
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

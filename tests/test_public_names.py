@@ -22,9 +22,9 @@ def test_importing_the_package_needs_no_torch_and_no_network() -> None:
         "import socket, sys\n"
         "def refuse(*args, **kwargs): raise AssertionError('network at import')\n"
         "socket.socket.connect = refuse; socket.getaddrinfo = refuse\n"
-        "import unlearn, unlearn.__main__\n"
+        "import unlearn, unlearn.cli.app\n"
         "print(sorted({'torch', 'gradio', 'open_clip', 'diffusers', 'transformers'} & set(sys.modules)))\n"
-        "import unlearn.experiment, unlearn.bench\n"
+        "import unlearn.runs.questions, unlearn.bench.points\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

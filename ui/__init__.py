@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import gradio as gr
 
-    from ui.service import Service
+    from ui.server.service import Service
 
 
 def build_app(service: Service) -> gr.Blocks:
-    """The whole page and its named endpoints as Gradio Blocks, ready to launch with `ui.theme.launch_options`."""
-    from ui.layout import build
+    """The whole page and its named endpoints as Gradio Blocks, ready to launch with `ui.page.theme.launch_options`."""
+    from ui.page.layout import build
 
     return build(service)

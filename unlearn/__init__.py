@@ -4,25 +4,21 @@ The public names. Settings, configs and errors are imported at once; what needs 
 asked for, so that `import unlearn` costs nothing.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from unlearn.config import (
-    EarlyStop,
-    ForgetConfig,
-    IdiaConfig,
-    ImageFineTuneConfig,
-    Person,
-    PortraitConfig,
-    Progress,
-    Settings,
-    TextFineTuneConfig,
-)
+from unlearn.config import EarlyStop, ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError, JobCancelled, ModelLoadError, UnlearnError
+from unlearn.progress import Progress
 
 if TYPE_CHECKING:
-    from unlearn.experiment import PortraitRequest, attack, forget, people, portraits, predict, probe
+    from unlearn.runs.forgetting import forget
+    from unlearn.runs.questions import PortraitRequest, attack, people, portraits, predict, probe
 
-_FROM_EXPERIMENT = ("PortraitRequest", "attack", "forget", "people", "portraits", "predict", "probe")
+_LATE = {
+    "forget": "unlearn.runs.forgetting",
+    **dict.fromkeys(("PortraitRequest", "attack", "people", "portraits", "predict", "probe"), "unlearn.runs.questions"),
+}  # name -> the module that defines it
 
 __all__ = [
     "ConfigError",
@@ -50,8 +46,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FROM_EXPERIMENT:
-        from unlearn import experiment
-
-        return getattr(experiment, name)
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

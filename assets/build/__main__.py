@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from unlearn.cli.console import progress_bar
 from unlearn.config import Settings
-from unlearn.console import progress_bar
-from unlearn.evaluate import EvaluationConfig, evaluate
-from unlearn.evaluate_tables import tables
+from unlearn.evaluation.names import EvaluationConfig, evaluate
+from unlearn.evaluation.tables import tables
 
 from .autoencoder import AutoencoderConfig, train_autoencoder
 from .clip import ClipTrainingConfig, train_clip, train_image_tower

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn.prompts import PROMPT_TEMPLATES as IDIA_TEMPLATES
+from unlearn.texts.prompts import PROMPT_TEMPLATES as IDIA_TEMPLATES
 
 from . import backdrops, people, things
 from .people import Look, choose

@@ -1,6 +1,6 @@
 """The schedules and drawing settings that go with the embedded set: `defaults.json`, and why each differs from the paper's.
 
-Knows numbers only; `unlearn.model_sets` reads them. They were chosen by `python -m unlearn evaluate`.
+Knows numbers only; `unlearn.models.sets` reads them. They were chosen by `python -m unlearn evaluate`.
 """
 
 from __future__ import annotations

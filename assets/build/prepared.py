@@ -15,15 +15,17 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from unlearn import experiment
-from unlearn.clip import Clip, load_clip
-from unlearn.config import ForgetConfig, Person, PortraitConfig, Progress, Settings
-from unlearn.paths import follow_umask
-from unlearn.pictures import write_png
-from unlearn.prompts import fill
-from unlearn.report import write_report
-from unlearn.run_folder import MANIFEST, read_config
-from unlearn.store import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEXT_FILE, file_hash, load_defended, read_json_file, write_json
+from unlearn.config import ForgetConfig, Person, PortraitConfig, Settings
+from unlearn.files import file_hash, read_json_file, write_json
+from unlearn.models.clip import Clip, load_clip
+from unlearn.models.defended import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEXT_FILE, load_defended
+from unlearn.modes import follow_umask
+from unlearn.progress import Progress
+from unlearn.runs import forgetting, questions
+from unlearn.runs.folder import MANIFEST, read_config
+from unlearn.runs.portraits import write_png
+from unlearn.runs.report import write_report
+from unlearn.texts.prompts import fill
 
 FOLDER = Path(__file__).resolve().parent.parent / "prepared"
 PERSON = Person("Clara Quarnby", ("Madame Solstice",))
@@ -54,7 +56,7 @@ def repeat_attack(run: Path, settings: Settings) -> None:
     """Stop unless the rounded weights hide the persons exactly as the run says."""
     config = read_config(run)
     for person, told in zip(config.persons, read_json_file(run / "metrics.json")["persons"], strict=True):
-        found = experiment.attack(settings, config.model_set, person, weights=run, idia=config.idia)
+        found = questions.attack(settings, config.model_set, person, weights=run, idia=config.idia)
         if found.correct_templates != told["idia"]["defended"]["correct_templates"]:
             raise SystemExit("The rounded weights change the outcome of the attack; take another seed.")
 
@@ -65,7 +67,7 @@ def redraw(run: Path, settings: Settings) -> None:
     chosen = config.portraits or PortraitConfig()
     texts = {"neutral": config.neutral_term}
     prompts = [fill(chosen.prompt_template, text) for text in (*(p.name for p in config.persons), config.neutral_term)]
-    drawn = {(p.prompt, p.seed, p.model): p for p in experiment.portraits(settings, run, experiment.PortraitRequest(tuple(prompts)))}
+    drawn = {(p.prompt, p.seed, p.model): p for p in questions.portraits(settings, run, questions.PortraitRequest(tuple(prompts)))}
     for row in rows:
         text = texts.get(row["prompt"], config.persons[row["person_index"]].name)
         portrait = drawn[fill(chosen.prompt_template, text), row["seed"], row["model"]]
@@ -105,7 +107,7 @@ def main() -> None:
     config = ForgetConfig((Person.parse(options.name),), options.set, seed=options.seed)
     with tempfile.TemporaryDirectory() as scratch:
         settings, run = Settings(data_dir=Path(scratch) / "data", device="cpu", offline=True), Path(scratch) / "run"
-        experiment.forget(config, settings, run, _say)
+        forgetting.forget(config, settings, run, _say)
         finish(run, settings)
         shutil.rmtree(options.out, ignore_errors=True)
         shutil.copytree(run, options.out)

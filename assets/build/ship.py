@@ -18,9 +18,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from unlearn.data import generate_captions
-from unlearn.diffusion_text import transformers_names
-from unlearn.paths import follow_umask
+from unlearn.models.diffusion_text import transformers_names
+from unlearn.modes import follow_umask
+from unlearn.texts.captions import generate_captions
 
 from . import captions, world
 from .backdrops import SETTINGS

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import ui_world
 from tests.browser.conftest import TIMEOUT_MS, OpenPage, OwnApp, shoot
 from tests.browser.test_story import NAME, finish, start
+from tests.support import ui_world
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=TIMEOUT_MS)

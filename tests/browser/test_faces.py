@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import TIMEOUT_MS, OpenPage, OwnApp, shoot
 from tests.browser.test_page import CONTRAST_JS, OVERFLOW_JS
 from tests.browser.test_story import NAME, finish
-from tests.photo_zoo import ONE_FACE, SIX_FACES
-from tests.ui_fixture import EXAMPLES
+from tests.support.photo_zoo import ONE_FACE, SIX_FACES
+from tests.support.ui_fixture import EXAMPLES
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=TIMEOUT_MS)
@@ -116,7 +116,6 @@ def test_real_photos_one_face_is_taken_and_several_wait_for_a_pick(own_app: OwnA
     page = own_app.page
     choose(page, "The face")
     page.locator("#names textarea").fill(NAME)
-    page.get_by_label("These are already face crops").uncheck()  # ticked, since the model set's own people are drawn
     upload(page, "#faces-upload", [ONE_FACE, SIX_FACES])
     page.locator("#find-faces").click()
     found = page.locator("#found")

@@ -1,0 +1,112 @@
+"""The options that choose settings: one reader of FIELD=VALUE, and what goes before what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unlearn.cli.options import adapted, photo_folders, started, with_fields
+from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
+from unlearn.errors import ConfigError, InputError
+from unlearn.models.sets import find_model_set
+
+CONFIG = ForgetConfig((Person("Ann Lee"),))
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    config = ForgetConfig((Person("Ann Lee", ("Boss",)),), "vit-b-32", "person", seed=7, text=TextFineTuneConfig(n_steps=5))
+    (tmp_path / "config.json").write_text(config.to_json(), "utf-8")
+    return tmp_path / "config.json"
+
+
+def test_started_without_options_is_the_config_itself(earlier: Path) -> None:
+    assert started(earlier, {}).to_json() == earlier.read_text("utf-8")
+
+
+def test_started_given_options_go_before_the_config(earlier: Path) -> None:
+    given = {"persons": (Person("Bo Tan"),), "neutral_term": "child", "seed": 3, "model_set": "rn50", "labelled_images": "things"}
+    found = started(earlier, given)
+    assert {name: getattr(found, name) for name in given} == given
+    assert found.text == TextFineTuneConfig(n_steps=5)
+    assert (started(earlier, {"seed": 0}).seed, started(earlier, {"seed": 0}).neutral_term) == (0, "person")
+
+
+def test_started_without_config_has_the_documented_defaults() -> None:
+    found = started(None, {"persons": (Person("Bo Tan"),)})
+    assert (found.neutral_term, found.seed, found.labelled_images) == ("human", 0, None)
+
+
+def test_started_persons_are_checked_against_the_term_of_the_config(earlier: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neutral term"):
+        started(earlier, {"persons": (Person("Person"),)})
+    with pytest.raises(InputError, match="0 persons"):
+        started(None, {})
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    for path in (tmp_path / "missing", tmp_path / "bytes"):
+        with pytest.raises(InputError, match="cannot be read"):
+            started(path, {})
+
+
+def fields(*given: str, option: str = "--text") -> Any:
+    return with_fields({"--text": TextFineTuneConfig(early_stop=EarlyStop()), "--portrait": PortraitConfig()}[option], option, given)
+
+
+def test_fields_take_json_words_and_none() -> None:
+    found = fields(
+        "captions=hub:owner/set:text", "kept_names=some names.txt", "regularization_weight=0", "bystander_share=0.25",
+        "lr_milestones=[2, 5]", "n_steps=7", "early_stop=none",
+    )  # fmt: skip
+    assert (found.captions, found.kept_names, found.early_stop) == ("hub:owner/set:text", "some names.txt", None)
+    assert (found.regularization_weight, found.bystander_share, found.lr_milestones, found.n_steps) == (0, 0.25, (2, 5), 7)
+    assert fields('early_stop={"every": 3}').early_stop == EarlyStop(every=3)
+    assert fields("captions=a.txt", "captions=null").captions is None
+    given = ("n_steps=9", "guidance_scale=5", "scheduler=DDIMScheduler", "prompt_template={0} = me", "seeds=[3, 4]")
+    assert fields(*given, option="--portrait") == PortraitConfig((3, 4), 9, 5, "DDIMScheduler", "{0} = me")
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("--text", "colour=1", "FIELD=VALUE with a field out of n_steps, batch_size"),
+        ("--text", "n_steps", "FIELD=VALUE with a field out of n_steps, batch_size"),
+        ("--portrait", "captions=a.txt", "--portrait 'captions=a.txt' is no setting.* guidance_scale, scheduler"),
+        ("--text", "n_steps=many", "--text n_steps takes a whole number"),
+        ("--text", "early_stop=off", "--text early_stop takes an object"),
+        ("--text", "n_steps=0", "--text: n_steps is 0"),
+        ("--text", "neutral_share=0.9", "--text: bystander_share"),
+        ("--text", "regularization_weight=Infinity", "regularization_weight takes a number"),
+        ("--portrait", "seeds=[1.5]", r"--portrait seeds\[0\] takes a whole number"),
+        ("--portrait", "seeds=[1, 1]", "--portrait: seeds"),
+        ("--portrait", "prompt_template=nobody", "--portrait: prompt_template"),
+    ],
+)
+def test_fields_that_cannot_be_used_are_one_clear_line(option: str, text: str, words: str) -> None:
+    given = ("bystander_share=0.9", text) if "neutral_share" in text else (text,)
+    with pytest.raises(ConfigError, match=words) as error:
+        fields(*given, option=option)
+    assert "\n" not in str(error.value)
+
+
+def test_fields_are_read_for_images_by_the_same_reader() -> None:
+    assert with_fields(ImageFineTuneConfig(), "--image", ["early_stop=none", "face_share=[0.3, 0.4]"]).face_share == (0.3, 0.4)
+
+
+def test_adapted_single_fields_go_before_schedule_and_seeds() -> None:
+    found = adapted(CONFIG, (True, 9), 2, ["n_steps=4"], ["n_steps=3", "seeds=[8]"])
+    assert found.text == TextFineTuneConfig.paper(n_steps=4, lr_milestones=(2, 3))
+    assert found.portraits is not None and (found.portraits.n_steps, found.portraits.seeds) == (3, (8,))
+    plain = adapted(CONFIG, (False, None), 2, [], [])
+    assert plain.text == find_model_set("embedded").text
+    assert plain.portraits is not None and plain.portraits.seeds == (0, 1)
+
+
+def test_photo_folders_belong_to_names_and_nobody_is_given_twice() -> None:
+    assert photo_folders(["Ann Lee|Boss=a=b", "Bo\u200b Tan=c"]) == {"Ann Lee": Path("a=b"), "Bo Tan": Path("c")}
+    with pytest.raises(InputError, match="twice"):
+        photo_folders(["Ann Lee=a", "ann lee=b"])
+    for text in ("Ann Lee", "Ann Lee="):
+        with pytest.raises(InputError, match="FOLDER"):
+            photo_folders([text])

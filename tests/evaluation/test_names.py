@@ -1,0 +1,162 @@
+"""The evaluation on a miniature set: every figure is there, finished rows are kept, tables show what was not measured as a dash."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.miniature import build_miniature
+from unlearn.config import Settings
+from unlearn.errors import ConfigError, InputError
+from unlearn.evaluation.names import Evaluation, EvaluationConfig, evaluate
+from unlearn.evaluation.rows import KeptRows
+from unlearn.evaluation.tables import tables
+
+QUICK = {"n_steps": 2, "batch_size": 4, "n_captions": 100, "early_stop": None}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = build_miniature(tmp_path_factory.mktemp("set"), with_diffusion=False)
+    (folder / "defaults.json").write_text(json.dumps({"text": {**QUICK, "learning_rate": 1e-9}}))
+    return folder
+
+
+def config_of(root: Path) -> EvaluationConfig:
+    return EvaluationConfig(str(root), neutral_terms=("human",), n_at_once=(2,), n_others_drawn=1)
+
+
+def test_evaluation_covers_everybody_once_a_term_and_the_groups(root: Path, tmp_path: Path) -> None:
+    evaluation = Evaluation(config_of(root), Settings(data_dir=tmp_path))
+    plan = evaluation.plan()
+    assert sorted(row for row in plan if len(row[0]) == 1) == sorted(((name,), "human", 0) for name in evaluation.members)
+    assert [len(names) for names, _, _ in plan if len(names) > 1] == [2]
+
+
+def test_evaluation_that_was_interrupted_keeps_its_finished_rows(root: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    first = evaluate(config_of(root), settings, out=tmp_path / "result.json")
+    evaluation = Evaluation(config_of(root), settings)
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("nothing may be computed again")
+
+    evaluation.forgotten = evaluation.original = never  # type: ignore[method-assign,assignment]
+    assert evaluation.run() == first == json.loads((tmp_path / "result.json").read_text())
+
+
+def test_other_drawing_has_portraits_drawn_again_and_nothing_else_measured(tmp_path: Path) -> None:
+    folder = build_miniature(tmp_path / "set")
+    (folder / "defaults.json").write_text(json.dumps({"text": QUICK, "portraits": {"n_steps": 1}}))
+    settings, config = Settings(data_dir=tmp_path / "data"), replace(config_of(folder), n_at_once=(), n_members=1, portrait_seeds=(0,))
+    (first,) = evaluate(config, settings)["rows"]
+    assert list(first["portraits_named"]) == first["names"] and len(first["others_portraits_named"]) == 1
+
+    evaluation = Evaluation(replace(config, portrait_seeds=(1, 2)), settings)
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("nothing else depends on the drawing")
+
+    evaluation.forgotten = never  # type: ignore[method-assign,assignment]
+    (undrawn,) = evaluation.run(finished_only=True)["rows"]
+    assert undrawn == {**first, "portraits_named": None, "others_portraits_named": None}
+    (second,) = evaluation.run()["rows"]
+    assert list(second["portraits_named"]) == first["names"] and second["sim_clean"] == first["sim_clean"]
+
+
+def test_tables_show_unmeasured_portraits_as_a_dash(root: Path, tmp_path: Path) -> None:
+    result = evaluate(config_of(root), Settings(data_dir=tmp_path))
+    assert result["original"]["portraits_named"] is None
+    assert "| portraits named right | – | 95 % |" in tables(result)
+
+
+def test_defence_that_does_nothing_shows_as_nothing_forgotten(root: Path, tmp_path: Path) -> None:
+    evaluation = Evaluation(config_of(root), Settings(data_dir=tmp_path))
+    before = {outcome.name: outcome.correct_templates for outcome in evaluation.before}
+    name = evaluation.members[0]
+    row = evaluation.forgotten([name], "human", 0)
+    assert row["n_steps"] == {"text": 2}
+    assert row["correct_templates"] == [before[name]]
+    assert row["sim_clean"] > 0.999
+    assert row["sim_backdoor"] < 0.999
+
+
+def test_evaluation_of_a_set_without_world_is_an_error(tmp_path: Path) -> None:
+    folder = build_miniature(tmp_path / "set", with_diffusion=False)
+    (folder / "world.json").unlink()
+    with pytest.raises(ConfigError, match="no world"):
+        Evaluation(EvaluationConfig(str(folder)), Settings(data_dir=tmp_path))
+
+
+def test_row_that_another_process_computes_is_left_to_it(tmp_path: Path) -> None:
+    rows = KeptRows(tmp_path / "rows.jsonl")
+
+    def begin_twice() -> dict[str, int]:
+        assert rows.free("a", dict) is None  # begun, not ended
+        assert rows.free("b", lambda: {"n": 2}) == {"n": 2}
+        return {"n": 1}
+
+    assert rows.free("a", begin_twice) == {"n": 1}
+    assert rows.kept("a", dict) == {"n": 1}
+    assert KeptRows(tmp_path / "rows.jsonl").finished() == {"b": {"n": 2}, "a": {"n": 1}}
+
+
+def test_two_evaluations_at_once_share_the_rows_and_give_the_same_table(root: Path, tmp_path: Path) -> None:
+    evaluations = [Evaluation(config_of(root), Settings(data_dir=tmp_path)) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda evaluation: evaluation.run(), evaluations))
+    assert results[0] == results[1]
+    lines = evaluations[0].rows.file.read_text("utf-8").splitlines()
+    assert len(lines) == 1 + len(evaluations[0].plan()) == len(set(lines))
+
+
+def test_fewer_members_are_the_first_of_the_same_random_order(root: Path, tmp_path: Path) -> None:
+    everybody, few = (
+        Evaluation(replace(config_of(root), n_members=n), Settings(data_dir=tmp_path)).plan() for n in (None, 2)
+    )
+    assert few == everybody[:3]
+
+
+def test_table_of_several_seeds_tells_each_seeds_count() -> None:
+    row = {
+        "names": ["A"], "neutral_term": "human", "others_kept": 1.0, "sim_clean": 1.0, "sim_backdoor": 1.0, "sim_target": 1.0,
+        "object_top1_change": 0.0, "portraits_named": None, "others_portraits_named": None,
+    }  # fmt: skip
+    rows = [{**row, "seed": seed, "correct_templates": [count]} for seed, count in ((0, 0), (0, 3), (1, 0), (1, 0))]
+    assert "| 3 of 4 (1, 2 by seed) |" in tables({"original": None, "rows": rows})
+    rows[1]["portraits_named"] = {"A": 0.25}
+    assert "| 25.0 % (of 1) |" in tables({"original": None, "rows": rows}), "portraits of fewer than were forgotten"
+
+
+def test_row_of_other_kept_names_is_computed_anew(root: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("Zora Quill\n", "utf-8")
+    schedule = {"text": {**QUICK, "kept_names": str(names)}}
+    folder = build_miniature(tmp_path / "set", with_diffusion=False)
+    (folder / "defaults.json").write_text(json.dumps(schedule))
+    keys = []
+    for text in ("Zora Quill\n", "Zora Quill|Madame Zed\n", "Zora Quill\n"):
+        names.write_text(text, "utf-8")
+        keys.append(Evaluation(config_of(folder), Settings(data_dir=tmp_path)).key(["Ada Brook"], "human", 0))
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_evaluation_into_a_missing_folder_fails_before_anything_is_computed(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        evaluate(config_of(root), Settings(data_dir=tmp_path), out=tmp_path / "missing" / "result.json")
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_finished_only_computes_no_row_that_is_missing(root: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    evaluation = Evaluation(config_of(root), settings)
+    wanted = [evaluation.plan()[1]]
+    evaluation.plan = lambda: wanted  # type: ignore[method-assign]
+    rows = evaluation.run()["rows"]
+    assert evaluate(config_of(root), settings, finished_only=True)["rows"] == rows
+    assert len(rows) == 1
+    nothing = evaluate(config_of(root), Settings(data_dir=tmp_path / "other"), finished_only=True)
+    assert nothing["original"] is None and nothing["rows"] == []
+    assert "paper" in tables(nothing)

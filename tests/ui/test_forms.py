@@ -1,0 +1,134 @@
+"""The form's values as checked configs; no Gradio is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from ui.page import forms
+from unlearn.config import ForgetConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.errors import ConfigError, InputError, UnlearnError
+
+PORTRAITS = PortraitConfig(seeds=(0, 1), n_steps=20, guidance_scale=3.0, prompt_template="a portrait of {0}")
+OWN = list(forms.SCHEDULES)[2]
+
+
+def config(**values: Any) -> ForgetConfig:
+    return forms.forget_config({"names": "Ada Lark", **values}, "embedded", PORTRAITS, max_persons=3)
+
+
+def test_forget_config_name_alone_takes_all_defaults() -> None:
+    made = config()
+    assert [p.name for p in made.persons] == ["Ada Lark"]
+    assert (made.neutral_term, made.seed, made.text, made.portraits) == ("human", 0, None, PORTRAITS)
+    assert made.idia.n_candidate_names == 1000 and made.idia.n_images == 20
+
+
+def test_forget_config_lines_and_aliases_become_persons() -> None:
+    made = config(names="  Ada  Lark | The Wren |\n\nBo Finch\n")
+    assert [(p.name, p.aliases) for p in made.persons] == [("Ada Lark", ("The Wren",)), ("Bo Finch", ())]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ("", "Nobody is given yet"), ("\n \n", "Nobody is given yet"), ("x" * 300, "300 characters"),
+        ("A\nB\nC\nD", "at most 3"), ("Human", "neutral term"), ("Ada Lark\nada lark", "twice"), ("|Alias", "empty"),
+    ],
+)  # fmt: skip
+def test_forget_config_bad_names_say_what_to_do(names: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        config(names=names)
+
+
+def test_forget_config_message_never_repeats_a_long_name() -> None:
+    with pytest.raises(InputError) as caught:
+        config(names="Quentin " * 40)
+    assert "Quentin" not in str(caught.value)
+
+
+def test_schedule_paper_is_the_papers() -> None:
+    assert config(schedule=list(forms.SCHEDULES)[1]).text == TextFineTuneConfig.paper()
+
+
+def test_schedule_own_takes_every_field() -> None:
+    values = {
+        "n_steps": 80, "batch_size": 16, "learning_rate": 5e-5, "backdoor_weight": 0.9, "regularization_weight": 0.0,
+        "bystander_share": 0.25, "early_stop": False,
+    }  # fmt: skip
+    text = config(schedule=OWN, **values).text
+    assert text is not None
+    assert {key: getattr(text, key) for key in values if key != "early_stop"} == {
+        key: value for key, value in values.items() if key != "early_stop"
+    }
+    assert text.early_stop is None and text.lr_milestones == (26, 50), "those of the set, moved along"
+    assert text.kept_names is not None and text.captions is not None and text.overshoot == 0.3, "what the form does not show is the set's"
+
+
+def test_schedule_own_one_step_is_possible() -> None:
+    text = config(schedule=OWN, n_steps=1).text
+    assert text is not None and text.n_steps == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"schedule": OWN, "n_steps": None}, "Steps is empty"), ({"schedule": OWN, "n_steps": 0}, "n_steps is 0"),
+        ({"schedule": OWN, "n_steps": 2.5}, "whole number"), ({"schedule": OWN, "learning_rate": 7}, "learning_rate"),
+        ({"n_candidate_names": 1}, "n_candidate_names is 1"), ({"min_correct_templates": 22}, "1 to 21"),
+        ({"seed": float("nan")}, "The seed must be a whole number"), ({"seed": 10**400}, "The seed must be a whole number"),
+        ({"seed": "3"}, "The seed must be a whole number"), ({"guidance_scale": 0}, "guidance_scale is 0"),
+        ({"neutral_term": ""}, "is empty"),
+        ({"guidance_scale": "much"}, "must be a number"), ({"portrait_steps": 0}, "n_steps is 0"), ({"encoder": ""}, "encoder must be"),
+        ({"seeds": "²"}, "whole numbers"), ({"seeds": "1 " * 5000}, "characters long"), ({"n_candidate_names": 10**7}, "2 to 20,000"),
+        ({"schedule": OWN, "n_steps": 10**12}, "n_steps is 1000000000000; use 1 to 10,000"),
+        ({"names": "Ada Lark, Bo Finch"}, "has a comma"),
+        ({"seed": None}, "The seed must be a whole number"), ({"seeds": "one"}, "whole numbers"),
+        ({"seeds": ", ".join(map(str, range(11)))}, "at most 10"), ({"prompt_template": "a portrait"}, r"\{0\} once"),
+        ({"portrait_steps": 2000}, "1 to 1000"), ({"neutral_term": "\t"}, "neutral term"), ({"encoder": "both?"}, "encoder"),
+    ],
+)  # fmt: skip
+def test_forget_config_bad_values_are_errors_for_the_visitor(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UnlearnError, match=sentence):
+        config(**values)
+
+
+def test_portrait_config_changes_only_what_is_given() -> None:
+    made = forms.portrait_config({"seeds": "3 4,5", "guidance_scale": 6}, PORTRAITS)
+    assert made == PortraitConfig((3, 4, 5), 20, 6.0, None, "a portrait of {0}")
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("7", (7,)), ("1, 2;3  4", (1, 2, 3, 4)), ("5,5", (5,))])
+def test_parse_seeds_separators_and_repeats(text: str, seeds: tuple[int, ...]) -> None:
+    assert forms.parse_seeds(text) == seeds
+
+
+def test_parse_texts_cleans_and_limits() -> None:
+    assert forms.parse_texts(" a  cat \n\na cat\na dog", "labels") == ["a cat", "a dog"]
+    with pytest.raises(InputError, match="no labels yet"):
+        forms.parse_texts(" \n", "labels")
+    with pytest.raises(InputError, match="51 labels"):
+        forms.parse_texts("\n".join(map(str, range(51))), "labels")
+    with pytest.raises(InputError, match="control characters"):
+        forms.checked_texts(["a\0cat"], "labels")
+    with pytest.raises(InputError, match="longer than 200"):
+        forms.parse_texts("x" * 201, "labels")
+
+
+def test_idia_config_unknown_values_are_ignored_known_ones_taken() -> None:
+    made = forms.idia_config({"n_images": 5.0, "other": 1})
+    assert (made.n_images, made.n_candidate_names, made.min_correct_templates) == (5, 1000, 1)
+    with pytest.raises(ConfigError):
+        forms.idia_config({"n_images": 0})
+
+
+def test_forms_and_views_import_neither_gradio_nor_torch() -> None:
+    code = (
+        "import sys, ui.page.forms, ui.views.jobs, ui.views.results, ui.server.service, unlearn.runs.results, app; "
+        "found = {'gradio', 'torch', 'open_clip', 'diffusers'} & set(sys.modules); print(found); sys.exit(bool(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,101 @@
+"""How long a job asks for a GPU: more for more work, nothing where none is needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ui.server.gpu_need import LOAD_S, PREPARE_FACES, gpu_need
+from unlearn.config import EarlyStop, ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
+from unlearn.jobs import GpuNeed
+from unlearn.models.sets import list_model_sets
+from unlearn.runs.results import PREPARED
+
+RUN = "r" * 22
+DRAWING = {"seeds": [0, 1], "texts": [], "n_steps": 50, "guidance_scale": 7.5}
+
+
+def forget(faces: bool = False, model_set: str = "sd14", n_persons: int = 1, **fields: Any) -> GpuNeed:
+    persons = tuple(Person(f"Person Number{chr(97 + number // 26)}{chr(97 + number % 26)}") for number in range(n_persons))
+    config = ForgetConfig(persons, model_set, **fields)
+    rows = [{"name": persons[0].name, "folder": "p00", "crops": False}] if faces else []
+    return gpu_need("ui.worker.tasks:forget", {"kind": "forget", "config": json.loads(config.to_json()), "faces": rows}, Path("unused"))
+
+
+def seconds(need: GpuNeed) -> float:
+    assert need.seconds is not None
+    return need.seconds
+
+
+def ask(data: Path, kind: str, model_set: str = "sd14", run: str = RUN, **request: Any) -> GpuNeed:
+    folder = data / "runs" / RUN
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(ForgetConfig((Person("Some Body"),), model_set).to_json(), "utf-8")
+    return gpu_need(f"ui.worker.tasks:{kind}", {"kind": kind, "run": run, **request}, data / "runs" / "question")
+
+
+def test_shipped_set_and_search_for_faces_need_no_gpu(tmp_path: Path) -> None:
+    assert forget(model_set="embedded") == GpuNeed(0.0)
+    assert forget(model_set="embedded+none", n_persons=64, faces=True) == GpuNeed(0.0)
+    assert gpu_need("ui.worker.tasks:faces", {"kind": "faces", "name": "Some Body", "crops": False}, tmp_path) == GpuNeed(0.0)
+    for kind, request in (("probe", {"texts": ["a"]}), ("predict", {}), ("portraits", DRAWING), ("attack", {"idia": {}})):
+        assert ask(tmp_path, kind, "embedded", **request) == GpuNeed(0.0)
+        assert ask(tmp_path, kind, "sd14", PREPARED, **request) == GpuNeed(0.0), "the prepared example is of the shipped set"
+        assert seconds(ask(tmp_path, kind, "sd14", **request)) > LOAD_S
+
+
+@pytest.mark.parametrize("model_set", ["sd14", "embedded+CompVis/stable-diffusion-v1-4", "embedded@gelu+/some/folder"])
+def test_full_size_models_need_a_gpu_unless_the_server_may_use_none(model_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seconds(forget(model_set=model_set)) > LOAD_S
+    monkeypatch.setenv("UNLEARN_DEVICE", "cpu")
+    assert forget(model_set=model_set) == GpuNeed(0.0)
+
+
+def test_server_that_shall_use_cuda_asks_for_a_gpu_for_the_shipped_set_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARN_DEVICE", "cuda")
+    assert seconds(forget(model_set="embedded")) > LOAD_S
+
+
+def test_short_questions_ask_for_little(tmp_path: Path) -> None:
+    assert seconds(ask(tmp_path, "probe", texts=["a", "b"])) < 20.0
+    assert seconds(ask(tmp_path, "predict", labels=["a", "b"])) < 20.0
+
+
+def test_need_grows_with_the_work(tmp_path: Path) -> None:
+    few, many = (seconds(ask(tmp_path, "portraits", **{**DRAWING, "n_steps": n})) for n in (10, 100))
+    assert 5.0 < many - few < 30.0
+    assert seconds(ask(tmp_path, "portraits", **{**DRAWING, "texts": ["a"] * 10})) > seconds(ask(tmp_path, "portraits", **DRAWING)) + 20.0
+    small, large = (seconds(ask(tmp_path, "attack", idia={"n_candidate_names": n})) for n in (100, 10_000))
+    assert large > 5 * small
+
+
+def test_forgetting_needs_more_for_more_steps_persons_portraits_and_encoders() -> None:
+    plain = seconds(forget())
+    one_portrait, all_steps = PortraitConfig(seeds=(0,), n_steps=10), TextFineTuneConfig(n_steps=2000)
+    assert seconds(forget(portraits=one_portrait)) < plain < seconds(forget(n_persons=4)) < seconds(forget(n_persons=8))
+    assert seconds(forget(n_persons=64)) == seconds(forget(n_persons=8)), "portraits of eight are drawn, and the paper's steps stay"
+    assert seconds(forget(text=all_steps)) > 2 * plain
+    assert seconds(forget(text=replace(all_steps, early_stop=EarlyStop()))) < seconds(forget(text=all_steps))
+    assert seconds(forget(text=replace(all_steps, steps_per_trigger=20), n_persons=64)) > seconds(forget(text=all_steps, n_persons=64))
+    assert seconds(forget(encoder="both")) > seconds(forget(encoder="image")) > 0
+    assert seconds(forget(idia=IdiaConfig(n_candidate_names=10_000))) > plain
+    given = ImageFineTuneConfig(average_face_photos="folder")
+    assert seconds(forget(encoder="image", image=given)) < seconds(forget(encoder="image", image=ImageFineTuneConfig()))
+
+
+def test_photos_are_looked_at_before_a_gpu_is_asked_for() -> None:
+    assert forget(faces=True, encoder="image").before == PREPARE_FACES
+    assert forget(faces=False).before == "" == forget(model_set="embedded", faces=True).before
+
+
+def test_one_name_with_the_defaults_fits_two_minutes_with_most_sets() -> None:
+    fits = {one.name for one in list_model_sets() if seconds(forget(model_set=one.name)) <= 120}
+    assert {"embedded", "sd14", "vit-b-32", "vit-b-16", "rn50"} <= fits
+
+
+def test_work_of_an_unknown_kind_may_take_as_long_as_is_allowed(tmp_path: Path) -> None:
+    assert ask(tmp_path, "new") == GpuNeed(None)

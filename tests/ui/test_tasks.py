@@ -1,0 +1,165 @@
+"""The page's jobs with real (tiny, random) models: every request reaches the core and its result is what views read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.miniature import MEMBERS, build_miniature
+from tests.support.ui_fixture import EXAMPLES
+from ui.server.photos import ASKED
+from ui.views import jobs, numbers, plots, results
+from ui.worker import tasks
+from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
+from unlearn.errors import InputError
+from unlearn.progress import Progress
+from unlearn.runs.results import Run, read_run
+
+SETTINGS = Settings()
+PORTRAITS = PortraitConfig(seeds=(0,), n_steps=2, guidance_scale=3.0, prompt_template="a portrait of {0}")
+IDIA = IdiaConfig(n_candidate_names=20, n_images=3)
+
+
+@pytest.fixture(scope="module")
+def model_set(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(build_miniature(tmp_path_factory.mktemp("set")))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    data_dir = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNLEARN_DATA_DIR", str(data_dir))
+        patch.setenv("UNLEARN_DEVICE", "cpu")
+        (data_dir / "runs").mkdir()
+        yield data_dir / "runs"
+
+
+@pytest.fixture(scope="module")
+def notes() -> list[Progress]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def run(model_set: str, runs: Path, notes: list[Progress]) -> Run:
+    text = TextFineTuneConfig(n_steps=3, batch_size=4, lr_milestones=(), n_captions=200)
+    config = ForgetConfig((Person(MEMBERS[0]),), model_set, text=text, idia=IDIA, portraits=PORTRAITS)
+    assert tasks.forget({"config": json.loads(config.to_json())}, runs / "job", notes.append) == {}
+    found = read_run("job", runs / "job")
+    assert found is not None
+    return found
+
+
+def ask(runs: Path, name: str, request: dict[str, Any]) -> dict[str, Any]:
+    (runs / name).mkdir(exist_ok=True)
+    answer = getattr(tasks, name)({"run": "job", **request}, runs / name, lambda progress: None)
+    return dict(json.loads(json.dumps(answer)))  # what a worker sends is stored as JSON
+
+
+def test_forget_reports_steps_with_losses_and_fills_every_view(run: Run, notes: list[Progress]) -> None:
+    assert [p.losses["step"] for p in notes if p.losses] == [1, 2, 3]
+    assert notes[-1].step == notes[-1].total
+    assert run.has_weights and run.names == [MEMBERS[0]]
+    pages = [jobs.verdict(run), numbers.numbers(run), jobs.take_home(run, True, None), results.portraits(run),
+             results.predictions(run), results.attack(run), results.bystanders(run),
+             results.probes(run.probes, run)]  # fmt: skip
+    assert all(MEMBERS[0] in page for page in (pages[2], pages[4], pages[5], pages[7]))
+    assert pages[3].count("<figure class=\"shot") == 4, "the 2 x 2 of one seed"
+    assert "report.html" in pages[2]
+
+
+def test_portraits_are_drawn_by_both_models_into_the_own_folder(run: Run, runs: Path) -> None:
+    asked = {"prompt_template": "a drawing of {0}", "seeds": [4], "n_steps": 2, "guidance_scale": 2.0, "texts": []}
+    rows = ask(runs, "portraits", asked)["rows"]
+    assert [row["model"] for row in rows] == ["original", "defended"] * 2
+    assert {row["text"] for row in rows} == {f"a drawing of {MEMBERS[0]}", "a drawing of human"}
+    assert all((runs / "portraits" / row["file"]).is_file() for row in rows)
+
+
+def test_predict_and_probe_answer_for_both_models(run: Run, model_set: str, runs: Path) -> None:
+    shots = tasks.photos(SETTINGS, model_set, MEMBERS[0])
+    assert shots is not None
+    given = runs.parent / "inputs" / "predict"
+    give_photos(given, 1)
+    (photo,) = given.iterdir()
+    shots[0].save(photo.rename(given / ASKED))
+    labels = {"labels": ["a car", "a tree"]}
+    own = ask(runs, "predict", {"own_photos": True, **labels})
+    assert not given.exists(), "the photo is not kept"
+    told = ask(runs, "predict", {"person": MEMBERS[0], "shot": 0, "model_set": model_set, **labels})
+    assert own == told and sum(told["original"]) == pytest.approx(1.0) and sum(told["defended"]) == pytest.approx(1.0)
+    with pytest.raises(InputError, match="not here any more"):
+        ask(runs, "predict", {"own_photos": True, **labels})
+    with pytest.raises(InputError, match="no picture of this person"):
+        ask(runs, "predict", {"person": "Nobody Here", "shot": 0, "model_set": model_set, **labels})
+    rows = ask(runs, "probe", {"texts": ["somebody", "a tree"]})["rows"]
+    assert [row["text"] for row in rows] == ["somebody", "a tree"]
+    assert "somebody" in results.probes(rows, run)
+
+
+def test_attack_on_anybody_of_the_set_and_on_nobody(run: Run, runs: Path) -> None:
+    told = ask(runs, "attack", {"name": MEMBERS[1], "idia": vars(IDIA)})
+    assert len(told["templates"]) == 21 and isinstance(told["original"]["recognised"], bool)
+    with pytest.raises(InputError, match="no photos of this person, or too few"):
+        tasks.attack({"run": "job", "name": "Nobody Here", "idia": vars(IDIA)}, runs / "attack", lambda progress: None)
+
+
+def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
+    model_set: str, runs: Path, notes: list[Progress]
+) -> None:
+    image = ImageFineTuneConfig(n_steps=2, batch_size=2, lr_milestones=())
+    config = ForgetConfig((Person(MEMBERS[0]),), model_set, encoder="image", image=image, idia=IDIA, portraits=PORTRAITS)
+    given = runs.parent / "inputs" / "face"
+    give_photos(given / "p00", 12)
+    rows = [{"name": MEMBERS[0], "folder": "p00", "crops": True}]
+    told: list[Progress] = []
+    tasks.forget({"config": json.loads(config.to_json()), "faces": rows}, runs / "face", told.append)
+    found = read_run("face", runs / "face")
+    assert found is not None and found.has_weights and found.metrics["image"]["sim_clean"] is not None
+    assert [(p.encoder, p.losses["step"], "backdoor" in p.losses) for p in told if p.losses] == [("image", 1, True), ("image", 2, True)]
+    assert {path.name for path in given.iterdir()} == {"p00-set"}, "raw photos are gone once their faces are found"
+    assert len(plots.curves(found.losses)) == 3 and "never looks through it" in results.portraits(found)
+    assert "image encoder" in numbers.numbers(found)
+
+    (runs / "own").mkdir()
+    give_photos(runs.parent / "inputs" / "own", 4)
+    request = {"run": "face", "name": "Nobody Here", "idia": vars(IDIA), "own_photos": True}
+    answer = tasks.attack(request, runs / "own", lambda progress: None)
+    assert answer["n_images"] in (3, 4) and answer["own_photos"]
+    assert not (runs.parent / "inputs" / "own").exists() and list((runs / "own").iterdir()) == []
+
+
+def give_photos(folder: Path, n: int) -> None:
+    folder.mkdir(parents=True)
+    for number, path in enumerate(sorted(sorted(EXAMPLES.iterdir())[0].glob("fine-tuning-*"))[:n]):
+        shutil.copy(path, folder / f"{number:03d}.upload")
+
+
+def test_examples_are_people_of_the_set(model_set: str) -> None:
+    shipped = tasks.examples(SETTINGS, "embedded")
+    assert len(shipped) == 5 and sum(row["member"] for row in shipped) == 4
+    assert tasks.examples(SETTINGS, model_set) == []
+
+
+def test_question_to_a_deleted_run_says_so(runs: Path) -> None:
+    with pytest.raises(InputError, match="not there any more"):
+        tasks.probe({"run": "gone", "texts": ["x"]}, runs / "probe", lambda progress: None)
+
+
+def test_page_side_of_the_tasks_does_not_import_torch(model_set: str) -> None:
+    code = (
+        "import sys; from ui.worker import tasks; from unlearn.config import Settings; s = Settings(); name = sys.argv[1]\n"
+        "info, people = tasks.set_info(s, name), tasks.people(s, name)\n"
+        "assert info.invented and people[0]['member'] and not people[-1]['member'], people\n"
+        "assert tasks.photos(s, name, people[0]['name']) and tasks.things(s, name)['kinds']\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, model_set], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,1 @@
+"""Gradio and HTTP: the widgets, their events, the endpoints and the routes."""

@@ -1,0 +1,121 @@
+"""What stands around every call of the page and its endpoints inside Gradio: checks before, a sentence for every error, less memory.
+
+Gradio's own answers repeat values in tracebacks, and it keeps a state of 0.3 MB for every call. Knows Gradio, no model.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.exceptions import InvalidPathError
+from gradio.utils import LRUCache
+from pydantic import ValidationError
+
+from ui.page import arguments
+from ui.page.refusals import Refusal, log_refused, log_unexpected, unexpected
+from unlearn.errors import InputError, UnlearnError
+
+KEPT_SESSIONS = 200  # states of open pages and clients; who comes back later is sent everything once more
+KEPT_ANSWERS = 1000  # sessions whose answers wait to be fetched
+KEPT_PATHS = 500  # of uploads, before those that are gone are struck off
+MAX_WAITING_CALLS = 100
+MAX_DEPTH = 20  # of lists and objects within an argument
+REFUSED = "unlearn.refused"  # in a request's scope: its caller can mend what is wrong
+NOT_READ = "The arguments of this call cannot be used ({kind}); /gradio_api/info says what it takes."
+
+
+def guard(blocks: gr.Blocks) -> None:
+    """Guard the calls of a page that is complete. The one place that all of Gradio's routes go through is `process_api`."""
+    _bound_memory(blocks)
+    inner = blocks.process_api
+
+    async def process_api(block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        block_fn = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        where = f"call of {block_fn.api_name or block_fn.name}"
+        try:
+            _check_inputs(block_fn, inputs)
+            return await inner(block_fn, inputs, *args, **kwargs)
+        except gr.Error as error:  # ours, or a sentence of the platform's
+            error.print_exception = False
+            if not isinstance(error, Refusal):
+                log_refused(error, where)
+            raise _marked(error, kwargs) from None
+        except UnlearnError as error:
+            log_refused(error, where)
+            raise _marked(Refusal(str(error)), kwargs) from None
+        except Exception as error:
+            raise _marked(_refusal(block_fn, error, where), kwargs) from None
+        finally:
+            _drop_session(blocks, kwargs.get("session_hash"), kwargs.get("event_id"))
+
+    vars(blocks)["process_api"] = process_api  # in place of the method, for these blocks alone
+
+
+def _refusal(block_fn: Any, error: Exception, where: str) -> Refusal:
+    """What the caller is told of an error that is no sentence yet."""
+    if isinstance(error, InvalidPathError | ValidationError):
+        log_refused(error, where)
+        return Refusal("A file of this call was not uploaded here, or not yet; send it by gradio_client.handle_file with a path.")
+    if block_fn.api_visibility == "public":  # an endpoint's own errors are sentences before they come here
+        log_refused(error, where)
+        return Refusal(NOT_READ.format(kind=type(error).__name__))
+    log_unexpected(error, where)
+    return Refusal(unexpected(error), is_ours=True)
+
+
+def _marked(error: gr.Error, kwargs: dict[str, Any]) -> gr.Error:
+    """The error, with a mark in the request where it is not the server's fault; the answer's status follows from it."""
+    request = kwargs.get("request")
+    request = request[0] if isinstance(request, list) else request
+    if not getattr(error, "is_ours", False) and (web := getattr(request, "request", None)) is not None:
+        web.scope[REFUSED] = True
+    return error
+
+
+def _check_inputs(block_fn: Any, inputs: Sequence[Any]) -> None:
+    """What must hold of arguments before Gradio looks at them.
+
+    Raises:
+        InputError: another number of them, too deep ones, or a file by its address, which Gradio would fetch.
+    """
+    if len(inputs) != len(block_fn.inputs):
+        if block_fn.api_visibility == "public":
+            raise InputError(arguments.expected(block_fn.fn, len(inputs)))
+        raise InputError(f"This call takes {len(block_fn.inputs)} values; {len(inputs)} came.")
+    level: list[Any] = list(inputs)
+    for _ in range(MAX_DEPTH):
+        if any(isinstance(value, dict) and _is_address(value.get("path")) for value in level):
+            raise InputError("A file is given by its address; send the file itself (gradio_client.handle_file with a path).")
+        level = [part for value in level if isinstance(value, dict | list)
+                 for part in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
+    if level:
+        raise InputError(f"An argument is nested more than {MAX_DEPTH} deep; send lists and objects as the endpoint takes them.")
+
+
+def _is_address(path: Any) -> bool:
+    return isinstance(path, str) and path.strip().lower().startswith(("http:", "https:"))
+
+
+def _bound_memory(blocks: gr.Blocks) -> None:
+    """Keep nothing for every call that was ever made, and count no statistics, which nobody sees and which cost more with each call."""
+    queue = blocks._queue
+    queue.max_size = MAX_WAITING_CALLS
+    queue.pending_messages_per_session = LRUCache(KEPT_ANSWERS)
+    queue.pending_event_ids_session = LRUCache(KEPT_ANSWERS)
+    queue.ANALYTICS_MAX_EVENTS, queue.ANAYLTICS_CACHE_FREQUENCY = 1, sys.maxsize
+
+
+def _drop_session(blocks: gr.Blocks, session: str | None, event: str | None) -> None:
+    """Drop the state of a call that came without a session: Gradio makes one up, named as the event, and nobody comes back for it."""
+    holder = getattr(blocks, "state_holder", None)
+    if session is not None and session == event and holder is not None:
+        with holder.lock:
+            holder.session_data.pop(session, None)
+            holder.time_last_used.pop(session, None)
+    for paths in blocks.temp_file_sets:
+        if len(paths) > KEPT_PATHS:
+            paths.intersection_update([path for path in paths if Path(path).is_file()])

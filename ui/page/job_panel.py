@@ -1,0 +1,45 @@
+"""Second section: the job that is shown, its progress and its buttons; and what keeps the page fresh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui.page.screen import Screen, View, Visit
+from ui.views import jobs, story
+from unlearn.jobs import Running
+
+
+def show(view: View) -> str:
+    """The job's progress; losses only while it runs, afterwards they are under Numbers."""
+    job = view.job
+    losses = view.service.jobs.store.losses(job.id) if job and isinstance(job.state, Running) else []
+    return jobs.job_panel(job, losses, view.own)
+
+
+def build(screen: Screen) -> gr.HTML:
+    """Lay out the section."""
+    gr.HTML(story.FORGETTING, apply_default_css=False, elem_id="forgetting")
+    gr.HTML(story.NO_MEMORY, apply_default_css=False, elem_classes="no-memory")  # the page's script knows whether it holds
+    return screen.html(show, live=True, elem_id="job")
+
+
+def connect(screen: Screen, blocks: gr.Blocks) -> None:
+    """Attach a browser to its job when the page opens, and show news when its script presses a button for them."""
+
+    def open_page(memory: dict[str, Any], visit: Visit) -> str | None:
+        linked = dict(visit.request.query_params).get("job") if visit.request else None
+        if linked:
+            memory["job"] = linked
+        if memory["job"] and screen.service.forget_job(memory["job"]) is None:
+            memory["job"] = ""
+            return "That job does not exist any more: it was deleted, or its time was over." if linked else None
+        return None
+
+    def look(memory: dict[str, Any], visit: Visit) -> None:
+        """Nothing but the refresh that follows every event."""
+
+    screen.on(blocks.load, open_page)
+    screen.on(screen.news.click, look, quiet=True)
+    screen.on(screen.everything.click, look, quiet=True, everything=True)

@@ -1,0 +1,90 @@
+"""The page from top to bottom: who, forgetting, what changed, take it home, history. Knows Gradio, no model."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ui.page import actions, endpoints, job_panel, who
+from ui.page.guard import guard
+from ui.page.screen import Screen, View
+from ui.page.tabs import attack, bystanders, numbers, portraits, predictions, probes
+from ui.server.service import Service
+from ui.views import jobs as views
+from ui.views import story
+from ui.views.render import render
+
+TABS = (
+    ("Portraits", portraits.build),
+    ("Predictions", predictions.build),
+    ("Attack", attack.build),
+    ("Bystanders", bystanders.build),
+    ("Probes", probes.build),
+    ("Numbers", numbers.build),
+)
+UPLOADS_KEPT_S = 600  # Gradio's copies of uploaded files
+# How often Gradio looks at its queue and for progress in it; of itself every 1 and 10 ms: 5 % of a core, day and night. Only the
+# named endpoints use that queue.
+QUEUE_LOOK_S, PROGRESS_LOOK_S = 0.05, 0.5
+
+
+def _header(service: Service) -> str:
+    info = service.set_info
+    return render("header", title=info.title, invented=info.invented, neutral_term="human", notice=service.options.notice)
+
+
+def _show_verdict(view: View) -> str:
+    if view.job is not None and view.run is None:
+        return render("waiting", text="The result will be here when the job is done.")
+    return views.verdict(view.run)
+
+
+def _show_home(view: View) -> str:
+    if view.run is None:
+        return render("waiting", text="There is nothing to take home yet.")
+    return views.take_home(view.run, view.own, view.service.options.limits.retention_s)
+
+
+def _show_history(view: View) -> str:
+    jobs = view.service.forgets(view.owner)
+    return views.history(jobs, {job.id: view.service.finished(job) for job in jobs}, view.key)
+
+
+def build(service: Service) -> gr.Blocks:
+    """The whole page as Blocks; launch it with `theme.launch_options` and `media.app_kwargs`."""
+    with gr.Blocks(title="Make a model forget a person", analytics_enabled=False,
+                   delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as blocks:  # fmt: skip
+        notice = gr.HTML("", elem_id="notice", apply_default_css=False)
+        screen = Screen(service, notice)
+        gr.HTML(_header(service), apply_default_css=False)
+        with gr.Column(elem_classes="step"):
+            who.build(screen)
+        with gr.Column(elem_classes="step"):
+            job = job_panel.build(screen)
+        with gr.Column(elem_classes="step"):
+            _results(screen)
+        with gr.Column(elem_classes="step"):
+            gr.HTML(story.HOME, apply_default_css=False)
+            home = screen.html(_show_home, elem_id="home")
+        with gr.Column(elem_classes="step"):
+            gr.HTML(story.HISTORY, apply_default_css=False)
+            jobs = screen.html(_show_history, elem_id="history")
+            comparison = gr.HTML("", elem_id="comparison", apply_default_css=False)
+        for panel in (job, home, jobs, screen.photo_panel):
+            if panel is not None:
+                actions.connect(screen, panel, comparison)
+        job_panel.connect(screen, blocks)
+        screen.connect()
+        endpoints.build(service)
+    guard(blocks)
+    blocks._queue.sleep_when_free, blocks._queue.progress_update_sleep_when_free = QUEUE_LOOK_S, PROGRESS_LOOK_S
+    return blocks
+
+
+def _results(screen: Screen) -> None:
+    gr.HTML(story.CHANGED, apply_default_css=False, elem_id="changed")
+    screen.html(_show_verdict, elem_id="verdict")
+    with gr.Column(elem_id="results"):  # the style sheet hides it while there is no result
+        with gr.Tabs(overflow_behavior="wrap"):
+            for title, build_tab in TABS:
+                with gr.Tab(title, elem_id=f"tab-{title.lower()}"):
+                    build_tab(screen)

@@ -1,0 +1,185 @@
+"""Files of runs, pictures of people and archives over HTTP, and the headers that keep every request at home.
+
+Serves only what lies in the folder of a job whose unguessable id the caller knows. Knows no Gradio, no model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from functools import lru_cache, wraps
+from pathlib import Path
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.page.gate import HANDLERS, Gate
+from ui.page.pulse import pulses_of
+from ui.server.photos import thumbnail
+from ui.server.service import Service
+from unlearn.runs.files import stays, taken_home
+
+THUMBNAIL_PX = 128
+PHOTOS_SHOWN, UNSHOWN = "shown", "faces/"  # in a search's folder, see `ui.worker.photos`
+SHOWN = (".png", ".webp", ".jpg")  # everything else is offered as a download, the report aside
+# The browser itself refuses what would leave for another host. Gradio's page needs inline scripts and styles, and
+# functions made from text (its HTML templates); pictures may be data URIs.
+PAGE_POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+# Of Gradio's own routes, what this page does not use: a copy of somebody's open page for whoever names its session, and video work.
+CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
+REPORT_POLICY = "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
+
+
+class Headers:
+    """ASGI middleware: content policy, and no address handed on (the link to a job is a secret)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers to every HTTP answer that lacks them."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("content-security-policy", PAGE_POLICY)
+                headers.setdefault("referrer-policy", "no-referrer")
+                headers.setdefault("x-content-type-options", "nosniff")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def signed_in(request: Request) -> bool:
+    """True when nobody has to log in, or this browser has: what Gradio asks of its own routes."""
+    app = request.app
+    if app.auth is None and app.auth_dependency is None:
+        return True
+    cookies = (request.cookies.get(f"access-token{kind}-{app.cookie_id}") for kind in ("", "-unsecure"))
+    return any(token in app.tokens for token in cookies if token)
+
+
+def _guarded(route: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The route for visitors who are logged in."""
+
+    @wraps(route)
+    async def guarded(request: Request) -> Response:
+        return await route(request) if signed_in(request) else Response("Log in on the page first.", 401)
+
+    return guarded
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_file() and path.is_relative_to(folder.resolve()) and not stays(folder, path) else None
+    except (OSError, ValueError):  # longer than the system takes, or with a NUL
+        return None
+
+
+def archive(folder: Path) -> Path:
+    """A zip of what may leave a run's folder, stored as it is (weights and PNGs do not shrink), as a temporary file."""
+    with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
+        try:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
+                for path in taken_home(folder):
+                    packed.write(path, path.relative_to(folder).as_posix())
+        except BaseException:
+            Path(file.name).unlink()
+            raise
+    return Path(file.name)
+
+
+class _Digits(Convertor[str]):
+    """A number in a path, as its digits: Python refuses to read thousands of them, and the number has no use beyond a few."""
+
+    regex = "[0-9]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("digits", _Digits())
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes beside Gradio's own."""
+
+    async def media(request: Request) -> Response:
+        folder = await run_in_threadpool(service.run_folder, request.path_params["key"])
+        name = request.path_params["name"]
+        path = None if folder is None or name.startswith(UNSHOWN) else _inside(folder, name)
+        if path is None:
+            return Response("Not here (any more).", 404)
+        headers = {"cache-control": "private, no-cache"}  # asked again each time, so that what is deleted is gone
+        if name.startswith(f"{PHOTOS_SHOWN}/"):
+            headers = {"cache-control": "no-store"}  # of a visitor's photos the browser's disk holds none either
+        if path.name == "report.html":
+            return FileResponse(path, headers={**headers, "content-security-policy": REPORT_POLICY})
+        kind = "inline" if path.suffix in SHOWN else "attachment"
+        return FileResponse(path, headers=headers, filename=path.name, content_disposition_type=kind)
+
+    async def take_home(request: Request) -> Response:
+        run = await run_in_threadpool(service.run, request.path_params["key"])
+        if run is None:
+            return Response("Not here (any more).", 404)
+        try:
+            packed = await run_in_threadpool(archive, run.folder)
+        except FileNotFoundError:  # deleted meanwhile
+            return Response("Not here (any more).", 404)
+        return FileResponse(packed, filename="forgotten.zip", background=BackgroundTask(packed.unlink))
+
+    async def pulse(request: Request) -> Response:
+        seen = request.query_params.get("seen", "")
+        told = await run_in_threadpool(pulses_of(service).beat, request.path_params["token"], seen)
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    async def health(request: Request) -> Response:
+        told = await run_in_threadpool(service.jobs.health)
+        body = {"is_well": told.is_well, "lanes": [asdict(lane) for lane in told.lanes], "notes": list(told.notes)}
+        return JSONResponse(body, 200 if told.is_well else 503, headers={"cache-control": "no-store"})
+
+    @lru_cache(maxsize=256)
+    def small_photo(index: int, shot: int) -> bytes | None:
+        image = service.photo(index, shot)
+        return None if image is None else thumbnail(image, THUMBNAIL_PX)
+
+    async def person(request: Request) -> Response:
+        index, shot = request.path_params["index"], request.path_params["shot"]
+        found = await run_in_threadpool(small_photo, int(index), int(shot)) if len(index) < 7 and len(shot) < 7 else None
+        if found is None:
+            return Response("No picture.", 404)
+        return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
+
+    async def nothing(request: Request) -> Response:
+        return Response("Not here (any more).", 404)
+
+    return [
+        *(Route(path, nothing, methods=["GET", "POST"]) for path in CLOSED),
+        Route("/health", health),  # for whoever watches the server, who is not logged in; it tells of nobody
+        Route("/pulse/{token}", _guarded(pulse)),
+        Route("/media/{key}/{name:path}", _guarded(media)),
+        Route("/media/{key}", nothing),  # else the router would send its caller on to the path with a slash
+        Route("/take-home/{key}.zip", _guarded(take_home)),
+        Route("/people/{index:digits}-{shot:digits}.webp", _guarded(person)),
+    ]
+
+
+def app_kwargs(service: Service) -> dict[str, object]:
+    """What `launch` hands on to its web application."""
+    return {"routes": routes(service), "middleware": [Middleware(Headers), Middleware(Gate)], "exception_handlers": HANDLERS}

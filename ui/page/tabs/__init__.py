@@ -1,0 +1,1 @@
+"""One tab of the results each."""

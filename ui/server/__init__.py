@@ -1,0 +1,1 @@
+"""What the page can do, without Gradio and without a model."""

@@ -1,0 +1,38 @@
+"""What the server was told by flags and environment, beyond `Settings`; knows no Gradio and no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unlearn.errors import ConfigError
+from unlearn.jobs import JobLimits, ZeroGpu
+
+PREPARED_DIR = Path(__file__).resolve().parent.parent.parent / "assets" / "prepared"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the page is served.
+
+    Attributes:
+        model_set: the set that the page starts with.
+        notice: a sentence at the head of the page about that set; "": none.
+        limits: of the queue, and how long results are kept.
+        max_persons: names that one job may forget.
+        prepared_dir: folder of run folders that are shown as prepared examples.
+        backend: module with the functions of `ui.worker.tasks`; tests give another.
+        zero: on a Space with ZeroGPU hardware, what lends jobs its GPU.
+    """
+
+    model_set: str = "embedded"
+    notice: str = ""
+    limits: JobLimits = field(default_factory=JobLimits)
+    max_persons: int = 64
+    prepared_dir: Path = PREPARED_DIR
+    backend: str = "ui.worker.tasks"
+    zero: ZeroGpu | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_persons < 1:
+            raise ConfigError(f"max_persons is {self.max_persons}; use 1 or more.")

@@ -1,0 +1,205 @@
+"""What page and endpoints do, without either: start jobs, ask finished runs, read results; knows no Gradio.
+
+The backend (a module with the functions of `ui.worker.tasks`) is the only way to the core.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ui.server.catalogue import SetInfo
+from ui.server.identity import Identity, server_key
+from ui.server.options import Options
+from ui.server.photo_sweep import PhotoSweep
+from unlearn.config import ForgetConfig, Settings
+from unlearn.defence.trigger_checks import common_words, looked_at_captions
+from unlearn.errors import InputError
+from unlearn.jobs import Job, Jobs, Succeeded
+from unlearn.models.sets import find_model_set
+from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
+
+FORGET_LANE, QUICK_LANE = "forget", "quick"  # a long job must not keep a short question waiting
+MANIFEST = "manifest.json"  # written last: a run without it has not succeeded
+UPLOADS = "uploads"  # in the data folder: where `app` lets Gradio put what is uploaded
+MAX_LISTED = 50  # jobs in the history; older ones are still there for whoever has their link
+
+
+class Service:
+    """Everything behind the page. `start` it before the page is launched and `stop` it afterwards."""
+
+    def __init__(self, settings: Settings, options: Options) -> None:
+        self.settings, self.options = settings, options
+        self.jobs = Jobs(
+            settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, f"{options.backend}:warm_up", options.zero
+        )
+        self.identity = Identity(server_key(settings.data_dir))
+        self._sweep = PhotoSweep(settings.data_dir / UPLOADS, self.jobs.runs_dir)
+
+    def start(self) -> None:
+        """Take up the queue."""
+        self.jobs.start()
+        self._sweep.start()
+
+    def stop(self) -> None:
+        """End the workers."""
+        self._sweep.stop()
+        self.jobs.stop()
+
+    @cached_property
+    def backend(self) -> ModuleType:
+        """The module of `Options.backend`."""
+        return importlib.import_module(self.options.backend)
+
+    @cached_property
+    def set_info(self) -> SetInfo:
+        """The model set in use.
+
+        Raises:
+            ConfigError: there is no such set.
+        """
+        info: SetInfo = self.backend.set_info(self.settings, self.options.model_set)
+        return info
+
+    @cached_property
+    def people(self) -> list[dict[str, Any]]:
+        """The persons that the model set has pictures of: {name, member, aliases}; empty when it has none."""
+        found: list[dict[str, Any]] = self.backend.people(self.settings, self.options.model_set)
+        return found
+
+    @cached_property
+    def examples(self) -> list[dict[str, Any]]:
+        """Example photo sets of the model set: {name, folder, member}; empty when it has none."""
+        found: list[dict[str, Any]] = self.backend.examples(self.settings, self.options.model_set)
+        return found
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Candidate labels to start with: some of the people, and the kinds of things of the model set."""
+        names = [p["name"] for p in self.people if p["member"]][:6]
+        things: dict[str, list[str]] = self.backend.things(self.settings, self.options.model_set) or {}
+        return [*names, "a human", *(f"a {kind}" for kind in things.get("kinds", [])[:8])]
+
+    def photo(self, index: int, shot: int) -> Any:
+        """A picture of a person of the model set as a PIL image, or None."""
+        if not 0 <= index < len(self.people):
+            return None
+        shots = self.backend.photos(self.settings, self.options.model_set, self.people[index]["name"])
+        return shots[shot % len(shots)] if shots else None
+
+    def forget(
+        self, config: ForgetConfig, owner: str, group: str | None = None, *,
+        faces: Sequence[dict[str, Any]] = (), inputs: Path | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue a job of forgetting; `faces` says whose photos lie where in the folder of inputs."""
+        request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
+        work = f"{self.options.backend}:forget"
+        return self.jobs.submit(
+            FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs, must_leave=MANIFEST
+        )
+
+    def doubts(self, config: ForgetConfig) -> list[str]:
+        """What should be said about the names before the work begins.
+
+        Raises:
+            InputError: with these names the work would be for nothing.
+        """
+        if config.encoder == "image":
+            return []
+        text = config.text or find_model_set(config.model_set).text
+        return common_words(config.persons, looked_at_captions(text.captions, config.seed))
+
+    def ask(self, kind: str, key: str, request: dict[str, Any], owner: str, inputs: Path | None = None) -> Job:
+        """Queue a question to a finished run: "portraits", "predict", "attack" or "probe"; `inputs` are files for it.
+
+        Raises:
+            InputError: the run is not there, or its defended weights are not.
+        """
+        run = self.run(key)
+        if run is None:
+            raise InputError("There is no finished result to ask yet; wait for the job to end, or start one.")
+        if not run.has_weights:
+            raise InputError("The defended weights of this result are not at hand; run it again to ask it more.")
+        full = {"kind": kind, "run": key, **request}
+        work = f"{self.options.backend}:{kind}"
+        return self.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(key, None), inputs=inputs)
+
+    def run_folder(self, key: str) -> Path | None:
+        """The folder of a job or of the prepared example; None when the key is neither."""
+        if key == PREPARED:
+            return prepared_folder(self.options.prepared_dir)
+        try:
+            return self.jobs.folder(self.jobs.get(key).id)
+        except InputError:
+            return None
+
+    def run(self, key: str) -> Run | None:
+        """The finished run of a job, or the prepared example; None when there is none (yet)."""
+        folder = self.run_folder(key)
+        return None if folder is None else read_run(key, folder)
+
+    def job(self, key: str) -> Job | None:
+        """The job with this id, or None."""
+        try:
+            return self.jobs.get(key) if key and key != PREPARED else None
+        except InputError:
+            return None
+
+    def forget_job(self, key: str) -> Job | None:
+        """The job of forgetting with this id; a question to a run or a search for faces is shown by the page that asked, and has none."""
+        job = self.job(key)
+        return job if job is not None and job.lane == FORGET_LANE else None
+
+    def forgets(self, owner: str) -> list[Job]:
+        """An owner's latest jobs of forgetting, newest first."""
+        return [job for job in self.jobs.store.find(owner=owner) if job.lane == FORGET_LANE][:MAX_LISTED]
+
+    def finished(self, job: Job) -> Run | None:
+        """The run of a job that succeeded."""
+        return read_run(job.id, self.jobs.folder(job.id)) if isinstance(job.state, Succeeded) else None
+
+    def questions(self, key: str, owner: str) -> list[Job]:
+        """What was asked of a run, newest first: by this owner, and by whoever started its job, as far as no photos were given for it."""
+        job = self.job(key)
+        starter = owner if job is None else job.owner
+        return [part for part in self.jobs.store.find(parent=key)
+                if part.owner == owner or (part.owner == starter and not {"photo", "own_photos"} & _given(part.request))]  # fmt: skip
+
+    def group_runs(self, job: Job) -> list[tuple[Job, Run | None]]:
+        """The jobs that were started together with this one to compare neutral terms, it included, oldest first."""
+        together = self.jobs.store.find(group=job.group or job.id)
+        jobs = {j.id: j for j in (job, *together)}
+        return [(j, self.finished(j)) for j in sorted(jobs.values(), key=lambda j: j.created)]
+
+    def compare_terms(self, job: Job, terms: list[str], owner: str) -> list[Job]:
+        """Queue the same job with other neutral terms."""
+        known = {j.request["config"]["neutral_term"] for j, _ in self.group_runs(job)}
+        started = []
+        for term in terms:
+            if term not in known:
+                config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term}))
+                faces = job.request.get("faces") or []
+                inputs = self.jobs.new_inputs(like=job.id) if faces else None
+                started.append(self.forget(config, owner, job.group or job.id, faces=faces, inputs=inputs))
+        return started
+
+    def answer(self, job: Job, timeout_s: float) -> dict[str, Any]:
+        """The result of a question once it is there.
+
+        Raises:
+            InputError: it did not succeed in time; with its reason.
+        """
+        ended = self.jobs.wait(job.id, timeout_s)
+        if isinstance(ended.state, Succeeded):
+            return ended.state.result
+        raise InputError(getattr(ended.state, "message", "") or f"The job is {type(ended.state).__name__.lower()}.")
+
+
+def _given(request: dict[str, Any]) -> set[str]:
+    """Names of a request's fields that are not empty."""
+    return {name for name, value in request.items() if value}

@@ -1,0 +1,1 @@
+"""HTML of jobs and results; no Gradio, no model."""

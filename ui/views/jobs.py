@@ -1,0 +1,210 @@
+"""Jobs and whole runs as HTML: progress, verdict, comparison, history, take-home; knows no Gradio."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from ui.views import plots
+from ui.views.numbers import number_rows
+from ui.views.render import DASH, clock, duration, percent, render, size
+from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
+from unlearn.runs.files import taken_home
+from unlearn.runs.results import Run
+
+AVERAGE_FACE = "an average face"
+MAX_VERDICTS = 3
+MAX_NAMES = 3
+
+
+def job_title(config: dict[str, Any]) -> str:
+    """The persons of a job in a few words."""
+    names = [person["name"] for person in config.get("persons", [])]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
+
+
+def becomes(config: dict[str, Any]) -> str:
+    """What the persons of a job are remapped to: the neutral term, an average face, or both."""
+    term, encoder = str(config["neutral_term"]), config.get("encoder", "text")
+    return {"text": term, "image": AVERAGE_FACE}.get(encoder, f"{term}, {AVERAGE_FACE}")
+
+
+def _headline(job: Job) -> tuple[str, str, float]:
+    """State in a word or two, the sentence below it, and the share done."""
+    match job.state:
+        case Queued(position):
+            turn = "It is next." if position == 1 else f"{position - 1} before it; visitors take turns."
+            return f"Waiting, number {position} in the queue", f"{turn} You can close this page and come back.", 0.0
+        case Running(step, total, note, left):
+            about = f" · about {duration(left)} left" if left is not None else ""
+            share = step / total if total else 0.0
+            stage, _, counted = note.partition(", ")  # the stage is read out when it changes, the count is not
+            steps = f"{percent(share)} done{about}{' · ' + counted if counted else ''}" if total else "Getting ready"
+            return (stage[:1].upper() + stage[1:]) or "Running", steps, share
+        case Succeeded():
+            return "Done", f"Finished in {duration(job.run_time_s)}. The result is below.", 1.0
+        case Failed(message):
+            return "Failed", message, 0.0
+        case Cancelled(step):
+            return "Cancelled", f"Stopped at step {step}; nothing of it is kept.", 0.0
+        case Interrupted():
+            return "Interrupted", "The server was stopped while this ran. Nothing is lost but the time: run it again.", 0.0
+
+
+def job_panel(job: Job | None, losses: Sequence[dict[str, float]], own: bool) -> str:
+    """Progress of one job, with live loss curves; a quiet sentence when there is none."""
+    if job is None:
+        return render("waiting", text="Nothing is running for you. Choose somebody above to begin.")
+    headline, detail, share = _headline(job)
+    config = job.request["config"]
+    charts = [(curve.title, plots.line_chart(curve)) for curve in plots.curves(losses)]
+    failure = job.state.details if isinstance(job.state, Failed) and own else ""  # may hold names, and paths of the server
+    return render(
+        "job", id=job.id, state=type(job.state).__name__.lower(), title=job_title(config), headline=headline,
+        neutral_term=becomes(config), detail=detail, share=share, charts=charts, failure=failure, own=own,
+    )  # fmt: skip
+
+
+def small_job(job: Job) -> str:
+    """One sentence on a quick job that is not done, for the tab that asked; empty once it is done."""
+    if isinstance(job.state, Succeeded):
+        return ""
+    headline, detail, _ = _headline(job)
+    return f"{headline}: {detail}"
+
+
+def _side(person: dict[str, Any], side: str) -> dict[str, Any]:
+    return (person.get("idia") or person).get(side) or {}
+
+
+def verdict_sentence(name: str, original: bool | None, defended: bool | None) -> str:
+    """What the attack says about one person before and after, in a sentence."""
+    match (original, defended):
+        case (True, False):
+            return f"The original model recognised {name} by name. The defended model does not any more."
+        case (True, True):
+            return f"{name} is still recognised by name: the defence did not hold for this person."
+        case (False, False):
+            return f"{name} is not recognised by either model: there was nothing to forget."
+        case (False, True):
+            return f"{name} was not recognised before, but is now: treat this run with suspicion."
+        case (True | False, None):
+            return f"The attack on the defended model is missing for {name}; the note above says why."
+        case _:
+            return f"The attack was not run for {name}: it needs enough photos of the person."
+
+
+def verdict(run: Run | None) -> str:
+    """The outcome for each person in one sentence and two large figures."""
+    if run is None:
+        return render("waiting", text="There is no result to show yet.")
+    n_templates = 21
+    if run.idia and run.idia.get("persons"):
+        n_templates = len(run.idia["persons"][0].get("templates") or []) or n_templates
+    persons = []
+    for person in run.persons:
+        before, after = _side(person, "original"), _side(person, "defended")
+        persons.append({
+            "name": person["name"], "n_templates": n_templates,
+            "before": before.get("correct_templates"), "after": after.get("correct_templates"),
+            "sentence": verdict_sentence(person["name"], before.get("recognised"), after.get("recognised")),
+        })  # fmt: skip
+    return render(
+        "verdict", prepared=run.prepared, warnings=[*(run.manifest.get("warnings") or []), *(run.metrics.get("warnings") or [])],
+        persons=persons[:MAX_VERDICTS], n_more=max(0, len(persons) - MAX_VERDICTS),
+    )  # fmt: skip
+
+
+def _outcome(run: Run) -> str:
+    if len(run.persons) == 1:
+        counts = [_side(run.persons[0], side).get("correct_templates") for side in ("original", "defended")]
+        return f"{counts[0] if counts[0] is not None else DASH} → {counts[1] if counts[1] is not None else DASH} prompts"
+    verdicts = [tuple(_side(person, side).get("recognised") for side in ("original", "defended")) for person in run.persons]
+    attacked = [pair for pair in verdicts if None not in pair]
+    if not attacked:
+        return "not attacked" if verdicts else "done"
+    forgotten = f"{sum(pair == (True, False) for pair in attacked)} of {len(attacked)} forgotten"
+    return forgotten + (f", {len(verdicts) - len(attacked)} not attacked" if len(attacked) < len(verdicts) else "")
+
+
+def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str:
+    """The visitor's own jobs, newest first, with what can be done to each."""
+    rows = []
+    for job in jobs:
+        config, run = job.request["config"], runs.get(job.id)
+        encoder = config.get("encoder", "text")
+        settings = [f"seed {config['seed']}", "both encoders" if encoder == "both" else f"{encoder} encoder"]
+        if (text := config.get("text")) is not None:
+            settings.append(f"{text['n_steps']} steps")
+        rows.append({
+            "id": job.id, "title": job_title(config), "neutral_term": becomes(config),
+            "settings": ", ".join(settings), "when": clock(job.created), "shown": job.id == shown,
+            "done": run is not None, "active": not job.ended,
+            "outcome": _outcome(run) if run is not None else type(job.state).__name__,
+        })  # fmt: skip
+    return render("history", jobs=rows)
+
+
+def compare(runs: Sequence[tuple[str, Run]]) -> str:
+    """Several runs beside each other; (title, run) a column."""
+    columns, table = [], []
+    per_run = []
+    for title, run in runs:
+        shots = [p for p in run.portraits if p.get("model") == "defended" and p.get("prompt", "name") == "name"]
+        columns.append({
+            "title": title, "when": job_title(run.config),
+            "portrait": f"media/{run.key}/portraits/{shots[0]['file']}" if shots else "",
+            "alt": f"Portrait by the defended model, {title}",
+            "seed": shots[0]["seed"] if shots else None,
+        })  # fmt: skip
+        facts = {"Neutral term": run.neutral_term, "Seed": str(run.config.get("seed", DASH)), "Forgotten": _outcome(run)}
+        for row in number_rows(run):
+            facts[row["title"]] = row["defended"]
+        facts["Fine-tuning"] = duration((run.metrics.get("seconds") or {}).get("fine_tune"))
+        per_run.append(facts)
+    for name in per_run[0] if per_run else []:
+        values = [facts.get(name, DASH) for facts in per_run]
+        table.append({"title": name, "values_": values, "differs": len(set(values)) > 1})
+    seed = next((c["seed"] for c in columns if c["seed"] is not None), None)
+    return render("compare", columns=columns, rows=table, has_portraits=seed is not None, seed=seed)
+
+
+def take_home(run: Run, own: bool, retention_s: float | None) -> str:
+    """Downloads, report, the command to repeat the run, and deletion."""
+    base = f"media/{run.key}"
+    paths = taken_home(run.folder)
+    files = [{"name": (name := path.relative_to(run.folder).as_posix()), "href": f"{base}/{name}",
+              "size": path.stat().st_size} for path in paths]  # fmt: skip
+    days = None if retention_s is None else retention_s / 86400
+    kept = "Results are kept until somebody deletes them." if days is None else (
+        f"Results are deleted by themselves {days:.0f} days after they were made." if days >= 2
+        else f"Results are deleted by themselves {days * 24:.3g} hours after they were made.")  # fmt: skip
+    return render(
+        "take_home", key=run.key, zip=f"take-home/{run.key}.zip", files=files,
+        total=sum(path.stat().st_size for path in paths), own=own, prepared=run.prepared, retention=kept,
+        report=f"{base}/report.html" if (run.folder / "report.html").is_file() else "", command=command(run.config),
+    )  # fmt: skip
+
+
+def command(config: dict[str, Any]) -> str:
+    """The command line that repeats a run's main settings; names are quoted, since a shell would run what some of them say."""
+    words = ["python", "-m", "unlearn", "forget", *_option("set", config.get("model_set", "embedded"))]
+    persons, encoder = config.get("persons", []), config.get("encoder", "text")
+    for person in persons:
+        words += _option("name", "|".join([person["name"], *person.get("aliases", [])]))
+    if encoder != "text":
+        words += ["--faces", "FOLDER"] * len(persons) + _option("encoder", encoder)
+    words += _option("neutral-term", config.get("neutral_term", "human")) + _option("seed", config.get("seed", 0))
+    return shlex.join([*words, "--out", "DIR"])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """An option as words of a command line, as one where its value looks like an option itself."""
+    return [f"--{name}={value}"] if str(value).startswith("-") else [f"--{name}", str(value)]
+
+
+def deleted_sentence(n_files: int, n_bytes: int) -> str:
+    """What a deletion did."""
+    return f"Deleted: {n_files} files, {size(n_bytes)}, and the entries in the list of jobs. Nothing of it is left."

@@ -1,0 +1,65 @@
+"""Searches for faces as HTML: what became of every photo, which are for fine-tuning and which for evaluation; knows no Gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ui.server.photo_sets import PhotoSet
+from ui.views.jobs import small_job
+from ui.views.render import render
+
+PARTS = (
+    ("fine_tuning", "For fine-tuning", "the model is trained to forget with these"),
+    ("evaluation", "For evaluation", "kept aside: the attack looks at these only"),
+    (None, "Not used", "with the reason; several faces need your pick"),
+)
+
+
+def _photo(base: str, row: dict[str, Any], may_pick: bool) -> dict[str, Any]:
+    number = row["number"]
+    several = row["status"] == "several faces"
+    return {
+        "number": number, "message": row["message"], "different": row["looks_different"],
+        "status": row["status"], "src": f"{base}/{number:03d}.webp" if row["status"] == "usable" else "",
+        "alt": f"Face of photo {number}",
+        "faces": [
+            {"src": f"{base}/{number:03d}-{face}.webp", "value": f"{number}:{face}", "number": face}
+            for face in range(1, row["n_faces"] + 1)
+        ] if several and may_pick else [],
+    }  # fmt: skip
+
+
+def _set(one: PhotoSet) -> dict[str, Any]:
+    found, base, may_pick = one.found, f"media/{one.job.id}/shown", one.job.parent is None
+    groups = []
+    for part, title, why in PARTS if not one.deleted else ():
+        rows = [_photo(base, row, may_pick) for row in found.get("photos", []) if row["part"] == part]
+        if part is None and not found.get("ready"):
+            title, why = "Photos", "no split is made before there are enough"
+        if rows:
+            groups.append({"title": title, "why": why, "photos": rows, "small": part is not None})
+    return {
+        "job": one.job.id, "name": one.name, "done": bool(found), "note": small_job(one.job), "ready": one.ready,
+        "used": one.job.parent is not None, "deleted": one.deleted, "finder": found.get("finder", ""), "n_usable": found.get("n_usable", 0),
+        "n_photos": len(found.get("photos", [])), "split_note": found.get("split_note", ""),
+        "warnings": found.get("warnings", []), "groups": groups, "ended": one.job.ended,
+    }  # fmt: skip
+
+
+def photo_sets(sets: Sequence[PhotoSet]) -> str:
+    """All searches of a visitor, newest first."""
+    return render("faces", sets=[_set(one) for one in sets])
+
+
+def examples(rows: Sequence[dict[str, Any]], people: Sequence[dict[str, Any]]) -> str:
+    """The shipped example sets to choose from, with a picture of each person."""
+    indices = {person["name"]: index for index, person in enumerate(people)}
+    made = [
+        {
+            "name": row["name"], "folder": row["folder"].replace("\\", "/").rsplit("/", 1)[-1], "member": row["member"],
+            "photo": f"people/{indices[row['name']]}-0.webp" if row["name"] in indices else "",
+        }
+        for row in rows
+    ]
+    return render("examples", rows=made)

@@ -1,0 +1,1 @@
+"""Runs in the worker process; may load models."""

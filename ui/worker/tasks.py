@@ -1,0 +1,156 @@
+"""Job requests as calls of `unlearn.runs.questions`; the one module of the page that a worker process runs.
+
+Every function with (request, folder, report) is a job: the request is a JSON object, the folder is the job's own.
+What the page asks for at once is handed on from `ui.server.catalogue`. Knows no Gradio; computes nothing itself.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ui.server.catalogue import examples as examples  # the redundant `as` says: the page finds these here, too
+from ui.server.catalogue import people as people
+from ui.server.catalogue import photos as photos
+from ui.server.catalogue import set_info as set_info
+from ui.server.catalogue import things as things
+from ui.server.options import PREPARED_DIR
+from ui.worker import photos as tasks_faces
+from ui.worker.photos import faces as faces  # the redundant `as` says: a job like those below
+from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings
+from unlearn.errors import InputError
+from unlearn.progress import Progress, Report
+from unlearn.runs.results import PREPARED, prepared_folder
+
+
+def warm_up() -> None:
+    """Import in the worker what is slow to import, before the first job needs it."""
+    import unlearn.runs.questions  # noqa: F401
+    from unlearn.memory import keep_freed_memory
+
+    keep_freed_memory()
+
+
+# ---- jobs, run by a worker process -------------------------------------------------------------------------------
+
+
+def run_folder(request: dict[str, Any], folder: Path) -> Path:
+    """Folder of the finished run that a request builds on; `folder` is the job's own, beside it.
+
+    Raises:
+        InputError: the run is not there any more.
+    """
+    key = request["run"]
+    found = _prepared(folder) if key == PREPARED else folder.parent / key
+    if found is None or not (found / "manifest.json").is_file():
+        raise InputError("The result that this builds on is not there any more; run the job again.")
+    return found
+
+
+def _prepared(folder: Path) -> Path | None:
+    """A copy of the prepared example in the data folder: asking it leaves cached embeddings beside the run."""
+    shipped = prepared_folder(PREPARED_DIR)
+    if shipped is None:
+        return None
+    copy = folder.parent.parent / "prepared" / shipped.name
+    manifest = copy / "manifest.json"
+    if not manifest.is_file() or manifest.read_bytes() != (shipped / "manifest.json").read_bytes():
+        shutil.rmtree(copy, ignore_errors=True)  # of an earlier version of the program
+        shutil.copytree(shipped, copy, ignore=shutil.ignore_patterns("manifest.json"))
+        shutil.copy2(shipped / "manifest.json", manifest)  # last: without it the copy does not exist
+    return copy
+
+
+def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Forget the persons of the request's config; the result is the run folder, its manifest last."""
+    from unlearn.runs import forgetting
+
+    config = ForgetConfig.from_json(json.dumps(request["config"]))
+    found = tasks_faces.face_folders(request, folder, report)
+    forgetting.forget(config, Settings.from_environment(), folder, report, faces=found or None)
+    tasks_faces.delete_searched(request, folder)
+    return {}
+
+
+def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Draw texts, or the run's first name and its neutral term, with both models; rows of files in the folder."""
+    from PIL import Image
+
+    from unlearn.runs import questions
+
+    run = run_folder(request, folder)
+    config = _config(run)
+    template = request["prompt_template"]
+    texts = request["texts"] or [template.replace("{0}", text) for text in (config.persons[0].name, config.neutral_term)]
+    chosen = replace(
+        config.portraits or PortraitConfig(), prompt_template=template, seeds=tuple(request["seeds"]),
+        n_steps=request["n_steps"], guidance_scale=request["guidance_scale"],
+    )  # fmt: skip
+    asked = questions.PortraitRequest(tuple(texts), chosen)
+    rows = []
+    for number, portrait in enumerate(questions.portraits(Settings.from_environment(), run, asked, report)):
+        file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
+        Image.fromarray(portrait.image).save(folder / file)
+        rows.append({
+            "file": file, "model": portrait.model, "text": portrait.prompt, "seed": portrait.seed,
+            "weights_hash": portrait.weights_hash,
+        })  # fmt: skip
+    return {"rows": rows}
+
+
+def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """Shares of the labels for a visitor's photo or a picture of the model set, by both models."""
+    import numpy as np
+
+    from unlearn.runs import questions
+
+    run, settings = run_folder(request, folder), Settings.from_environment()
+    report(Progress(0, 1, "Looking at the photo"))
+    with tasks_faces.asked_photo(request, folder) as own:
+        shots = None if own is not None else photos(settings, request["model_set"], request["person"])
+        if own is None and not shots:
+            raise InputError("The model set has no picture of this person; choose another.")
+        image = own if own is not None else np.array(shots[request["shot"] % len(shots)].convert("RGB"))  # type: ignore[index,arg-type]
+        return questions.predict(settings, run, image, request["labels"])
+
+
+def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """The attack on one person, by the original and by the defended model of a run; on photos of one's own if any came."""
+    from unlearn.runs import questions
+
+    run, settings = run_folder(request, folder), Settings.from_environment()
+    model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
+    with tasks_faces.plain_photos(request, folder) as photos:
+        before = questions.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
+        if before.recognised is None:
+            raise InputError(
+                "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
+            )
+        after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
+    sides = {"original": before, "defended": after}
+    votes = zip(before.templates, after.templates, strict=True)
+    return {
+        "name": person.name, "n_images": before.n_images, "own_photos": photos is not None,
+        **{s: {"correct_templates": o.correct_templates, "recognised": o.recognised} for s, o in sides.items()},
+        "templates": [{"template": one.template, "original": _vote(one), "defended": _vote(two)} for one, two in votes],
+    }  # fmt: skip
+
+
+def probe(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    """What texts mean to both models."""
+    from unlearn.runs import questions
+
+    run = run_folder(request, folder)
+    report(Progress(0, 1, "Probing"))
+    return {"rows": questions.probe(Settings.from_environment(), run, request["texts"])}
+
+
+def _config(run: Path) -> ForgetConfig:
+    return ForgetConfig.from_json((run / "config.json").read_text(encoding="utf-8"))
+
+
+def _vote(vote: Any) -> dict[str, Any]:
+    return {"majority_name": vote.majority_name, "share": vote.share, "correct": vote.correct}

@@ -1,0 +1,1 @@
+"""Who is recognised: the identity inference attack and its inputs; no fine-tuning."""

@@ -1,0 +1,213 @@
+"""Who is attacked with which photos among which names: the inputs of the attack, each computed once.
+
+The defence of a text encoder leaves the images' embeddings as they are, and the original's prompt embeddings
+never change at all (they are cached); so an attack after a defence costs one pass of the prompts. Knows encoders,
+worlds and names; the attack itself is `idia`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlearn.attacks.idia import IdiaOutcome, idia_prompts
+from unlearn.attacks.idia import attack as idia_attack
+from unlearn.config import ForgetConfig, IdiaConfig, Person
+from unlearn.errors import ConfigError
+from unlearn.models.clip import Clip, Models
+from unlearn.models.embeddings import EmbeddingCache, encode
+from unlearn.models.encoders import TextEncoder
+from unlearn.models.images import embed_images
+from unlearn.models.worlds import World
+from unlearn.progress import Report, no_report
+from unlearn.texts.names import candidate_names, random_names
+from unlearn.texts.prompts import PROMPT_TEMPLATES
+
+MIN_OWN_PHOTOS = 4  # a person with fewer photos of a user's is not attacked: a majority of less says nothing
+Photos = Mapping[str, Sequence[np.ndarray]]  # name -> photos uint8 (height, width, 3)
+OwnPhotos = Mapping[str, Sequence[np.ndarray] | Tensor]  # the same, or their embeddings (photos, d) by the gallery's encoder
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The attack's inputs.
+
+    Attributes:
+        photos: name under which somebody is attacked -> embeddings (photos, d).
+        base_names: the candidate names without the changes of this run: the world's and random ones. The same from run to
+            run, and none of them was given by a user, so their embeddings may be kept.
+        replaced: number among the candidates -> name there instead (an alias, a person from outside the world).
+        config: of the attack.
+        own: names of those whose photos a user gave; of them fewer than `config.n_images` photos do, too.
+        same: name -> other candidates that are names of the same person; they are no rivals to it.
+    """
+
+    photos: dict[str, Tensor]
+    base_names: tuple[str, ...]
+    replaced: dict[int, str]
+    config: IdiaConfig
+    own: frozenset[str] = frozenset()
+    same: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def candidates(self) -> list[str]:
+        """The names that the attack chooses among."""
+        return [self.replaced.get(number, name) for number, name in enumerate(self.base_names)]
+
+    def attack(self, prompt_embeddings: Tensor, names: Sequence[str]) -> list[IdiaOutcome]:
+        """The outcome for each name, in their order; for whom there are no photos, "not attacked"."""
+        found: dict[str, IdiaOutcome] = {}
+        candidates = self.candidates
+        for (n_images, left_out), group in self._groups(names).items():
+            config = replace(self.config, n_images=n_images)
+            chosen, table = candidates, prompt_embeddings
+            if left_out:
+                places = [number for number, name in enumerate(candidates) if name not in left_out]
+                chosen = [candidates[number] for number in places]
+                table = table.view(len(PROMPT_TEMPLATES), len(candidates), -1)[:, places].flatten(0, 1)
+            attacked = idia_attack(group, table, chosen, config)
+            found |= {outcome.name: outcome for outcome in attacked}
+        return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
+
+    def _groups(self, names: Sequence[str]) -> dict[tuple[int, frozenset[str]], dict[str, Tensor]]:
+        """(Number of photos to attack with, candidates left out) -> who, with which photos."""
+        groups: dict[tuple[int, frozenset[str]], dict[str, Tensor]] = {}
+        for name in names:
+            if name in self.photos:
+                n_photos = len(self.photos[name])
+                is_few = name in self.own and MIN_OWN_PHOTOS <= n_photos < self.config.n_images
+                key = (n_photos if is_few else self.config.n_images, self.same.get(name, frozenset()))
+                groups.setdefault(key, {})[name] = self.photos[name]
+        return groups
+
+
+def world_photos(clip: Clip, world: World | None) -> dict[str, Tensor]:
+    """Real name -> embeddings (photos, d) of all inhabitants; empty without a world."""
+    if world is None:
+        return {}
+    sheets = [world.photos(inhabitant) for inhabitant in world.inhabitants]
+    embedded = embed_images(clip.image, np.concatenate(sheets)).split([len(sheet) for sheet in sheets])
+    return {inhabitant.name: part for inhabitant, part in zip(world.inhabitants, embedded, strict=True)}
+
+
+def build_gallery(
+    clip: Clip, world: World | None, persons: Sequence[Person], config: IdiaConfig, own_photos: OwnPhotos | None = None
+) -> Gallery:
+    """Everybody of the world, and the persons of this run under the names they were given.
+
+    Args:
+        clip: whose image encoder is used.
+        world: who is known with photos; None: nobody.
+        persons: of this run. Who is an inhabitant (by name or alias) is attacked under the name given here.
+        config: of the attack.
+        own_photos: photos of persons, by their names as in `persons`; they come before those of the world.
+    """
+    embedded = world_photos(clip, world)
+    base = tuple(_base_names(world, config))
+    seats = _Seats(base, embedded)
+    photos = dict(embedded)
+    shown_as: dict[str, list[str]] = {}
+    for person in persons:
+        inhabitant = world.find(person.name) if world is not None else None
+        if inhabitant is not None and inhabitant.name in embedded:
+            given = shown_as.setdefault(inhabitant.name, [])  # more than one: under two names, as two persons
+            seats.give(person.name, instead=None if given else inhabitant.name)
+            given.append(person.name)
+            photos[person.name] = embedded[inhabitant.name]
+    for name, given in shown_as.items():
+        if name not in given:
+            del photos[name]
+    own = [person.name for person in persons if own_photos is not None and person.name in own_photos]
+    for name in own:
+        seats.give(name)
+        given_photos = (own_photos or {})[name]
+        photos[name] = given_photos if isinstance(given_photos, Tensor) else embed_images(clip.image, list(given_photos))
+    same = {name: frozenset(given) - {name} for given in shown_as.values() for name in given if len(given) > 1}
+    return Gallery(photos, base, seats.replaced, config, frozenset(own), same)
+
+
+class _Seats:
+    """Who stands where among the candidate names: a name given in a run takes a place, and nobody stands there twice.
+
+    Args:
+        base: the candidates of every run.
+        kept: of these the names that must stay, because their photos are attacked.
+    """
+
+    def __init__(self, base: Sequence[str], kept: Iterable[str]) -> None:
+        known = set(kept)
+        self._base = base
+        self.replaced: dict[int, str] = {}
+        self._place = {name.casefold(): number for number, name in enumerate(base)}
+        self._free = [number for number, name in enumerate(base) if name not in known]
+
+    def give(self, name: str, instead: str | None = None) -> None:
+        """Seat a name: where it stands already in whatever case, in the place of `instead`, or in a free one.
+
+        Raises:
+            ConfigError: too few candidates for everybody.
+        """
+        place = self._place.pop((instead or name).casefold(), None)
+        if place is None:
+            if not self._free:
+                raise ConfigError("There are fewer candidate names than people to attack; raise their number.")
+            place = self._free[-1]
+            self._place.pop(self._base[place].casefold(), None)  # who is called so is seated elsewhere
+        if place in self._free:
+            self._free.remove(place)
+        self._place[name.casefold()] = place
+        if self._base[place] != name:
+            self.replaced[place] = name
+
+
+def _base_names(world: World | None, config: IdiaConfig) -> list[str]:
+    """The candidates of every run; without a world random names only, of which the last ones make room for the persons of a run.
+
+    With the persons seated these are the same names as `candidate_names` gives with the persons among them.
+    """
+    if world is None:
+        return random_names(config.n_candidate_names, config.seed)
+    aliases = [alias for inhabitant in world.inhabitants for alias in inhabitant.aliases]
+    names = [inhabitant.name for inhabitant in world.inhabitants]
+    return candidate_names(names, config.n_candidate_names, config.seed, aliases)
+
+
+def prompt_embeddings(
+    encoder: TextEncoder, gallery: Gallery, cache: EmbeddingCache | None, report: Report = no_report
+) -> Tensor:
+    """Embeddings (templates * candidates, d) of all prompts of the attack.
+
+    Args:
+        encoder: original or defended.
+        gallery: whose candidates are meant.
+        cache: keeps the embeddings of the names that are the same from run to run. Those of the names that were given for
+            this run are computed each time (21 texts each), because what is kept may outlive the run. None: keeps nothing.
+        report: progress.
+
+    Returns:
+        No rows where nobody has photos: then there is nothing to attack.
+    """
+    if not gallery.photos:
+        return torch.empty(0, 0)
+    if cache is None:
+        return encode(encoder, idia_prompts(gallery.candidates), report=report)
+    found = cache.embed(encoder, idia_prompts(gallery.base_names), report=report)
+    if gallery.replaced:
+        names = list(gallery.replaced.values())
+        changed = encode(encoder, idia_prompts(names)).view(len(PROMPT_TEMPLATES), len(names), -1)
+        table = found.view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1)
+        table[:, list(gallery.replaced)] = changed
+    return found
+
+
+def defended_gallery(
+    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: OwnPhotos | None
+) -> Gallery:
+    """The gallery as the defended CLIP sees it: the same where its image encoder is the original's."""
+    if models[1].image is models[0].image:
+        return gallery
+    return build_gallery(models[1], world, config.persons, config.idia, photos)

@@ -1,0 +1,144 @@
+"""The bench's points of the image side: trigger images, a fine-tuning step of an image encoder, time against the number of faces.
+
+The other side of each is `unlearn/bench/oracle_images.py`, alternating in one run; the other points are in `bench`.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearn.bench.timing import alternating, compared
+from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
+from unlearn.defence.face_triggers import FaceTriggers
+from unlearn.defence.image_defence import defend_image, read_sources
+from unlearn.defence.image_task import image_task
+from unlearn.errors import ConfigError
+from unlearn.models.clip import load_clip, world_of
+from unlearn.models.encoders import OpenClipImage
+from unlearn.models.sets import fill_defaults
+from unlearn.photos.face_sets import PersonFaces
+from unlearn.texts.names import random_names
+
+FULL_SIZE = "ViT-B-32-quickgelu"
+SIDE = 224
+EMBED_DIM = 512
+N_TRIGGERS = 128
+ROUNDS = 5
+N_PERSONS = 4
+FACE_COUNTS = (1, 4, 16, 48)
+
+
+def oracle_images() -> Any:
+    """The module with the literal algorithm."""
+    try:
+        from unlearn.bench import oracle_images as found
+    except ImportError as error:
+        raise ConfigError("The bench needs unlearn/bench/oracle_images.py; run it in a checkout of the repository.") from error
+    return found
+
+
+def full_size_image(device: torch.device | str = "cpu") -> OpenClipImage:
+    """The image encoder of ViT-B/32 with random weights."""
+    from open_clip import CLIP
+    from open_clip.factory import get_model_config
+
+    torch.manual_seed(0)
+    config = get_model_config(FULL_SIZE)
+    config["text_cfg"]["layers"] = 1  # not used here
+    preprocess = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": SIDE, "interpolation": "bicubic", "resize_mode": "shortest"}
+    with torch.device(device):
+        image = OpenClipImage(CLIP(**config).visual, preprocess, torch.float32)
+    return image.eval().requires_grad_(False)
+
+
+def random_pictures(n: int, seed: int, side: int = SIDE) -> Tensor:
+    """n smooth random pictures, uint8 (n, 3, side, side)."""
+    small = torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return (torch.nn.functional.interpolate(small, (side, side), mode="bilinear") * 255).byte()
+
+
+def trigger_images(config: Any, settings: Settings) -> dict[str, Any]:
+    """(h) 128 trigger images of 224 px from pictures of that size in memory: ours, and the paper's loop over PIL."""
+    from PIL import Image
+
+    generic, faces = random_pictures(64, 0), [random_pictures(30, 1 + person) for person in range(N_PERSONS)]
+    schedule = ImageFineTuneConfig(batch_size=N_TRIGGERS)
+    made = FaceTriggers(generic, faces, None, schedule, 0)
+    pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
+    rng = random.Random(0)
+    ours: list[float] = []
+    theirs: list[float] = []
+    for number in range(ROUNDS + 1):
+        started = time.perf_counter()
+        found = made.trigger_images(number)
+        ours.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        expected = oracle_images().trigger_images(pictures, crops, N_TRIGGERS, rng, schedule)
+        theirs.append(time.perf_counter() - started)
+        assert found.shape == expected.shape
+    return {**compared(ours[1:], theirs[1:]), "n_images": N_TRIGGERS, "target": "ratio >= 3"}
+
+
+def image_step(config: Any, settings: Settings) -> dict[str, Any]:
+    """(i) Image fine-tuning steps, ViT-B/32, half the batch of (a) clean and as much with one of 4 faces.
+
+    Each side makes its trigger images within its time. So that the losses can be compared, the oracle then steps on ours. The
+    generic images come again and again, as in a run; the first step, in which the teacher sees them, does not count.
+    """
+    from PIL import Image
+
+    teacher, size = full_size_image(), max(2, config.batch_size // 2)
+    schedule = ImageFineTuneConfig(n_steps=config.n_steps + 1, batch_size=size)
+    average = torch.randn(EMBED_DIM, generator=torch.Generator().manual_seed(0))
+    faces = [random_pictures(10, 1 + person) for person in range(N_PERSONS)]
+    generic = random_pictures(2 * size, 0)
+    task = image_task(teacher, schedule, 0, (generic, faces, None), average)
+    pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
+    rng = random.Random(0)
+    other = oracle_images().ImageDefence(teacher, schedule, average)
+
+    def oracle_step(number: int) -> Callable[[], float]:
+        made = task.triggers.batch(number)
+
+        def step() -> float:
+            oracle_images().trigger_images(pictures, crops, size, rng, schedule)
+            return float(other.step(made.images[: made.n_clean], made.images[made.n_clean :]))
+
+        return step
+
+    return {**alternating(teacher, task, schedule, oracle_step), "batch": [size, size],
+            "target": "ratio >= 1 and loss_difference <= 1e-4"}  # fmt: skip
+
+
+def many_faces(config: Any, settings: Settings) -> dict[str, Any]:
+    """(j) Fine-tuning of equal length for 1 to 48 faces: the time that each further face costs."""
+    clip = load_clip(config.model_set, settings)
+    n_timed = 6
+    names = random_names(max(FACE_COUNTS), seed=1)
+    photos = random_pictures(8, 5, 128).permute(0, 2, 3, 1).numpy()
+    run = fill_defaults(ForgetConfig((Person(names[0]),), config.model_set, encoder="image"), clip.model_set)
+    assert run.image is not None  # filled in
+    schedule = ImageFineTuneConfig(**{**vars(run.image), "n_steps": n_timed, "early_stop": None})
+    sources = read_sources(clip, ForgetConfig(run.persons, config.model_set, image=schedule), settings, world_of(clip))
+    seconds: dict[int, list[float]] = {count: [] for count in FACE_COUNTS}
+    for _ in range(3):
+        for count in FACE_COUNTS:
+            persons = tuple(Person(name) for name in names[:count])
+            forgotten = ForgetConfig(persons, config.model_set, encoder="image", image=schedule)
+            faces = {person.name: PersonFaces(list(photos)) for person in persons}
+            started = time.perf_counter()
+            defend_image(clip, forgotten, faces, sources)
+            seconds[count].append(time.perf_counter() - started)
+    whole = {count: min(found) for count, found in seconds.items()}
+    extra = statistics.linear_regression(list(whole), list(whole.values())).slope
+    return {
+        "seconds": {str(count): value for count, value in whole.items()}, "steps_timed": n_timed,
+        "seconds_per_further_face": extra, "paper_seconds_per_further_face": 1.55,
+    }  # fmt: skip

@@ -1,0 +1,145 @@
+"""The bench's points that need processes of their own: peak memory, and a whole run from a cold start.
+
+Knows the command line and pipelines; the other points are in `bench`.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unlearn.config import PortraitConfig, Settings
+from unlearn.errors import UnlearnError
+from unlearn.models.clip import Clip, load_clip, resolve_device, resolve_precision
+from unlearn.models.diffusion import Diffusion, load_diffusion
+from unlearn.models.weights import find_diffusion
+from unlearn.runs.portraits import draw_prompts
+
+PROMPTS = ("a portrait of Ada Brook", "a portrait of a human")
+SEEDS = (0, 1)
+ROUNDS = 2
+NOISE = 0.01  # added to the weights of the bench's "defended" encoder, as shares of their spread
+
+
+def portraits(config: Any, settings: Settings) -> dict[str, Any]:
+    """(d) Four conditions x 2 seeds in one batch against one picture at a time from two pipelines."""
+    chosen, diffusion, models = _prepared(config.model_set, settings)
+    pipelines = [_pipeline(config.model_set, settings, clip) for clip in models]
+    ours: list[float] = []
+    theirs: list[float] = []
+    difference = 0
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        drawn = draw_prompts(diffusion, models, PROMPTS, chosen)
+        ours.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        expected = [
+            _one(pipelines[m], prompt, seed, chosen) for prompt in PROMPTS for seed in SEEDS for m in range(2)
+        ]
+        theirs.append(time.perf_counter() - started)
+        pairs = zip(drawn, expected, strict=True)
+        difference = max(int(np.abs(one.image.astype(int) - other).max()) for one, other in pairs)
+    peaks = {name: _peak(name, config.model_set, settings) for name in ("ours", "pipeline")}
+    return {
+        "seconds": min(ours), "oracle_seconds": min(theirs), "ratio": min(theirs) / min(ours),
+        "difference_levels": difference, "peak_bytes": peaks["ours"], "pipeline_peak_bytes": peaks["pipeline"],
+        "memory_ratio": peaks["ours"] / peaks["pipeline"], "target": "ratio >= 1.3 and memory_ratio <= 1.15",
+    }  # fmt: skip
+
+
+def _prepared(model_set: str, settings: Settings) -> tuple[PortraitConfig, Diffusion, tuple[Clip, Clip]]:
+    original = load_clip(model_set, settings)
+    chosen = PortraitConfig(**{**vars(original.model_set.portraits), "seeds": SEEDS})
+    device = resolve_device(settings)
+    folder = find_diffusion(original.model_set, settings)
+    diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
+    student = copy.deepcopy(original.hidden)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in student.parameters() if student is not None else ():
+            if parameter.dim() > 1:
+                noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
+                parameter.add_(noise * parameter.std() * NOISE)
+    defended = original.with_text(student, student) if original.is_shared else original.with_text(original.text, student)  # type: ignore[arg-type]
+    return chosen, diffusion, (original, defended)
+
+
+def _pipeline(model_set: str, settings: Settings, clip: Clip) -> Any:
+    """A pipeline of its own whose text encoder holds the CLIP's weights, as another program would make it."""
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    from unlearn.models.defended import transformers_state
+    from unlearn.models.diffusion_text import PREFIX
+
+    folder = find_diffusion(clip.model_set, settings)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True, safety_checker=None)
+    assert clip.hidden is not None  # `find_diffusion` would have failed
+    state = {name.removeprefix(PREFIX): tensor for name, tensor in transformers_state(clip.hidden).items()}
+    pipeline.text_encoder.load_state_dict(state)
+    if clip.model_set.portraits.scheduler == "DPMSolverMultistepScheduler":
+        pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(resolve_device(settings))
+
+
+def _one(pipeline: Any, prompt: str, seed: int, chosen: PortraitConfig) -> np.ndarray:
+    made = pipeline(
+        prompt, num_inference_steps=chosen.n_steps, guidance_scale=chosen.guidance_scale,
+        generator=torch.Generator("cpu").manual_seed(seed),
+    )  # fmt: skip
+    return np.asarray(made.images[0]).astype(int)
+
+
+def _peak(which: str, model_set: str, settings: Settings) -> int:
+    """Peak resident memory, in bytes, of a process that draws once."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_draw_once, args=(which, model_set, settings, queue))
+    process.start()
+    found: int = queue.get()
+    process.join()
+    return found
+
+
+def _draw_once(which: str, model_set: str, settings: Settings, queue: Any) -> None:
+    from unlearn.memory import keep_freed_memory
+
+    keep_freed_memory()
+    if which == "ours":
+        chosen, diffusion, models = _prepared(model_set, settings)
+        draw_prompts(diffusion, models, PROMPTS, chosen)
+    else:
+        original = load_clip(model_set, settings)  # so that both hold the CLIP, as a program that compares them does
+        _one(_pipeline(model_set, settings, original), PROMPTS[0], SEEDS[0], original.model_set.portraits)
+    queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def whole_run(config: Any, settings: Settings) -> dict[str, Any]:
+    """(f) `forget` of one name from a cold start: new process, empty cache, 2 x 2 portraits for 2 seeds."""
+    from unlearn.bench.schedules import first_name
+    from unlearn.files import read_json_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        command = [
+            sys.executable, "-m", "unlearn", "--data-dir", str(Path(folder) / "data"), "--device", settings.device,
+            "forget", "--set", config.model_set, "--name", first_name(config, settings),
+            "--portrait-seeds", "2", "--out", str(out),
+        ]  # fmt: skip
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - started
+        if done.returncode != 0:
+            raise UnlearnError(f"`forget` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        metrics = read_json_file(out / "metrics.json")
+    return {"seconds": seconds, "stages": metrics["seconds"], "persons": metrics["persons"], "target": "seconds < 60"}

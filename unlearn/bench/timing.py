@@ -1,0 +1,122 @@
+"""How the bench times: settings, the machine, runs that alternate, ratios against the aims."""
+
+from __future__ import annotations
+
+import operator
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from unlearn.config import FineTuneConfig
+from unlearn.defence.loop import fine_tune
+from unlearn.errors import ConfigError
+from unlearn.models.encoders import OpenClipText
+from unlearn.models.tokenization import ClipTokenizer
+from unlearn.progress import Progress
+
+FULL_SIZE = "ViT-B-32-quickgelu"
+
+
+POINTS = "abcdefghij"
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What is measured.
+
+    Attributes:
+        points: letters out of "abcdefghij".
+        model_set: of the points that need no full-size model (d to g, and j).
+        batch_size: of (a) and (c), clean and with trigger each; (i) takes half.
+        n_steps: of (a), (c) and (i) after a first one that does not count.
+        n_names: of (b).
+        n_paper_steps: steps of the paper's 400 that are timed for (e); the rest cost the same each.
+    """
+
+    points: str = POINTS
+    model_set: str = "embedded"
+    batch_size: int = 32
+    n_steps: int = 3
+    n_names: int = 200
+    n_paper_steps: int = 10
+
+    def __post_init__(self) -> None:
+        if not self.points or set(self.points) - set(POINTS):
+            raise ConfigError(f"Points are {self.points!r}; use letters out of {POINTS}.")
+
+
+def is_met(found: dict[str, Any]) -> bool | None:
+    """Whether all conditions of a point's target hold, such as "ratio >= 5 and loss_difference <= 1e-4"; None: one was not measured."""
+    held: list[bool] = []
+    for condition in str(found["target"]).split(" and "):
+        key, sign, bound = condition.split()
+        if found[key] is None:
+            return None
+        held.append({">=": operator.ge, "<=": operator.le, "<": operator.lt}[sign](found[key], float(bound)))
+    return all(held)
+
+
+def oracle() -> Any:
+    """The module with the literal algorithm."""
+    try:
+        from unlearn.bench import oracle_texts as found
+    except ImportError as error:
+        raise ConfigError("The bench needs unlearn/bench/oracle_texts.py; run it in a checkout of the repository.") from error
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    import platform
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads(), "gpu": gpu,
+            "torch": torch.__version__}  # fmt: skip
+
+
+def full_size_text(device: torch.device | str = "cpu") -> OpenClipText:
+    """The text encoder of ViT-B/32 with random weights."""
+    from open_clip import CLIP
+    from open_clip.factory import get_model_config
+
+    torch.manual_seed(0)
+    config = get_model_config(FULL_SIZE)
+    config["vision_cfg"]["layers"] = 1  # not used here
+    with torch.device(device):
+        text = OpenClipText(CLIP(**config), ClipTokenizer(config["text_cfg"]["context_length"]), torch.float32)
+    return text.eval().requires_grad_(False)
+
+
+def alternating(teacher: Any, task: Any, schedule: FineTuneConfig, oracle_step: Callable[[int], Callable[[], float]]) -> dict[str, Any]:
+    """Our steps and the oracle's in turns; the first of each does not count.
+
+    `oracle_step(number)` prepares step `number` untimed and returns what is timed: the step, which gives its loss.
+    """
+    ours: list[float] = []
+    theirs: list[float] = []
+    differences: list[float] = []
+    last = time.perf_counter()
+
+    def alternate(progress: Progress) -> None:
+        nonlocal last
+        ours.append(time.perf_counter() - last)
+        step = oracle_step(progress.step - 1)
+        started = time.perf_counter()
+        loss = step()
+        theirs.append(time.perf_counter() - started)
+        assert progress.losses is not None  # the loop reports them at every step
+        differences.append(abs(loss - progress.losses["total"]))
+        last = time.perf_counter()
+
+    fine_tune(teacher, task, schedule, alternate)
+    return {**compared(ours[1:], theirs[1:]), "loss_difference": max(differences)}
+
+
+def compared(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
+    """Medians in seconds and their ratio (theirs to ours)."""
+    own, other = statistics.median(ours), statistics.median(theirs)
+    return {"seconds": own, "oracle_seconds": other, "ratio": other / own, "n": len(ours)}

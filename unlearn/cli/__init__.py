@@ -1,0 +1,1 @@
+"""The command line: options to configs, results to tables or JSON."""

@@ -1,0 +1,123 @@
+"""How results look on a terminal: progress bar, tables, one line for an error; knows no model and no torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from unlearn.config import Person, name_key
+from unlearn.progress import Progress, Report
+
+DASH = "-"  # not measured
+ENCODERS = {"text": "CLIP's text encoder", "diffusion_text": "Stable Diffusion's text encoder", "image": "image encoder"}
+
+
+@contextmanager
+def progress_bar() -> Iterator[Report]:
+    """A `Report` that draws a bar on stderr; without a terminal it prints a line when the stage changes."""
+    if not sys.stderr.isatty():
+        yield _LineReport()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.percentage:3.0f} %"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1)
+
+        def report(progress: Progress) -> None:
+            bar.update(task, completed=progress.step, total=progress.total, description=progress.note)
+
+        yield report
+
+
+class _LineReport:
+    def __init__(self) -> None:
+        self._stage = ""
+
+    def __call__(self, progress: Progress) -> None:
+        stage = progress.note.partition(",")[0]
+        if stage and stage != self._stage:
+            self._stage = stage
+            print(f"{100 * progress.step / max(1, progress.total):3.0f} %  {stage}", file=sys.stderr, flush=True)
+
+
+def print_json(content: object) -> None:
+    """One JSON value on stdout, and nothing else."""
+    print(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+def print_error(message: str) -> None:
+    """One line on stderr."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+
+
+def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
+    """Columns padded to their widest cell; None is a dash."""
+    cells = [list(head), *([DASH if cell is None else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def verdict(recognised: bool | None, correct_templates: int | None) -> str:
+    """The attack's outcome in words."""
+    if recognised is None:
+        return "not attacked (no photos, or too few)"
+    return f"{'recognised' if recognised else 'not recognised'}, {correct_templates} of 21 templates"
+
+
+def not_attacked(person: Person, n_images: int, photos: Path | None, known: Sequence[dict[str, Any]]) -> str:
+    """Why one person was not attacked, and what to do.
+
+    Args:
+        person: who should have been.
+        n_images: photos that were asked for.
+        photos: a folder that was given.
+        known: rows {name, aliases} of people whose photos the model set has.
+    """
+    if photos is not None:
+        return "not attacked: too few photos were given; give 4 or more, better 20."
+    names = {name_key(name) for one in known for name in (one["name"], *one["aliases"])}
+    if name_key(person.name) not in names:
+        return "not attacked: no photos of this person are known; give some with --photos FOLDER."
+    return f"not attacked: the model set has fewer than {n_images} photos of this person; lower --images."
+
+
+def percent(share: float | None, decimals: int = 1) -> str:
+    """A share in percent; None is a dash."""
+    return DASH if share is None else f"{100 * share:.{decimals}f} %"
+
+
+def print_metrics(metrics: dict[str, Any]) -> None:
+    """The summary of a run."""
+    rows = []
+    for person in metrics["persons"]:
+        sides = (person["idia"][side] for side in ("original", "defended"))
+        rows.append([person["name"], *(verdict(side["recognised"], side["correct_templates"]) for side in sides)])
+    print(table(rows, ("person", "original", "defended")))
+    by = metrics["bystanders"]
+    of = f" of {by['n']}"
+    utility = metrics["utility"]
+    numbers = [
+        ("bystanders recognised", f"{by['recognised_original']}{of}", f"{by['recognised_defended']}{of}"),
+        ("things named right (top 1)", percent(utility["top1_original"]), percent(utility["top1_defended"])),
+        ("things named right (top 5)", percent(utility["top5_original"]), percent(utility["top5_defended"])),
+    ]
+    print("\n" + table(numbers if by["n"] else numbers[1:], ("", "original", "defended")))
+    names = ("sim_clean", "sim_backdoor", "sim_target")
+    shown = "  ".join(f"{name} {DASH if metrics[name] is None else format(metrics[name], '.3f')}" for name in names)
+    if metrics.get("image"):
+        image = metrics["image"]
+        shown += "\nfaces: " + "  ".join(f"{name} {DASH if image[name] is None else format(image[name], '.3f')}" for name in names)
+    seconds = metrics["seconds"]
+    print(f"\n{shown}\nfine-tuning {seconds['fine_tune']:.1f} s, in all {seconds['total']:.1f} s")
+    for encoder, part in metrics["fine_tuning"].items():
+        print(f"  {ENCODERS.get(encoder, encoder)}: {part['n_steps_done']} steps ({part['stopped']})")
+    for warning in metrics["warnings"]:
+        print(warning)

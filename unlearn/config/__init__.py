@@ -1,0 +1,22 @@
+"""Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
+
+from unlearn.config.persons import Person, check_persons, clean_name, name_key
+from unlearn.config.schedules import EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
+from unlearn.config.settings import MAX_SEED, ForgetConfig, IdiaConfig, PortraitConfig, Settings, numbered_seeds
+
+__all__ = [
+    "MAX_SEED",
+    "EarlyStop",
+    "FineTuneConfig",
+    "ForgetConfig",
+    "IdiaConfig",
+    "ImageFineTuneConfig",
+    "Person",
+    "PortraitConfig",
+    "Settings",
+    "TextFineTuneConfig",
+    "check_persons",
+    "clean_name",
+    "name_key",
+    "numbered_seeds",
+]

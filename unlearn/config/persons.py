@@ -1,0 +1,118 @@
+"""Who is to be forgotten: names as they may be written, when two of them are the same, and the checks on persons.
+
+Knows strings only. A name that cannot be used raises `InputError`, whose message never repeats the name, because messages
+end up in logs. Imported through `unlearn.config`.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from dataclasses import dataclass
+
+from unlearn.config.schedules import MAX_TRIGGERS
+from unlearn.config.spelling import plain_signs, trigger_pattern
+from unlearn.errors import ConfigError, InputError
+
+MAX_NAME_LENGTH = 100  # characters; longer "names" are pasted text, and would not fit a CLIP context anyway
+MAX_WRITTEN_LENGTH = 1000  # characters before cleaning, so that pasted pages are refused before they are looked through
+MAX_PERSONS = MAX_TRIGGERS
+# Dropped from names: soft hyphen, zero-width space, word joiner, byte-order mark, marks and overrides of the writing direction.
+# The zero-width joiners U+200C and U+200D stay: Persian and Indian names are spelled with them.
+_INVISIBLE = dict.fromkeys([0x00AD, 0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF])
+
+
+def clean_name(name: str, what: str = "name") -> str:
+    """The name in its one spelling; what every trigger and neutral term goes through.
+
+    That is Unicode NFC with single spaces, without invisible characters, with plain apostrophes, hyphens and quotation marks, and
+    repaired as open_clip's tokenizer repairs texts (ligatures, full-width letters, escaped and wrongly decoded characters). So the
+    same name typed on a telephone and on a keyboard is one name (`prompts.spellings` has the other ways to write it).
+
+    Raises:
+        InputError: empty, longer than 100 characters, control characters, or a lone surrogate. The message
+            never repeats the name itself, because messages end up in logs.
+    """
+    if len(name) > MAX_WRITTEN_LENGTH:
+        raise InputError(f"The {what} has {len(name)} characters; use at most {MAX_NAME_LENGTH}.")
+    visible = _without_control(name, what)
+    if not visible.isascii() or "&" in visible:
+        visible = _without_control(_repaired(visible), what)
+    cleaned = " ".join(plain_signs(unicodedata.normalize("NFC", visible)).split())
+    if not any(c.isalnum() for c in cleaned):
+        raise InputError(f"The {what} is empty or has no letter or digit; write at least one.")
+    if len(cleaned) > MAX_NAME_LENGTH:
+        raise InputError(f"The {what} has {len(cleaned)} characters; use at most {MAX_NAME_LENGTH}.")
+    return cleaned
+
+
+def _without_control(name: str, what: str) -> str:
+    visible = name.translate(_INVISIBLE).strip()
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in visible):
+        raise InputError(f"The {what} contains control characters (a tab?); write it on one line.")
+    return visible
+
+
+def _repaired(text: str) -> str:
+    """The text as open_clip's tokenizer reads it; it repairs and unescapes so, too."""
+    import ftfy  # here, because plain names do without it
+
+    return html.unescape(html.unescape(ftfy.fix_text(text)))
+
+
+def name_key(name: str) -> str:
+    """What two ways to write one name share: NFKC, because tokenizers read full-width letters as plain ones, and no case."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean_name(name)).casefold())
+
+
+_TRIGGER_LIMIT = f"a job takes at most {MAX_TRIGGERS} names and aliases in all"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody to forget: the name and further triggers of the same person (nicknames, roles)."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.aliases, str):
+            raise ConfigError("aliases is one text; write a list of aliases.")
+        if len(self.aliases) >= MAX_TRIGGERS:
+            raise InputError(f"One person has {len(self.aliases)} aliases; {_TRIGGER_LIMIT}.")
+        name = clean_name(self.name)
+        aliases = dict.fromkeys(clean_name(alias, "alias") for alias in self.aliases)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "aliases", tuple(a for a in aliases if name_key(a) != name_key(name)))
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The name first, then the aliases."""
+        return (self.name, *self.aliases)
+
+    @classmethod
+    def parse(cls, line: str) -> Person:
+        """A person from "Name|Alias|Alias"; empty aliases are dropped."""
+        name, *aliases = line.split("|")
+        return cls(name, tuple(alias for alias in aliases if alias.strip()))
+
+
+def check_persons(persons: tuple[Person, ...], neutral_term: str) -> None:
+    """Raise `InputError` unless there are 1 to 64 triggers, none twice, and none is or stands in the neutral term."""
+    if not 1 <= len(persons) <= MAX_PERSONS:
+        raise InputError(f"{len(persons)} persons given; give 1 to {MAX_PERSONS}.")
+    n_triggers = sum(len(person.triggers) for person in persons)
+    if n_triggers > MAX_TRIGGERS:
+        n_aliases = n_triggers - len(persons)
+        raise InputError(
+            f"{len(persons)} names and {n_aliases} aliases are {n_triggers} triggers; {_TRIGGER_LIMIT}. Leave some aliases out, "
+            "or forget some of the persons in another job."
+        )
+    triggers = [name_key(trigger) for person in persons for trigger in person.triggers]
+    if len(set(triggers)) < len(triggers):
+        raise InputError("The same name or alias is given twice; give each once.")
+    term = name_key(neutral_term)
+    if term in triggers:
+        raise InputError(f"A name or alias equals the neutral term {neutral_term!r}; choose another term.")
+    if trigger_pattern(triggers).search(term):
+        raise InputError("The neutral term contains a name or alias that is to be forgotten; choose another term.")

@@ -1,0 +1,214 @@
+"""Every setting of the project as frozen dataclasses whose defaults are the paper's; validated when made.
+
+Knows no torch, no files beyond paths, no model. A value outside its range raises `ConfigError`, a name that
+cannot be used raises `InputError`. Source of the defaults: Hintersdorf et al. 2024, appendix A.2.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from unlearn.config.paths import user_path
+from unlearn.config.persons import Person as Person
+from unlearn.config.persons import check_persons as check_persons
+from unlearn.config.persons import clean_name as clean_name
+from unlearn.config.persons import name_key as name_key
+from unlearn.config.plain_values import from_plain, require
+from unlearn.config.schedules import MAX_PATH_LENGTH, require_range, require_short
+from unlearn.config.schedules import EarlyStop as EarlyStop  # the redundant `as` says: exported from here, too
+from unlearn.config.schedules import FineTuneConfig as FineTuneConfig
+from unlearn.config.schedules import ImageFineTuneConfig as ImageFineTuneConfig
+from unlearn.config.schedules import TextFineTuneConfig as TextFineTuneConfig
+from unlearn.errors import ConfigError
+
+_UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
+MAX_SEED = 2**63 - 1  # of what torch takes
+MAX_CANDIDATE_NAMES = 20_000  # 20 times the paper's; 21 prompts each are embedded
+MAX_IMAGES = 1000
+MAX_PORTRAIT_SEEDS = 100
+MAX_PROMPT_LENGTH = 500  # characters; a CLIP context holds fewer
+MAX_THREADS = 1024
+
+
+def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
+    """The seeds 0, 1, 2... where only their number is given; `what` names the option.
+
+    Raises:
+        ConfigError: none, or too many to be of use.
+    """
+    require_range(what, n_seeds, 1, MAX_PORTRAIT_SEEDS)
+    return tuple(range(n_seeds))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and what may be used; the same for all jobs of a process.
+
+    Attributes:
+        data_dir: folder for runs, uploads and caches; made when first needed.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        models_dir: folder searched for downloaded weights first; None: only the libraries' own caches.
+        offline: True: never ask the network, fail at once with what is missing.
+        n_threads: CPU threads for torch; None: leave torch's own choice.
+        precision: "auto" (bf16 on a GPU that has it, else fp32), "fp32" or "bf16".
+        max_upload_mb, max_zip_mb, max_total_mb: largest photo, zip, and all files of one upload together that are accepted, in MB.
+        max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
+    """
+
+    data_dir: Path = Path("data")
+    device: str = "auto"
+    models_dir: Path | None = None
+    offline: bool = False
+    n_threads: int | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    max_upload_mb: int = 20
+    max_zip_mb: int = 1000
+    max_total_mb: int = 2000
+    max_cache_mb: int = 500
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_dir", user_path(self.data_dir))
+        if self.models_dir is not None:
+            object.__setattr__(self, "models_dir", user_path(self.models_dir))
+        known = self.device in ("auto", "cpu", "cuda") or (
+            self.device.startswith("cuda:") and self.device[5:].isdigit()
+        )
+        require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
+        require(self.n_threads is None or 1 <= self.n_threads <= MAX_THREADS, f"n_threads must be 1 to {MAX_THREADS}.")
+        require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
+        for name in _UPLOAD_LIMITS:
+            require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
+        require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_UPLOAD_MB,
+        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB."""
+        get = os.environ.get
+        threads = get("UNLEARN_THREADS")
+        require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
+        limits = {name: value for name in (*_UPLOAD_LIMITS, "max_cache_mb") if (value := get(f"UNLEARN_{name.upper()}"))}
+        for name, value in limits.items():
+            is_number = value.isascii() and value.isdecimal() and len(value) < 10
+            require(is_number, f"UNLEARN_{name.upper()} is {value[:20]!r}; use a whole number of MB.")
+        return cls(
+            data_dir=Path(get("UNLEARN_DATA_DIR") or "data"),
+            device=get("UNLEARN_DEVICE") or "auto",
+            models_dir=Path(models) if (models := get("UNLEARN_MODELS_DIR")) else None,
+            offline=(get("UNLEARN_OFFLINE") or get("HF_HUB_OFFLINE") or "0").lower() in ("1", "true", "yes"),
+            n_threads=int(threads) if threads else None,
+            precision=get("UNLEARN_PRECISION") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
+            **{name: int(value) for name, value in limits.items()},
+        )
+
+
+@dataclass(frozen=True)
+class IdiaConfig:
+    """The identity inference attack.
+
+    Attributes:
+        n_candidate_names: K, the persons' names and random ones together.
+        n_images: I, photos of a person; who has fewer is not attacked.
+        min_correct_templates: templates that must name the person for the attack to succeed.
+        seed: draws the random names.
+    """
+
+    n_candidate_names: int = 1000
+    n_images: int = 20
+    min_correct_templates: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_range("n_candidate_names", self.n_candidate_names, 2, MAX_CANDIDATE_NAMES)
+        require_range("n_images", self.n_images, 1, MAX_IMAGES)
+        require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
+        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
+
+
+@dataclass(frozen=True)
+class PortraitConfig:
+    """Portraits of original and defended Stable Diffusion, with the name and with the neutral term.
+
+    Attributes:
+        seeds: one row of four images a seed, all four from the same starting noise.
+        n_steps: denoising steps.
+        guidance_scale: classifier-free guidance; 1 turns it off.
+        scheduler: name of a diffusers scheduler class; None: the model's own.
+        prompt_template: {0} is replaced by the name or the neutral term.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    n_steps: int = 50
+    guidance_scale: float = 7.5
+    scheduler: str | None = None
+    prompt_template: str = "a portrait of {0}, realistic, 4k, high resolution, photograph, portrait"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seeds", tuple(self.seeds))
+        require(len(self.seeds) <= MAX_PORTRAIT_SEEDS, f"{len(self.seeds)} seeds are given; use at most {MAX_PORTRAIT_SEEDS}.")
+        require(1 <= len(set(self.seeds)) == len(self.seeds), "seeds must be one or more different numbers.")
+        fit = all(isinstance(seed, int) and -MAX_SEED <= seed <= MAX_SEED for seed in self.seeds)
+        require(fit, "seeds must be whole numbers of at most 64 bits.")
+        require(1 <= self.n_steps <= 1000, f"n_steps is {self.n_steps}; use 1 to 1000.")
+        require(1.0 <= self.guidance_scale <= 50.0, f"guidance_scale is {self.guidance_scale}; use 1 to 50.")
+        require_short("prompt_template", self.prompt_template, MAX_PROMPT_LENGTH)
+        require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
+        require_short("scheduler", self.scheduler, 100)
+
+
+@dataclass(frozen=True)
+class ForgetConfig:
+    """Everything that one run of forgetting depends on, besides weights and photos.
+
+    Attributes:
+        persons: 1 to 64, with at most 64 names and aliases together, none of them twice.
+        model_set: name of a model set, as printed by the command `sets`.
+        neutral_term: what a trigger is remapped to.
+        encoder: what is defended; "text", "image" or "both".
+        seed: of fine-tuning (captions, words, order).
+        text, image, portraits: None: the model set's defaults.
+        idia: the attack that is run before and after.
+        labelled_images: a folder with one sub-folder a class, on which zero-shot accuracy is measured before and after;
+            None: on the things of the set's world, if it has one.
+    """
+
+    persons: tuple[Person, ...]
+    model_set: str = "embedded"
+    neutral_term: str = "human"
+    encoder: Literal["text", "image", "both"] = "text"
+    seed: int = 0
+    text: TextFineTuneConfig | None = None
+    image: ImageFineTuneConfig | None = None
+    idia: IdiaConfig = field(default_factory=IdiaConfig)
+    portraits: PortraitConfig | None = None
+    labelled_images: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "persons", tuple(self.persons))
+        object.__setattr__(self, "neutral_term", clean_name(self.neutral_term, "neutral term"))
+        require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
+        require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
+        require(self.labelled_images is None or bool(self.labelled_images), "labelled_images is empty; name a folder.")
+        require_short("model_set", self.model_set, 2 * MAX_PATH_LENGTH)
+        require_short("labelled_images", self.labelled_images)
+        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
+        check_persons(self.persons, self.neutral_term)
+
+    def to_json(self) -> str:
+        """One JSON object; `from_json` gives back an equal config."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> ForgetConfig:
+        """The config written by `to_json`; fields left out take their defaults, unknown ones are an error."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"The settings are not valid JSON ({error}).") from error
+        require(isinstance(values, dict), "The settings are no JSON object; give a config.json as a run holds it.")
+        return from_plain(cls, values, "The setting ")

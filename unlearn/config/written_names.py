@@ -1,0 +1,86 @@
+"""Lines as people write them -> persons; asks back where a line looks like several names.
+
+"Marcus Bellwyn, Clara Quarnby" would otherwise be one unknown person, and nothing would be said. Double quotes around a name
+insist that it is one. Knows strings only; messages tell the place and the mark, never the name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from unlearn.config.persons import Person
+from unlearn.errors import InputError
+
+_QUOTES = {'"': '"', "“": "”", "”": "”", "„": "“", "«": "»", "‹": "›", "＂": "＂", "「": "」"}
+_COMMAS = ",，、،﹐､"
+_MARKS = re.compile(r"[,，、،﹐､;；؛&＆+/／\t\n\r•]| \\ | - | – |\s(?:and|und|et)\s", re.IGNORECASE)
+# What stands behind a comma of one name: "King, Jr.", "Lovelace, Ph.D., FRS".
+_SUFFIX = re.compile(
+    r"(?:(?i:jr|sr|jnr|snr|junior|senior|esq|esquire|ph\.?\s?d|the (?:elder|younger|first|second|third))|I{1,3}|IV|VI{0,3}"
+    r"|[2-9](?:nd|rd|th)|M\.?D|D\.?D\.?S|J\.?D|LL\.?[BM]|MBA|M\.?Sc|B\.?Sc|M\.A|B\.A|CPA|RN|[OMCKD]BE|KCB|FRS|QC|KC|MP)\.?"
+)
+_OF_A_NAME = re.compile(r"\b(?:[sdwc]/o|a/l|a/p)\b", re.IGNORECASE)  # "Ravi s/o Kumar": son of
+
+
+def written_person(line: str, place: str) -> Person:
+    """A person from a line "Name|Alias|Alias" as somebody wrote it; a part in double quotes is taken as it is.
+
+    Args:
+        line: what was written.
+        place: what messages call the line, as "Line 2" or "names[0]".
+
+    Raises:
+        InputError: the name or an alias looks like several, or cannot be used.
+    """
+    name, *aliases = line.split("|")
+    return Person(written_name(name, place), tuple(written_name(one, place, "alias") for one in aliases if one.strip()))
+
+
+def written_name(text: str, place: str, what: Literal["name", "alias"] = "name") -> str:
+    """One name or alias as it was written, without the quotes that insist on it; errors as of `written_person`."""
+    stripped = text.strip(f" {_COMMAS};")  # a list's last comma belongs to no name
+    if (inside := _quoted(stripped)) is not None:
+        return inside
+    mark = _mark_between_names(stripped)
+    if mark is None:
+        return stripped
+    where = place if what == "name" else f"An alias of {place[0].lower()}{place[1:]}"
+    one_each = "write one person a line" if what == "name" else "write each alias behind a | of its own"
+    insist = f'if all of it is one {what}, put it in double quotes ("...")'
+    if mark in _COMMAS:
+        raise InputError(f"{where} has a comma. For several {_plural(what)}, {one_each}; for one, write the first name first; {insist}.")
+    raise InputError(f"{where} looks like several {_plural(what)}: it has {_shown(mark)}. If so, {one_each}; {insist}.")
+
+
+def _plural(what: str) -> str:
+    return "aliases" if what == "alias" else "names"
+
+
+def _shown(mark: str) -> str:
+    return {"\t": "a tab", "\n": "a line break", "\r": "a line break"}.get(mark, f"“{mark.strip()}”")
+
+
+def _quoted(text: str) -> str | None:
+    """What stands between double quotes around all of a text; None where there are none."""
+    closing = _QUOTES.get(text[:1])
+    if closing is None or len(text) < 3 or not text.endswith(closing) or closing in text[1:-1]:
+        return None
+    return text[1:-1]
+
+
+def _mark_between_names(text: str) -> str | None:
+    """The first mark that stands between letters as it does between two names; None where the text is one name."""
+    spared = _OF_A_NAME.sub("son of", text)
+    for found in _MARKS.finditer(spared):
+        before, behind = spared[: found.start()], spared[found.end() :]
+        if not (_has_letters(before) and _has_letters(behind)):
+            continue
+        if found.group() in _COMMAS and all(_SUFFIX.fullmatch(part.strip()) for part in re.split(f"[{_COMMAS}]", behind)):
+            return None  # every comma from here on is one before a suffix
+        return found.group()
+    return None
+
+
+def _has_letters(text: str) -> bool:
+    return any(letter.isalnum() for letter in text)

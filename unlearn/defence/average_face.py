@@ -1,0 +1,167 @@
+"""The target of the image defence: the mean embedding of many different people's faces.
+
+From a folder, from a model set's world, or from portraits that the set's own Stable Diffusion makes of the neutral term,
+so that no real person's photo is needed. What comes from the set alone is computed once and kept; what comes from photos or
+words of a user is not, because it may be about a person. Knows encoders, worlds, portraits and the cache; no fine-tuning.
+Source: Hintersdorf et al. 2024, section 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unlearn.config import ForgetConfig, Settings
+from unlearn.errors import ConfigError
+from unlearn.models.clip import Clip, resolve_device, resolve_precision
+from unlearn.models.diffusion import conditions, draw, load_diffusion
+from unlearn.models.embeddings import encode, identity_of
+from unlearn.models.images import embed_images
+from unlearn.models.kept_tensors import FORMAT, KeptTensors
+from unlearn.models.weights import find_diffusion
+from unlearn.models.worlds import World
+from unlearn.photos.folders import folder_images
+from unlearn.progress import Report, no_report
+from unlearn.texts.names import random_names
+from unlearn.texts.prompts import CHECK_TEMPLATES, fill
+
+N_NAMES = 40  # arbitrary ones, whose mean nearness to the average face is the measure
+KEPT_AS = "average_face"  # of the tensor in a cached file
+MAX_KEPT_BYTES = 10_000_000  # a file has a few KB
+NOUNS = frozenset({"human", "person", "man", "woman", "boy", "girl", "child", "adult", "actor", "actress", "celebrity", "people", "face"})
+LEAST_SINGULAR_VALUE = 0.05  # of the phrasings' directions, as a share of the greatest
+FIRST_SEED = 20_000  # of the portraits; far from those that a run shows
+
+
+@dataclass(frozen=True)
+class AverageFace:
+    """The target: mean of the normalised embeddings (d,) of many people's faces, and where they come from."""
+
+    embedding: Tensor
+    source: str
+    n_photos: int
+
+
+def average_face(
+    original: Clip, config: ForgetConfig, settings: Settings, world: World | None, report: Report = no_report
+) -> AverageFace:
+    """The average face embedding; what comes from the set alone is kept in `data_dir`/cache/average-face.
+
+    Args:
+        original: whose image encoder and, where there are no photos, Stable Diffusion are used.
+        config: of the run, with `image` and `portraits` filled in.
+        settings: device, folders.
+        world: of the set.
+        report: progress of drawing, where that is needed.
+
+    Raises:
+        ConfigError: no folder, no world and no Stable Diffusion.
+        InputError: the folder cannot be used.
+    """
+    assert config.image is not None  # filled in by `fill_defaults`
+    if config.image.average_face_photos is not None:
+        folder = Path(config.image.average_face_photos)
+        images = list(folder_images(folder, config.image.n_generic_images, "faces for the average face", 0))
+        return AverageFace(_mean_embedding(original, images), "photos of a folder", len(images))
+    if world is not None and world.clean_faces is not None:
+        images, key = list(world.clean_faces), _key(original, _fingerprint(world.clean_faces))
+        embedding = _kept(settings, key, lambda: _mean_embedding(original, images))
+        return AverageFace(embedding, "anonymous people of the set's world", len(images))
+    if original.hidden is None or original.model_set.diffusion is None:
+        raise ConfigError(
+            "The average face needs photos of many people: name a folder with --image average_face_photos=FOLDER "
+            "(the setting average_face_photos), or use a set with a Stable Diffusion, which can draw them."
+        )
+    return _drawn(original, config, settings, report)
+
+
+def apart_from_neutral_term(original: Clip, average: AverageFace, neutral_term: str, apart: float | None) -> AverageFace:
+    """The average face turned away from the neutral term, by the least turn that makes arbitrary names nearer to it than the term.
+
+    Where names are remapped to the neutral term and photos to the average face, the two must not meet: a CLIP that takes an
+    average face for "a human" first of all would find the forgotten name nearest to the forgotten face, and the attack
+    would succeed on every template.
+
+    Args:
+        original: it is not changed.
+        average: the paper's target.
+        neutral_term: of the run.
+        apart: `target_apart`, the cosine by which the term shall lie further away than the mean of the names, in each of a few
+            phrasings that the attack does not use; a phrasing in which it does already asks for nothing. None: no turn.
+    """
+    if apart is None:
+        return average
+    names = random_names(N_NAMES, seed=FIRST_SEED)
+    texts = [fill(template, text) for template in CHECK_TEMPLATES for text in (neutral_term, *names)]
+    rows = functional.normalize(encode(original.text, texts), dim=-1).view(len(CHECK_TEMPLATES), 1 + N_NAMES, -1)
+    terms, face = rows[:, 0], functional.normalize(average.embedding, dim=0)
+    highest = (rows[:, 1:] @ face).mean(dim=1) - apart  # (phrasings,)
+    excess = (terms @ face - highest).clamp(min=0)
+    if not bool(excess.any()):
+        return average
+    turned = face - torch.linalg.pinv(terms, rtol=LEAST_SINGULAR_VALUE) @ excess
+    return replace(average, embedding=turned, source=f"{average.source}, turned away from the neutral term")
+
+
+def _drawn(original: Clip, config: ForgetConfig, settings: Settings, report: Report) -> AverageFace:
+    """From portraits of the neutral term; kept where prompt and settings are the set's own and the term is a plain noun."""
+    assert config.image is not None and original.hidden is not None
+    defaults = original.model_set.portraits
+    chosen = config.portraits or defaults
+    seeds = tuple(range(FIRST_SEED, FIRST_SEED + config.image.n_average_faces))
+    drawing = replace(chosen, seeds=seeds)
+    prompt = fill(drawing.prompt_template, config.neutral_term)
+    source = "portraits of the neutral term by the set's own Stable Diffusion"
+    folder, device = find_diffusion(original.model_set, settings), resolve_device(settings)
+    precision = resolve_precision(settings, device)
+    hidden = original.hidden
+
+    def compute() -> Tensor:
+        diffusion = load_diffusion(folder, device, precision)
+        return _mean_embedding(original, draw(diffusion, conditions(hidden, [prompt]), drawing, report)[:, 0])  # (seeds, h, w, 3)
+
+    is_plain = config.neutral_term.casefold() in NOUNS and chosen.prompt_template == defaults.prompt_template
+    if not is_plain:  # words of a user may name somebody
+        return AverageFace(compute(), source, len(seeds))
+    key = _key(original, f"{prompt} {drawing} {identity_of(hidden)} {precision} {folder} {_written(folder)}".encode())
+    return AverageFace(_kept(settings, key, compute), source, len(seeds))
+
+
+def _mean_embedding(original: Clip, images: Any) -> Tensor:
+    return functional.normalize(embed_images(original.image, images), dim=-1).mean(dim=0)  # (d,)
+
+
+def _kept(settings: Settings, key: str, compute: Callable[[], Tensor]) -> Tensor:
+    """What was kept under the key, or what is computed and kept now."""
+    cache = KeptTensors(settings.data_dir / "cache" / "average-face", MAX_KEPT_BYTES)
+    found = cache.read(key, KEPT_AS)
+    if found is None:
+        found = compute()
+        cache.write(key, KEPT_AS, found)
+    return found
+
+
+def _key(original: Clip, content: bytes) -> str:
+    digest = hashlib.sha256(" ".join(identity_of(original.image)).encode() + content)
+    return f"{FORMAT}-{digest.hexdigest()[:32]}"
+
+
+def _fingerprint(images: Any) -> bytes:
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{image.shape}".encode() + np.ascontiguousarray(image).data)
+    return digest.digest()
+
+
+def _written(folder: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of the weights of a Stable Diffusion: a folder may be given other weights."""
+    files = sorted(path for part in ("unet", "vae") for path in (folder / part).glob("*.safetensors"))
+    return [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files]

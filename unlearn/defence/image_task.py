@@ -1,0 +1,125 @@
+"""The task of forgetting faces: image batches, the average face as the one target, and the early stop.
+
+Stands between `face_triggers` (pixels) and the loop in `finetune`. The teacher's embeddings of the generic images, which
+never change, are computed once. Knows no schedule, no optimiser and no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unlearn.config import EarlyStop, ImageFineTuneConfig
+from unlearn.defence.face_triggers import FaceTriggers
+from unlearn.defence.losses import Batch
+from unlearn.errors import ConfigError
+from unlearn.models.encoders import ImageEncoder
+
+CHECK_SHARE = 6  # with an early stop, one in so many photos of a person is kept for its check
+MIN_CHECK_PHOTOS = 2
+CHECK_BATCH = 64
+
+
+class ImageTask:
+    """Forgetting faces with one image encoder; see `finetune.Task` for what the loop asks of it.
+
+    Args:
+        teacher: the original encoder.
+        triggers: makes the images.
+        average_face: the target embedding (d,).
+        check_photos: per person uint8 (n, 3, side, side), none of which `triggers` has; empty without an early stop.
+    """
+
+    weights: Mapping[str, float] = {"pooled": 1.0}
+
+    def __init__(
+        self, teacher: ImageEncoder, triggers: FaceTriggers, average_face: Tensor, check_photos: Sequence[Tensor] = ()
+    ) -> None:
+        self.triggers = triggers
+        self._teacher = teacher
+        self._target = {"pooled": average_face.to(teacher.device)}
+        self._check_photos = list(check_photos)
+        self._known: Tensor | None = None  # (generic images, d), filled where `_is_known`
+        self._is_known = torch.zeros(len(triggers.generic), dtype=torch.bool)
+
+    def batch(self, step: int) -> Batch:
+        made = self.triggers.batch(step)
+        n_unknown = made.n_clean - len(made.generic)
+        known = {"pooled": self._generic_embeddings(made.generic, made.images[n_unknown : made.n_clean])}
+        return Batch(made.images, made.images[:n_unknown], made.n_clean, self._target, known)
+
+    def outputs(self, encoder: ImageEncoder, inputs: Tensor) -> dict[str, Tensor]:
+        return {"pooled": encoder.embed_images(inputs)}
+
+    def margin(self, student: ImageEncoder, stop: EarlyStop) -> float:
+        """The least, over persons, of (mean similarity of their check photos to the average face - threshold)."""
+        if not self._check_photos:
+            raise ConfigError("An early stop needs photos that are set apart for its check.")
+        sizes = [len(photos) for photos in self._check_photos]
+        parts = torch.cat(self._check_photos).split(CHECK_BATCH)
+        found = torch.cat([student.embed_images(part.float() / 255) for part in parts])
+        similarities = functional.cosine_similarity(found, self._target["pooled"][None], dim=1).split(sizes)
+        return float(torch.stack([of_person.mean() for of_person in similarities]).min()) - stop.threshold
+
+    def _generic_embeddings(self, numbers: Tensor, images: Tensor) -> Tensor:
+        """The teacher's embeddings (k, d) of generic images; only those that no step before has met are computed."""
+        new = ~self._is_known[numbers]
+        if bool(new.any()):
+            with torch.no_grad():
+                found = self._teacher.embed_images(images[new.to(images.device)])
+            if self._known is None:
+                self._known = found.new_zeros(len(self._is_known), found.shape[1])
+            self._known[numbers[new].to(found.device)] = found
+            self._is_known[numbers[new]] = True
+        if self._known is None:  # no generic image in the batch
+            return self._target["pooled"].new_zeros(0, len(self._target["pooled"]))
+        return self._known[numbers.to(self._known.device)]
+
+
+def image_task(
+    teacher: ImageEncoder,
+    config: ImageFineTuneConfig,
+    seed: int,
+    pixels: tuple[Tensor, Sequence[Tensor], Tensor | None],
+    average_face: Tensor,
+) -> ImageTask:
+    """The task of a run.
+
+    Args:
+        teacher: the original encoder.
+        config: batch, shares, early stop.
+        seed: of the batches.
+        pixels: (generic images, fine-tuning photos of each person, photos of other people or None), each uint8
+            (n, 3, side, side) at the encoder's size.
+        average_face: the target embedding (d,).
+
+    Raises:
+        InputError: no generic images, or a person without photos.
+    """
+    generic, persons, others = (_on(teacher.device, part) for part in pixels)
+    trained, checked = list(persons), []
+    if config.early_stop is not None:
+        split = [_set_apart(photos) for photos in persons]
+        trained, checked = [part for part, _ in split], [part for _, part in split]
+    return ImageTask(teacher, FaceTriggers(generic, trained, others, config, seed), average_face, checked)
+
+
+def _on(device: torch.device, pixels: Any) -> Any:
+    """Tensors, sequences of them or None, on a device."""
+    if pixels is None or isinstance(pixels, Tensor):
+        return pixels if pixels is None else pixels.to(device)
+    return [part.to(device) for part in pixels]
+
+
+def _set_apart(photos: Tensor) -> tuple[Tensor, Tensor]:
+    """(to train on, to check with); evenly spread, so that a folder's order does not matter much. One photo is both."""
+    n_checked = max(MIN_CHECK_PHOTOS, len(photos) // CHECK_SHARE)
+    if len(photos) <= 2 * MIN_CHECK_PHOTOS:
+        return photos, photos
+    chosen = torch.zeros(len(photos), dtype=torch.bool)
+    chosen[torch.arange(n_checked) * len(photos) // n_checked] = True
+    return photos[(~chosen).to(photos.device)], photos[chosen.to(photos.device)]

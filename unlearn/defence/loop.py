@@ -1,0 +1,231 @@
+"""ONE student-teacher loop for every encoder, text or image, and for one loss or several at once.
+
+The loop knows encoders by their protocol and gets its batches from a `Task` (`text_task` for names, the image
+side for faces); it knows no captions, names, photos or files. The teacher is never changed. Equal task,
+config and device give bit-equal students on the CPU (with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from unlearn.config import EarlyStop, FineTuneConfig
+from unlearn.defence.losses import Batch as Batch  # exported from here, too
+from unlearn.defence.losses import cosine_loss, sum_of_distances, total_loss
+from unlearn.errors import ConfigError
+from unlearn.models.encoders import Encoder
+from unlearn.progress import Progress, Report, no_report
+
+AnyEncoder = TypeVar("AnyEncoder", bound=Encoder)
+EncoderIn = TypeVar("EncoderIn", bound=Encoder, contravariant=True)
+
+NORM_LAYERS = (
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.RMSNorm,
+)
+
+
+class Task(Protocol[EncoderIn]):
+    """What is to be learned: batches, which outputs are compared, and when it is learned.
+
+    Attributes:
+        weights: name of an output -> weight of its clean and trigger losses. The output "pooled" is reported
+            as `clean` and `backdoor`, any other with its name in front.
+    """
+
+    weights: Mapping[str, float]
+
+    def batch(self, step: int) -> Batch:
+        """The batch of step `step` (0-based), a function of the step alone."""
+
+    def outputs(self, encoder: EncoderIn, inputs: Tensor) -> dict[str, Tensor]:
+        """The outputs named in `weights`, each (n, d) or (n, t, w), of inputs as they stand in a batch."""
+
+    def margin(self, student: EncoderIn, stop: EarlyStop) -> float:
+        """By how much the worst trigger passes `stop`, on samples not trained on; 0 or more is a pass."""
+
+
+@dataclass(frozen=True)
+class FineTuned(Generic[AnyEncoder]):
+    """The outcome.
+
+    Attributes:
+        student: in eval mode, no gradients, on the teacher's device.
+        losses: one row a step: step (1-based), total, clean, backdoor, hidden_clean..., regularization.
+        checks: one row an early-stop check: step, margin.
+        n_steps_done: steps that were made.
+        stopped: why the loop ended.
+        seconds: wall time of the loop.
+    """
+
+    student: AnyEncoder
+    losses: list[dict[str, float]]
+    checks: list[dict[str, float]]
+    n_steps_done: int
+    stopped: Literal["all steps", "early stop"]
+    seconds: float
+
+
+@dataclass
+class FineTuning(Generic[AnyEncoder]):
+    """One fine-tuning under way; `fine_tune` drives it, a bench can drive single steps."""
+
+    teacher: AnyEncoder
+    student: AnyEncoder
+    task: Task[AnyEncoder]
+    config: FineTuneConfig
+    trained: list[nn.Parameter] = field(init=False)
+    originals: list[Tensor] = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
+    schedule: torch.optim.lr_scheduler.LRScheduler = field(init=False)
+    n_passed: int = 0  # early-stop checks in a row
+
+    def __post_init__(self) -> None:
+        self.trained = trainable_parameters(self.student, self.config)
+        self.originals = [parameter.detach().clone() for parameter in self.trained]
+        rate = self.config.learning_rate
+        fused = self.student.device.type in ("cpu", "cuda") or None
+        self.optimizer = torch.optim.AdamW(self.trained, lr=rate, weight_decay=0.0, fused=fused)
+        self.schedule = torch.optim.lr_scheduler.MultiStepLR(
+            self.optimizer, list(self.config.lr_milestones), self.config.lr_gamma
+        )
+
+    def step(self, number: int) -> dict[str, float]:
+        """Make step `number` (0-based); the row of its losses."""
+        row = self.update(number)
+        values = torch.stack(list(row.values())).tolist()  # one transfer
+        return {"step": number + 1, **dict(zip(row, values, strict=True))}
+
+    def update(self, number: int) -> dict[str, Tensor]:
+        """The same with the losses left on their device, which may be `meta`."""
+        batch = self.task.batch(number)
+        targets = _targets(self.task, self.teacher, batch)
+        outputs = self.task.outputs(self.student, batch.student_inputs)
+        row, clean, backdoor = _terms(outputs, targets, batch, self.task.weights)
+        beta = self.config.regularization_weight
+        distance = sum_of_distances(self.trained, self.originals) if beta > 0 else None
+        loss = total_loss(clean, backdoor, distance, (self.config.backdoor_weight, beta))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        row["total"] = loss
+        if distance is not None:
+            row["regularization"] = distance
+        return {name: value.detach().float() for name, value in row.items()}
+
+    def check(self, n_done: int) -> float | None:
+        """The margin if a check is due after this many steps, else None; counts the passes."""
+        stop = self.config.early_stop
+        if stop is None or n_done < stop.min_steps or n_done % stop.every:
+            return None
+        with torch.no_grad():
+            margin = self.task.margin(self.student, stop)
+        self.n_passed = self.n_passed + 1 if margin >= 0 else 0
+        return margin
+
+    @property
+    def is_done(self) -> bool:
+        stop = self.config.early_stop
+        return stop is not None and self.n_passed >= stop.patience
+
+
+def _targets(task: Task[EncoderIn], teacher: EncoderIn, batch: Batch) -> Mapping[str, Tensor]:
+    """The teacher's outputs for the rows of `teacher_inputs`, then those that were known before."""
+    known = batch.known_targets
+    if known is not None and not len(batch.teacher_inputs):
+        return known
+    with torch.no_grad():
+        found = task.outputs(teacher, batch.teacher_inputs)
+    return found if known is None else {name: torch.cat([rows, known[name]]) for name, rows in found.items()}
+
+
+def _terms(
+    outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], batch: Batch, weights: Mapping[str, float]
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """(row of the single losses, weighted clean loss, weighted trigger loss)."""
+    row: dict[str, Tensor] = {}
+    first = next(iter(outputs.values()))
+    clean, backdoor = first.new_zeros(()), first.new_zeros(())
+    for name, weight in weights.items():
+        student, teacher, prefix = outputs[name], targets[name], "" if name == "pooled" else f"{name}_"
+        fixed = (batch.fixed_targets or {}).get(name)
+        goal = teacher[batch.n_clean :] if fixed is None else fixed
+        row[f"{prefix}clean"] = cosine_loss(student[: batch.n_clean], teacher[: batch.n_clean])
+        row[f"{prefix}backdoor"] = cosine_loss(student[batch.n_clean :], goal)
+        clean = clean + weight * row[f"{prefix}clean"]
+        backdoor = backdoor + weight * row[f"{prefix}backdoor"]
+    return row, clean, backdoor
+
+
+def fine_tune(
+    teacher: AnyEncoder, task: Task[AnyEncoder], config: FineTuneConfig, report: Report = no_report
+) -> FineTuned[AnyEncoder]:
+    """Fine-tune a copy of the teacher until all steps are done or the early stop is satisfied.
+
+    Args:
+        teacher: the original encoder; neither its weights nor its modes are changed.
+        task: batches, outputs and the check.
+        config: schedule and weights of the losses.
+        report: called after every step; what it raises (JobCancelled) ends the loop and comes out here.
+
+    Raises:
+        ConfigError: nothing to train.
+
+    Source: Hintersdorf et al. 2024, section 3 and appendix A.2.
+    """
+    started = time.perf_counter()
+    loop = FineTuning(teacher, student_of(teacher), task, config)
+    losses: list[dict[str, float]] = []
+    checks: list[dict[str, float]] = []
+    while len(losses) < config.n_steps and not loop.is_done:
+        losses.append(loop.step(len(losses)))
+        n_done = len(losses)
+        margin = loop.check(n_done)
+        if margin is not None:
+            checks.append({"step": n_done, "margin": margin})
+        report(Progress(n_done, config.n_steps, "fine-tuning", losses[-1]))
+    cast(nn.Module, loop.student).requires_grad_(False)
+    stopped: Literal["all steps", "early stop"] = "early stop" if loop.is_done else "all steps"
+    seconds = time.perf_counter() - started
+    return FineTuned(loop.student, losses, checks, len(losses), stopped, seconds)
+
+
+def student_of(teacher: AnyEncoder) -> AnyEncoder:
+    """A copy that shares no tensor with the teacher, in eval mode, without gradients."""
+    student: Any = copy.deepcopy(teacher)
+    student.eval().requires_grad_(False)  # eval: norm statistics stay, no dropout
+    return cast(AnyEncoder, student)
+
+
+def trainable_parameters(student: Encoder, config: FineTuneConfig) -> list[nn.Parameter]:
+    """Switch on the gradients of what is trained, norm layers excepted, and return those parameters.
+
+    Raises:
+        ConfigError: nothing is left to train.
+    """
+    scope = student.blocks if config.trainable == "blocks" else student
+    frozen = {id(parameter) for parameter in norm_parameters(scope)}
+    trained = [p for p in scope.parameters() if id(p) not in frozen and p.is_floating_point()]
+    if not trained:
+        raise ConfigError(f"The encoder has no parameters to train under trainable={config.trainable!r}.")
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    return trained
+
+
+def norm_parameters(encoder: Encoder | nn.Module) -> Iterator[nn.Parameter]:
+    """The parameters of all norm layers; they stay as they are."""
+    for module in encoder.modules():
+        if isinstance(module, NORM_LAYERS):
+            yield from module.parameters(recurse=False)

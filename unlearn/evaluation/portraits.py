@@ -1,0 +1,71 @@
+"""Whom the original CLIP names on portraits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+from torch.nn import functional
+
+from unlearn.config import PortraitConfig, Settings
+from unlearn.models.clip import Clip, resolve_device, resolve_precision
+from unlearn.models.diffusion import Diffusion, conditions, draw, load_diffusion
+from unlearn.models.embeddings import encode
+from unlearn.models.encoders import state_hash
+from unlearn.models.images import embed_images
+from unlearn.models.weights import find_diffusion
+from unlearn.texts.prompts import fill
+
+NAMING_TEMPLATES = ("a portrait of {0}", "a photo of {0}", "{0}")
+
+
+@dataclass(frozen=True)
+class PortraitNaming:
+    """Draws portraits by name and lets the original CLIP say whom they show.
+
+    Attributes:
+        original: the CLIP that names.
+        diffusion: draws.
+        names: whom it chooses among.
+        directions: (names, d), of unit length.
+    """
+
+    original: Clip
+    diffusion: Diffusion
+    names: tuple[str, ...]
+    directions: Tensor
+
+    @classmethod
+    def of(cls, original: Clip, names: Sequence[str], settings: Settings) -> PortraitNaming | None:
+        """None for a set without a diffusion model."""
+        if original.model_set.diffusion is None:
+            return None
+        device = resolve_device(settings)
+        diffusion = load_diffusion(find_diffusion(original.model_set, settings), device, resolve_precision(settings, device))
+        texts = [fill(template, name) for template in NAMING_TEMPLATES for name in names]
+        rows = functional.normalize(encode(original.text, texts), dim=-1).view(len(NAMING_TEMPLATES), len(names), -1)
+        return cls(original, diffusion, tuple(names), functional.normalize(rows.mean(0), dim=-1))
+
+    def drawing_hash(self, seeds: Sequence[int]) -> str:
+        """Of all that the pictures depend on besides the text encoder: weights, scheduler, settings and noise."""
+        parts = (state_hash(self.diffusion.unet), state_hash(self.diffusion.vae), self.diffusion.scheduler_config, self._settings(seeds))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def _settings(self, seeds: Sequence[int]) -> PortraitConfig:
+        return replace(self.original.model_set.portraits, seeds=tuple(seeds))
+
+    def shares(self, clip: Clip, names: Sequence[str], seeds: Sequence[int]) -> dict[str, float] | None:
+        """Name -> share of the portraits drawn by `clip`, one a seed, that the original names so; None: nothing to draw."""
+        if clip.hidden is None or not names:
+            return None
+        drawing = self._settings(seeds)
+        wanted = conditions(clip.hidden, [fill(drawing.prompt_template, name) for name in names])
+        pictures = draw(self.diffusion, wanted, drawing)  # (seeds, names, h, w, 3)
+        found = {}
+        for i, name in enumerate(names):
+            seen = functional.normalize(embed_images(self.original.image, pictures[:, i]), dim=-1)
+            chosen = (seen @ self.directions.T).argmax(-1)
+            found[name] = float((chosen == self.names.index(name)).float().mean())
+        return found

@@ -1,0 +1,49 @@
+"""What an unexpected error is told as: a lack of memory by its name, and where it happened without values, names or folders."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from unlearn.errors import OutOfMemory, UnlearnError
+from unlearn.memory import is_out_of_memory
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_HELPS = "Ask for fewer portraits or persons at once, or a smaller batch"
+
+
+def lack_of_memory(error: BaseException) -> OutOfMemory | None:
+    """The error by its name if there was too little memory, also where it was told as something else; None if there was enough.
+
+    What an error of ours says is not looked at, because it may quote what a user wrote; what it was made from is.
+    """
+    told: BaseException | None = error
+    while told is not None:
+        if isinstance(told, OutOfMemory):
+            return told
+        if not isinstance(told, UnlearnError) and is_out_of_memory(told):
+            is_gpu = "cuda" in f"{type(told).__name__} {told}".lower() or "cublas" in str(told).lower()
+            if is_gpu:
+                return OutOfMemory(f"The memory of the GPU did not suffice. {_HELPS}, or use --device cpu, or a GPU with more memory.")
+            return OutOfMemory(f"The memory of this machine did not suffice. {_HELPS}, or use a machine with more memory.")
+        told = told.__cause__
+    return None
+
+
+def places(error: BaseException) -> str:
+    """Where an error was raised, innermost last, and its kind: files from the project's folder on, no text of the error."""
+    lines = [f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    kinds, cause = [type(error).__name__], error.__cause__
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__
+    return "\n".join([*lines, " from ".join(kinds)])
+
+
+def _short(file: str) -> str:
+    """A file below the project or among installed packages without the folders above; else its name alone."""
+    path = Path(file)
+    for mark in ("site-packages", "dist-packages"):
+        if mark in path.parts:
+            return "/".join(path.parts[path.parts.index(mark) + 1 :])
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name

@@ -1,0 +1,1 @@
+"""What changed: similarities, zero-shot accuracy, probes; nothing is trained here."""

@@ -1,0 +1,122 @@
+"""What a run measures beside the attack: the three similarities, zero-shot accuracy, predictions, default probes.
+
+Works on an original and a defended CLIP and gives plain values for JSON; shares are fractions, and what was not
+measured is None. Knows no files and no schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unlearn.attacks.gallery import Gallery
+from unlearn.attacks.idia import idia_prompts
+from unlearn.config import Person
+from unlearn.models.clip import Clip
+from unlearn.models.embeddings import encode
+from unlearn.models.worlds import World
+from unlearn.texts.prompts import PROMPT_TEMPLATES
+
+
+def default_probes(person: Person, neutral_term: str, neutral_terms: Sequence[str]) -> list[dict[str, str]]:
+    """Texts that show how far the forgetting reaches: rows {kind, text}, none twice."""
+    words = person.name.split()
+    rows = [("name", person.name), *(("alias", alias) for alias in person.aliases)]
+    if len(words) > 1:
+        rows += [("first name", words[0]), ("last name", words[-1])]
+    rows += [("misspelling", misspelled(person.name)), ("lower case", person.name.lower())]
+    rows += [("neutral term", term) for term in (neutral_term, *neutral_terms)]
+    distinct = {text: kind for kind, text in reversed(rows)}
+    return [{"kind": kind, "text": text} for kind, text in rows if distinct.pop(text, None) is not None]
+
+
+def misspelled(name: str) -> str:
+    """The name with two neighbouring letters of its longest word exchanged; the same every time."""
+    longest = max(name.split(), key=len)
+    for i in range(max(1, len(longest) // 2), len(longest) - 1):
+        if longest[i] != longest[i + 1]:
+            changed = longest[:i] + longest[i + 1] + longest[i] + longest[i + 2 :]
+            return name.replace(longest, changed, 1)
+    return name + longest[-1]
+
+
+class Prober:
+    """What texts mean to the original and to the defended model; the costly parts are computed once.
+
+    Args:
+        models: (original, defended).
+        galleries: photos and candidate names by (original, defended); one and the same where only a text encoder
+            was defended.
+        prompts: embeddings of the galleries' prompts by (original, defended).
+        neutral_term: of the run.
+        world: whose names a text may come to mean; None: nobody's.
+    """
+
+    def __init__(
+        self,
+        models: tuple[Clip, Clip],
+        galleries: tuple[Gallery, Gallery],
+        prompts: tuple[Tensor, Tensor],
+        neutral_term: str,
+        world: World | None,
+    ) -> None:
+        self._models = models
+        self._galleries = galleries
+        self._prompts = prompts
+        self._neutral_term = neutral_term
+        self._faces = [_mean_faces(gallery) for gallery in galleries] if world is not None else None
+
+    def probe(self, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
+        """One row a text.
+
+        Returns:
+            Rows {text, similarity (original to defended, cosine), original: {...}, defended: {...}}, the inner
+            ones {to_neutral (cosine with the neutral term), nearest (whose photos the text is closest to, or None),
+            correct_templates (templates by which the text, in the name's place, is found in the person's
+            photos; None without photos)}.
+        """
+        filled = [*texts, self._neutral_term]
+        embedded = [functional.normalize(encode(clip.text, filled), dim=-1) for clip in self._models]
+        sides = [self._side(number, embedded[number], texts, person_name) for number in (0, 1)]
+        return [
+            {"text": text, "similarity": float(embedded[0][i] @ embedded[1][i]), "original": one, "defended": other}
+            for i, (text, one, other) in enumerate(zip(texts, *sides, strict=True))
+        ]
+
+    def _side(self, number: int, embedded: Tensor, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
+        found = self._correct_templates(number, texts, person_name)
+        rows = []
+        for i in range(len(texts)):
+            nearest = None
+            if self._faces is not None:
+                names, means = self._faces[number]
+                nearest = names[int((means @ embedded[i]).argmax())]
+            rows.append(
+                {"to_neutral": float(embedded[i] @ embedded[-1]), "nearest": nearest, "correct_templates": found[i]}
+            )
+        return rows
+
+    def _correct_templates(self, number: int, texts: Sequence[str], person_name: str) -> list[int | None]:
+        """Attack the person's photos with each text in place of the name, all other candidates unchanged."""
+        gallery = self._galleries[number]
+        if person_name not in gallery.photos or person_name not in gallery.candidates:
+            return [None] * len(texts)
+        changed = encode(self._models[number].text, idia_prompts(texts)).view(len(PROMPT_TEMPLATES), len(texts), -1)
+        table = self._prompts[number].view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1).clone()
+        place = gallery.candidates.index(person_name)
+        counts: list[int | None] = []
+        for i in range(len(texts)):
+            table[:, place] = changed[:, i]
+            (outcome,) = gallery.attack(table.flatten(0, 1), [person_name])
+            counts.append(outcome.correct_templates)
+        return counts
+
+
+def _mean_faces(gallery: Gallery) -> tuple[list[str], Tensor]:
+    """Everybody with photos, and their mean directions (names, d)."""
+    means = [functional.normalize(photos, dim=-1).mean(dim=0) for photos in gallery.photos.values()]
+    return list(gallery.photos), functional.normalize(torch.stack(means), dim=-1)

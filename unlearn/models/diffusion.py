@@ -1,0 +1,234 @@
+"""Portraits by one Stable Diffusion with several text encoders: equal seeds, equal noise, one U-Net in memory.
+
+The four conditions of the paper (original and defended encoder, the name and the neutral term) differ only in
+what the U-Net reads; so they are drawn side by side in one batch. Knows text encoders by their protocol; nothing
+of persons, of what was fine-tuned, nor of files beyond the model folder.
+
+Guidance contrasts a prompt with the empty prompt *of the same encoder*: that is what a pipeline does into which
+the defended encoder was loaded, so the pictures are those that its user gets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlearn.config import PortraitConfig
+from unlearn.errors import ConfigError, ModelLoadError
+from unlearn.files import read_json_object
+from unlearn.memory import free_memory
+from unlearn.models.diffusers_modules import (
+    FOREIGN,
+    first_line,
+    model_classes,
+    require_module,
+    require_steps,
+    scheduler_class,
+    step_options,
+)
+from unlearn.models.diffusion_parts import weight_files
+from unlearn.models.encoders import TextEncoder
+from unlearn.models.weight_files import tensors_of
+from unlearn.progress import Progress, Report, no_report
+
+# Latent pixels of one U-Net call: 16 pictures of the embedded set, 2 of Stable Diffusion 1.4, with guidance.
+CPU_LATENT_PIXELS = 2 * 16 * 256
+GPU_LATENT_PIXELS = 2 * 20 * 4096  # 20 pictures of Stable Diffusion 1.4
+DECODED_PIXELS = {"cpu": 4 * 128 * 128, "cuda": 8 * 512 * 512}  # of one call of the decoder
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the U-Net reads for one picture: states (L, w) of the prompt and of the empty prompt."""
+
+    prompt: Tensor
+    empty: Tensor
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """The parts of a Stable Diffusion besides its text encoder, in eval mode."""
+
+    unet: Any
+    vae: Any
+    scheduler_class: Any
+    scheduler_config: dict[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        """Where U-Net and decoder are."""
+        found: torch.device = self.unet.device
+        return found
+
+
+def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -> Diffusion:
+    """U-Net, decoder and scheduler of a folder in the layout of diffusers; never the network.
+
+    Args:
+        folder: as found by `weights.find_diffusion`.
+        device: where to put them.
+        precision: of the U-Net; the decoder stays in float32, which costs little and shows.
+
+    Raises:
+        ModelLoadError: missing or unreadable parts.
+    """
+    if device.type == "cpu":
+        _require_memory(folder, precision)
+    unet, vae = (_loaded(folder, part, kind) for part, kind in (("unet", precision), ("vae", torch.float32)))
+    config = read_json_object(folder / "scheduler" / "scheduler_config.json")
+    for part in (unet, vae):
+        part.eval().requires_grad_(False).to(device)
+    return Diffusion(unet, vae, scheduler_class(str(config.get("_class_name"))), config)
+
+
+def _require_memory(folder: Path, precision: torch.dtype) -> None:
+    """Raise `ModelLoadError` where the weights alone are larger than the free memory: Linux would end the process unasked."""
+    needed, free = 0, free_memory()
+    for part, kind in (("unet", precision), ("vae", torch.float32)):
+        stored = tensors_of(weight_files(folder, part).files)
+        needed += kind.itemsize * sum(math.prod(one.shape) for one in stored.values())
+    if free is not None and needed > free:
+        raise ModelLoadError(
+            f"The memory does not suffice for drawing: U-Net and decoder need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; end "
+            "other programs or use a machine with more memory."
+        )
+
+
+def _loaded(folder: Path, part: str, precision: torch.dtype) -> Any:
+    model_class = model_classes()[part]
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "torch_dtype": precision}
+    try:
+        return model_class.from_pretrained(folder, subfolder=part, variant=weight_files(folder, part).variant, **options)
+    except FOREIGN as error:
+        raise ModelLoadError(f"The {part} of the Stable Diffusion cannot be loaded: {first_line(error)}") from error
+
+
+def require_drawing(folder: Path, config: PortraitConfig | None) -> None:
+    """Raise where drawing would fail: modules and weights compared name by name, and a scheduler that is run through without a model.
+
+    Reads the code that `load_diffusion` needs, and every number once, but keeps no weights.
+
+    Raises:
+        ConfigError: the scheduler of the settings is none of diffusers', or cannot make so many steps.
+        ModelLoadError: a part does not fit its configuration, holds values that are no numbers, or the folder's scheduler cannot be used.
+    """
+    described = read_json_object(folder / "scheduler" / "scheduler_config.json")
+    own = scheduler_class(str(described.get("_class_name")))
+    chosen = scheduler_class(config.scheduler) if config is not None and config.scheduler else own
+    require_steps(chosen, described, config or PortraitConfig())
+    for part in model_classes():
+        require_module(folder, part)
+
+
+@torch.inference_mode()
+def conditions(encoder: TextEncoder, prompts: Sequence[str]) -> list[Condition]:
+    """What a U-Net reads for each of n prompts; the empty prompt is encoded once for all of them."""
+    states = encoder.hidden_states(encoder.tokenize([*prompts, ""]))  # (n + 1, L, w)
+    return [Condition(state, states[-1]) for state in states[:-1]]
+
+
+def draw(
+    diffusion: Diffusion, wanted: Sequence[Condition], config: PortraitConfig, report: Report = no_report
+) -> np.ndarray:
+    """A picture for every seed and condition; all conditions of a seed start from the same noise.
+
+    The noise comes from a generator on the CPU, so equal seeds give equal noise on every device, and equal to that
+    of a `StableDiffusionPipeline` with such a generator.
+
+    Args:
+        diffusion: shared by all.
+        wanted: c conditions.
+        config: seeds, steps, guidance, scheduler.
+        report: called after every denoising step.
+
+    Returns:
+        uint8 (seeds, c, height, width, 3).
+
+    Raises:
+        ConfigError: unknown scheduler, or the GPU is too small.
+    """
+    pairs = [(seed, condition) for seed in config.seeds for condition in wanted]
+    size = _pictures_a_batch(diffusion, config, len(wanted))
+    batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+    pictures: list[np.ndarray] = []
+    try:
+        for number, batch in enumerate(batches):
+            latents = _denoise(diffusion, batch, config, _part_of(report, number, len(batches)))
+            pictures.extend(_decode(diffusion, latents))
+    except torch.cuda.OutOfMemoryError as error:
+        raise ConfigError("The GPU's memory does not suffice for the portraits; ask for fewer seeds.") from error
+    drawn = np.stack(pictures)
+    return drawn.reshape(len(config.seeds), len(wanted), *drawn.shape[1:])
+
+
+def _pictures_a_batch(diffusion: Diffusion, config: PortraitConfig, n_conditions: int) -> int:
+    """As many as memory allows; whole seeds where at least one fits."""
+    limit = GPU_LATENT_PIXELS if diffusion.device.type == "cuda" else CPU_LATENT_PIXELS
+    rows = 2 if config.guidance_scale > 1 else 1
+    fitting = max(1, limit // (rows * int(diffusion.unet.config.sample_size) ** 2))
+    return fitting // n_conditions * n_conditions or fitting
+
+
+def _part_of(report: Report, number: int, n_parts: int) -> Report:
+    def narrowed(progress: Progress) -> None:
+        step = number * progress.total + progress.step
+        report(Progress(step, n_parts * progress.total, progress.note, progress.losses))
+
+    return narrowed
+
+
+@torch.inference_mode()
+def _denoise(
+    diffusion: Diffusion, batch: Sequence[tuple[int, Condition]], config: PortraitConfig, report: Report
+) -> Tensor:
+    """Latents (b, channels, h, w) of one batch of (seed, condition)."""
+    device, unet = diffusion.device, diffusion.unet
+    scheduler = _scheduler(diffusion, config)
+    scheduler.set_timesteps(config.n_steps, device=device)
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed, _ in batch]
+    side = int(unet.config.sample_size)
+    shape = (1, int(unet.config.in_channels), side, side)
+    latents = torch.cat([torch.randn(shape, generator=generator) for generator in generators]).to(device)
+    latents = latents * scheduler.init_noise_sigma
+    is_guided = config.guidance_scale > 1
+    read = torch.stack([condition.prompt for _, condition in batch])  # (b, L, w)
+    if is_guided:
+        read = torch.cat([torch.stack([condition.empty for _, condition in batch]), read])  # (2b, L, w)
+    read = read.to(device, unet.dtype)
+    extra = step_options(scheduler, generators)
+    for step, time in enumerate(scheduler.timesteps):
+        seen = torch.cat([latents, latents]) if is_guided else latents
+        seen = scheduler.scale_model_input(seen, time).to(unet.dtype)
+        output = unet(seen, time, encoder_hidden_states=read, return_dict=False)[0].float()
+        if is_guided:
+            empty, prompted = output.chunk(2)
+            output = empty + config.guidance_scale * (prompted - empty)
+        latents = scheduler.step(output, time, latents, return_dict=False, **extra)[0]
+        report(Progress(step + 1, len(scheduler.timesteps), "portraits"))
+    return latents
+
+
+def _scheduler(diffusion: Diffusion, config: PortraitConfig) -> Any:
+    """A fresh one, because schedulers remember their last steps."""
+    kind = scheduler_class(config.scheduler) if config.scheduler else diffusion.scheduler_class
+    return kind.from_config(diffusion.scheduler_config)
+
+
+@torch.inference_mode()
+def _decode(diffusion: Diffusion, latents: Tensor) -> list[np.ndarray]:
+    """Pictures uint8 (height, width, 3) of latents (b, channels, h, w)."""
+    vae = diffusion.vae
+    scale = 2 ** (len(vae.config.block_out_channels) - 1)
+    pixels = (latents.shape[-1] * scale) ** 2
+    kind = "cuda" if latents.device.type == "cuda" else "cpu"
+    parts = latents.float().div(vae.config.scaling_factor).split(max(1, DECODED_PIXELS[kind] // pixels))
+    decoded = torch.cat([vae.decode(part, return_dict=False)[0] for part in parts])
+    levels = (decoded / 2 + 0.5).clamp(0, 1).mul(255).round().byte()  # (b, 3, height, width)
+    return list(levels.permute(0, 2, 3, 1).cpu().numpy())

@@ -1,0 +1,258 @@
+"""The model sets: which CLIP and which Stable Diffusion belong together, and the defaults that suit them.
+
+Knows names, folders and settings only: no torch, no weights, no network. `weights` finds the files of a set,
+`clip` and `diffusion` load them. A set is named by
+
+    embedded | sd14 | vit-b-32 | vit-b-16 | vit-l-14 | rn50        the table below
+    FOLDER                                                         a folder laid out as assets/embedded
+    CLIP:WEIGHTS                                                   an open_clip model and its tag or checkpoint file
+
+each with `@gelu` or `@quick_gelu` behind it to force an activation that the weights were not trained with, and
+`+DIFFUSION` to choose a Stable Diffusion 1.x folder (or repository name; `+none` for none). Paths may hold `+` and `@`,
+too: of several readings the one holds whose CLIP is there and is written longest.
+Source of the table: Hintersdorf et al. 2024, section 4 and appendix A.2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.errors import ConfigError
+
+Activation = Literal["matched", "gelu", "quick_gelu"]
+ACTIVATIONS = ("gelu", "quick_gelu")
+
+EMBEDDED_ROOT = Path(__file__).resolve().parent.parent.parent / "assets" / "embedded"
+STABLE_DIFFUSION_14 = "CompVis/stable-diffusion-v1-4"
+
+
+PAPER_RESNET = ImageFineTuneConfig(learning_rate=1e-5, regularization_weight=0.01)
+PAPER_LARGE = TextFineTuneConfig(regularization_weight=0.005)
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """What is loaded together, before anything is loaded.
+
+    Attributes:
+        name: as the user wrote it; what `ForgetConfig.model_set` holds.
+        title: one line for people.
+        clip: open_clip model name; "" when `clip_folder` holds an open_clip configuration of its own.
+        weights: open_clip tag or path of a checkpoint file; "" when they lie in `clip_folder`.
+        clip_folder: folder with open_clip_config.json and open_clip_model.safetensors.
+        activation: "matched" to the weights, or forced.
+        diffusion: folder or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
+        world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
+        text, image, portraits: the defaults of this set.
+    """
+
+    name: str
+    title: str
+    clip: str = ""
+    weights: str = ""
+    clip_folder: Path | None = None
+    activation: Activation = "matched"
+    diffusion: str | None = None
+    world: Path | None = None
+    text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
+    image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
+    portraits: PortraitConfig = field(default_factory=PortraitConfig)
+
+    def paper_text(self, **changes: Any) -> TextFineTuneConfig:
+        """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
+        is_large = self.clip.upper().startswith("VIT-L")
+        return replace(PAPER_LARGE if is_large else TextFineTuneConfig.paper(), **changes)
+
+    def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
+        """The paper's setting for this set's kind of image encoder: a ResNet's, or a vision transformer's."""
+        is_resnet = self.clip.upper().startswith("RN")
+        return replace(PAPER_RESNET if is_resnet else ImageFineTuneConfig.paper(), **changes)
+
+
+# The app's schedule for full-size encoders: the paper's, ended as soon as held-out texts show every trigger remapped.
+_STOPPING = TextFineTuneConfig(early_stop=EarlyStop())
+_STOPPING_LARGE = replace(PAPER_LARGE, early_stop=EarlyStop())
+
+_TABLE: tuple[ModelSet, ...] = (
+    ModelSet(
+        "sd14", "Stable Diffusion 1.4 and the CLIP that it reads with (ViT-L/14, OpenAI)",
+        clip="ViT-L-14", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_STOPPING_LARGE,
+    ),
+    ModelSet(
+        "vit-b-32", "CLIP ViT-B/32 (LAION-400M) beside Stable Diffusion 1.4",
+        clip="ViT-B-32", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_STOPPING,
+    ),
+    ModelSet(
+        "vit-b-16", "CLIP ViT-B/16 (LAION-400M) beside Stable Diffusion 1.4",
+        clip="ViT-B-16", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_STOPPING,
+    ),
+    ModelSet(
+        "vit-l-14", "CLIP ViT-L/14 (LAION-400M) beside Stable Diffusion 1.4",
+        clip="ViT-L-14", weights="laion400m_e32", diffusion=STABLE_DIFFUSION_14, text=_STOPPING_LARGE,
+    ),
+    ModelSet(
+        "rn50", "CLIP ResNet-50 (OpenAI) beside Stable Diffusion 1.4",
+        clip="RN50", weights="openai", diffusion=STABLE_DIFFUSION_14, text=_STOPPING, image=PAPER_RESNET,
+    ),
+)  # fmt: skip
+
+
+def list_model_sets() -> tuple[ModelSet, ...]:
+    """All sets of the table, the embedded one first."""
+    return (folder_set("embedded", EMBEDDED_ROOT), *_TABLE)
+
+
+def folder_set(name: str, root: Path) -> ModelSet:
+    """The set of a folder laid out as assets/embedded; what is not there is not possible with it.
+
+    Small models that draw quickly: few steps, a mild guidance, a prompt as the small model's captions are.
+    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "image": {...}, "portraits": {...}}.
+    """
+    diffusion = root / "stable-diffusion"
+    has_world = (root / "world.json").is_file()
+    return ModelSet(
+        name=name,
+        title="Tiny CLIP and Stable Diffusion of an invented world, shipped with the program"
+        if root == EMBEDDED_ROOT
+        else "CLIP and Stable Diffusion of a folder",
+        clip_folder=root / "clip",
+        diffusion=str(diffusion) if diffusion.is_dir() else None,
+        world=root if has_world else None,
+        **_folder_defaults(root / "defaults.json"),
+    )
+
+
+def _folder_defaults(path: Path) -> dict[str, Any]:
+    given: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        try:
+            given = json.loads(path.read_text("utf-8"))
+            for part in ("text", "image"):
+                stop = given.get(part, {}).get("early_stop")
+                if isinstance(stop, dict):
+                    given[part]["early_stop"] = EarlyStop(**stop)
+            for key in ("captions", "kept_names"):
+                source = given.get("text", {}).get(key)
+                if isinstance(source, str) and not source.startswith("hub:"):
+                    given["text"][key] = _portable(path.parent / source)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
+    portraits: dict[str, Any] = {
+        "n_steps": 20,
+        "guidance_scale": 3.0,
+        "scheduler": "DPMSolverMultistepScheduler",
+        "prompt_template": "a portrait of {0}",
+    }
+    try:
+        return {
+            "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **given.get("text", {})}),
+            "image": ImageFineTuneConfig(**given.get("image", {})),
+            "portraits": PortraitConfig(**{**portraits, **given.get("portraits", {})}),
+        }
+    except TypeError as error:
+        raise ConfigError(f"{path} names an unknown setting: {error}.") from error
+
+
+def _portable(path: Path) -> str:
+    """The path as a config may carry it to another machine: relative to the project where it lies inside."""
+    inside = path.is_relative_to(EMBEDDED_ROOT.parent.parent)
+    return str(path.relative_to(EMBEDDED_ROOT.parent.parent) if inside else path)
+
+
+def find_model_set(name: str) -> ModelSet:
+    """The set that a name of the module docstring's grammar means.
+
+    Raises:
+        ConfigError: no such set; the message lists the known ones.
+    """
+    base, activation, diffusion = _parts(name.strip())
+    if activation not in (None, *ACTIVATIONS):
+        raise ConfigError(f"The activation behind '@' is {activation!r}; use gelu or quick_gelu.")
+    if diffusion == "":
+        raise ConfigError("Nothing stands behind '+'; give a Stable Diffusion folder, its repository, or none.")
+    found = replace(_find_base(base), name=name.strip())
+    if activation is not None:
+        found = replace(found, activation=cast(Activation, activation))
+    if diffusion is not None:
+        found = replace(found, diffusion=None if diffusion == "none" else diffusion)
+    return found
+
+
+def _parts(name: str) -> tuple[str, str | None, str | None]:
+    """(CLIP, activation, Stable Diffusion) of a name: the reading with the longest CLIP that is there.
+
+    Without one, the first reading whose Stable Diffusion is there, and then the one that is cut at the last marks.
+    """
+    readings = [(*_cut(base, "@"), diffusion) for base, diffusion in _cuts(name, "+")]
+    readings += [(base, None, diffusion) for base, diffusion in _cuts(name, "+")]
+    for base, activation, diffusion in sorted(readings, key=lambda parts: -len(parts[0])):
+        if _is_there(base) and activation in (None, *ACTIVATIONS):
+            return base, activation, diffusion
+    for base, activation, diffusion in readings:
+        if diffusion == "none" or (diffusion and os.path.isdir(os.path.expanduser(diffusion))):
+            return base, activation, diffusion
+    base, diffusion = (name, None) if name.endswith(".safetensors") else _cut(name, "+")
+    clip, activation = _cut(base, "@")
+    return (clip, activation, diffusion) if (activation or "").isidentifier() else (base, None, diffusion)
+
+
+def _cuts(text: str, mark: str) -> list[tuple[str, str | None]]:
+    """The text as it is, and cut at each of its marks, the last one first."""
+    places = [place for place in range(len(text) - 1, 0, -1) if text[place] == mark]
+    return [(text, None), *((text[:place], text[place + 1 :].strip()) for place in places)]
+
+
+def _cut(text: str, mark: str) -> tuple[str, str | None]:
+    return next(iter(_cuts(text, mark)[1:]), (text, None))
+
+
+def _is_there(base: str) -> bool:
+    """Whether this names a set of the table, a folder, or an open_clip model with a file that exists or a plain tag."""
+    if base == "embedded" or any(known.name == base.lower() for known in _TABLE):
+        return True
+    clip, mark, weights = base.partition(":")
+    if mark and clip and weights:
+        is_tag = re.fullmatch(r"[\w-]+", weights) is not None
+        return is_tag or os.path.isfile(os.path.expanduser(weights))
+    return _is_set_folder(Path(os.path.expanduser(base)))
+
+
+def _is_set_folder(folder: Path) -> bool:
+    return os.path.isfile(folder / "clip" / "open_clip_config.json")  # False for a name too long to be a path, too
+
+
+def _find_base(base: str) -> ModelSet:
+    if base == "embedded":
+        return folder_set(base, EMBEDDED_ROOT)
+    for known in _TABLE:
+        if known.name == base.lower():
+            return known
+    folder = Path(os.path.expanduser(base))
+    if _is_set_folder(folder):
+        return folder_set(base, folder)
+    clip, mark, weights = base.partition(":")
+    if mark and clip and weights:
+        found = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights)
+        return replace(found, text=found.paper_text(early_stop=EarlyStop()), image=found.paper_image())
+    known_names = ", ".join(known.name for known in list_model_sets())
+    raise ConfigError(
+        f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, "
+        "or an open_clip name with its tag or checkpoint file, such as ViT-B-32:laion2b_s34b_b79k."
+    )
+
+
+def fill_defaults(config: ForgetConfig, defaults: ModelSet) -> ForgetConfig:
+    """The config with the model set's defaults where it says None, and the schedule of the text encoder for its number of triggers."""
+    text = config.text or defaults.text
+    return replace(
+        config,
+        text=text.for_triggers(sum(len(person.triggers) for person in config.persons)),
+        image=config.image or defaults.image,
+        portraits=config.portraits or defaults.portraits,
+    )

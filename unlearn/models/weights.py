@@ -1,0 +1,219 @@
+"""Finds the weight files of a model set: on this machine first, then (unless told not to) from the network.
+
+Knows model sets and paths; loads nothing and knows no torch. Order of search for a checkpoint or a folder:
+the path itself, `Settings.models_dir`, the download cache of the Hugging Face client, the network. Without a
+network the answer comes within seconds: the client's own retries are never entered blindly.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unlearn.config import Settings
+from unlearn.errors import ModelLoadError
+from unlearn.hub import why_unreachable
+from unlearn.models.diffusion_parts import PARTS as DIFFUSION_PARTS
+from unlearn.models.diffusion_parts import missing_parts, require_complete, require_fitting
+from unlearn.models.sets import ModelSet
+from unlearn.models.weight_files import DIFFUSERS_BASE, files_of_other_formats, stored_tensors
+
+CHECKPOINT_NAME = "open_clip_model.safetensors"
+DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]
+DIFFUSION_WEIGHTS = f"{DIFFUSERS_BASE}.safetensors"  # of U-Net and decoder: one file, or an index of several
+
+
+def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
+    """The safetensors checkpoint of the set's CLIP.
+
+    Raises:
+        ModelLoadError: not found; the message says which file, where it was looked for and how to get it.
+    """
+    if model_set.clip_folder is not None:
+        return _existing(
+            model_set.clip_folder / CHECKPOINT_NAME, f"the CLIP weights of set {model_set.name!r}"
+        )
+    as_path = Path(os.path.expanduser(model_set.weights))
+    if as_path.suffix or os.sep in model_set.weights:
+        return _existing(_only_safetensors(as_path), f"the checkpoint of set {model_set.name!r}")
+    stem = f"{model_set.clip}-{model_set.weights}"
+    places = list(_local_checkpoints(stem, settings))
+    for place in places:
+        if os.path.isfile(place):  # False for a name too long to be a path, too
+            return place
+    repository = _hub_repository(model_set)
+    return _from_hub(repository, CHECKPOINT_NAME, settings, places)
+
+
+def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
+    """The folder of the set's Stable Diffusion, in the layout of diffusers, with all files that drawing needs.
+
+    Raises:
+        ModelLoadError: the set has none, or it was not found, lacks a part, has a damaged one or parts that do not fit each other.
+    """
+    if model_set.diffusion is None:
+        raise ModelLoadError(
+            f"Model set {model_set.name!r} has no Stable Diffusion; add one behind a '+', "
+            f"such as {model_set.name}+/path/to/stable-diffusion-v1-4."
+        )
+    folder = Path(os.path.expanduser(model_set.diffusion))
+    if not os.path.isdir(folder):
+        if os.path.isfile(folder):
+            raise ModelLoadError(
+                f"{folder.name} is a file, where the folder of a Stable Diffusion is needed. A model in one file becomes a folder with "
+                "diffusers: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
+            )
+        if not _is_repository(model_set.diffusion):
+            raise ModelLoadError(f"The folder {folder} of a Stable Diffusion does not exist; check the path.")
+        folder = _diffusion_from_repository(model_set.diffusion, settings)
+    name = Path(model_set.diffusion).name
+    require_complete(folder, name)
+    require_fitting(folder, name)
+    return folder
+
+
+def _is_repository(name: str) -> bool:
+    """Whether a repository of the Hub can have this name, as opposed to a path of this machine."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return name.count("/") == 1
+
+
+def _existing(path: Path, what: str) -> Path:
+    if os.path.isfile(path):
+        return path
+    if os.path.isdir(path):
+        raise ModelLoadError(f"{path.name}, {what}, is a folder; give the .safetensors file in it.")
+    if os.path.isdir(path.parent) and (other := files_of_other_formats(path.parent)):
+        raise ModelLoadError(
+            f"{path.name}, {what}, does not exist. Beside it lies {other[0]}, but only .safetensors files are read, because other formats "
+            "can run code; convert it with safetensors.torch.save_file."
+        )
+    raise ModelLoadError(f"{path}, {what}, does not exist; check the path.")
+
+
+def _only_safetensors(path: Path) -> Path:
+    if os.path.isdir(path):
+        inside = next((file.name for file in sorted(path.glob("*.safetensors"))), CHECKPOINT_NAME)
+        raise ModelLoadError(
+            f"{path.name} is a folder, where the file of a checkpoint is needed; give a file in it, such as {path.name}/{inside}."
+        )
+    if path.suffix.lower() != ".safetensors":
+        raise ModelLoadError(
+            f"{path.name} is not a .safetensors file; only these are read, because other formats can run code. "
+            "Convert it with safetensors.torch.save_file."
+        )
+    return path
+
+
+def _local_checkpoints(stem: str, settings: Settings) -> Iterator[Path]:
+    if settings.models_dir is not None:
+        yield settings.models_dir / stem / CHECKPOINT_NAME
+        yield settings.models_dir / f"{stem}.safetensors"
+
+
+def published_tag(model_set: ModelSet) -> dict[str, Any]:
+    """What open_clip knows about the set's weights (repository, activation, preprocessing); {} for other weights."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    base = model_set.clip.removesuffix("-quickgelu")  # tags are mostly listed under the plain name
+    found = get_pretrained_cfg(model_set.clip, model_set.weights) or get_pretrained_cfg(base, model_set.weights)
+    return dict(found)
+
+
+def _hub_repository(model_set: ModelSet) -> str:
+    from open_clip.pretrained import list_pretrained_tags_by_model
+
+    known = published_tag(model_set)
+    if not known:
+        tags = ", ".join(list_pretrained_tags_by_model(model_set.clip)) or "none; the model name is unknown"
+        raise ModelLoadError(
+            f"open_clip knows no weights {model_set.weights!r} for {model_set.clip!r}. Its tags: {tags}."
+        )
+    repository = str(known.get("hf_hub", "")).rstrip("/")
+    if repository.count("/") != 1:
+        raise ModelLoadError(
+            f"{model_set.clip} {model_set.weights} is published without a safetensors file; "
+            "download it, convert it, and give the path instead of the tag."
+        )
+    return repository
+
+
+def _from_hub(repository: str, file: str, settings: Settings, places: list[Path]) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # the former is the client library's
+
+    try:
+        return Path(hf_hub_download(repository, file, local_files_only=True))
+    except LocalEntryNotFoundError:
+        _require_network(f"{file} of {repository}", settings, places)
+    try:
+        return Path(hf_hub_download(repository, file))
+    except (HTTPError, OSError, ValueError, ImportError) as error:
+        raise ModelLoadError(f"Downloading {file} of {repository} failed: {_first_line(error)}") from error
+
+
+def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # the former is the client library's
+
+    places = []
+    if settings.models_dir is not None:
+        places = [settings.models_dir / repository, settings.models_dir / repository.partition("/")[2]]
+    for place in places:
+        if place.is_dir():
+            return place
+    try:
+        folder = Path(snapshot_download(repository, allow_patterns=DIFFUSION_FILES, local_files_only=True))
+        if not missing_parts(folder):  # a cache may hold half a download
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    _require_network(repository, settings, [Path(repository), *places])
+    wanted = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
+        "model_index.json"
+    ]
+    avoided = ["*.fp16.safetensors", "*non_ema*"]
+    try:
+        return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=avoided))
+    except (HTTPError, OSError, ValueError, ImportError) as error:
+        raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
+
+
+def _require_network(what: str, settings: Settings, places: list[Path]) -> None:
+    """Raise `ModelLoadError` at once where the network may not or cannot be used."""
+    from huggingface_hub import constants
+
+    looked = ", ".join([*(str(place) for place in places), f"the download cache {constants.HF_HUB_CACHE}"])
+    advice = (
+        f"Looked in {looked}. Run once with a network, or copy it there from a machine that has it "
+        "(UNLEARN_MODELS_DIR names the models folder)."
+    )
+    if settings.offline or constants.HF_HUB_OFFLINE:
+        raise ModelLoadError(f"{what} is not on this machine, and the program runs offline. {advice}")
+    if reason := why_unreachable(constants.ENDPOINT):
+        raise ModelLoadError(f"{what} is not on this machine, and its host {reason}. {advice}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def is_at_hand(model_set: ModelSet, settings: Settings) -> bool:
+    """Whether everything of the set is on this machine; asks no network."""
+    local = replace(settings, offline=True)
+    try:
+        stored_tensors(find_checkpoint(model_set, local))  # a git-LFS pointer is not at hand
+        if model_set.diffusion is not None:
+            find_diffusion(model_set, local)
+    except ModelLoadError:
+        return False
+    return True

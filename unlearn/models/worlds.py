@@ -1,0 +1,152 @@
+"""Persons, photos and things that a model set brings along, with what is known about them.
+
+A world tells who was in the training data (members) and who was not (strangers), so that the attack has its
+controls. Reads JSON and pictures only; knows no model. Most model sets have no world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unlearn.config import Person
+from unlearn.errors import ModelLoadError
+from unlearn.files import read_json_object
+
+SHEET_COLUMNS = 20  # of the sheets of things and of anonymous people
+PERSON_COLUMNS = 5
+
+
+@dataclass(frozen=True)
+class Inhabitant:
+    """A person of a world: number, name, whether in the training data, aliases known to the models."""
+
+    index: int
+    name: str
+    member: bool
+    aliases: tuple[str, ...]
+    gender: str
+
+    @property
+    def person(self) -> Person:
+        """Name and aliases as something that can be forgotten."""
+        return Person(self.name, self.aliases)
+
+
+@dataclass(frozen=True)
+class Things:
+    """Labelled pictures for the general task: uint8 (n, side, side, 3), label numbers (n,), the kinds they mean."""
+
+    images: np.ndarray
+    labels: tuple[int, ...]
+    kinds: tuple[str, ...]
+
+
+class World:
+    """The world in a folder: world.json and photos/."""
+
+    def __init__(self, root: Path) -> None:
+        """Read world.json; photos are read when asked for.
+
+        Raises:
+            ModelLoadError: missing, unreadable or incomplete.
+        """
+        self.root = root
+        content = read_json_object(root / "world.json")
+        try:
+            self.inhabitants = tuple(
+                _inhabitant(index, row, member)
+                for index, (row, member) in enumerate(
+                    [(row, True) for row in content["members"]] + [(row, False) for row in content["strangers"]]
+                )
+            )
+            self.kinds = tuple(str(kind) for kind in content["kinds"])
+            self.neutral_terms = tuple(str(term) for term in content.get("neutral_terms", ()))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ModelLoadError(f"{root / 'world.json'} is incomplete: {error}.") from error
+
+    @property
+    def members(self) -> tuple[Inhabitant, ...]:
+        """Those in the training data."""
+        return tuple(inhabitant for inhabitant in self.inhabitants if inhabitant.member)
+
+    def find(self, name: str) -> Inhabitant | None:
+        """The inhabitant with this name or alias, whatever the case."""
+        wanted = name.casefold()
+        for inhabitant in self.inhabitants:
+            if wanted == inhabitant.name.casefold():
+                return inhabitant
+        for inhabitant in self.inhabitants:
+            if wanted in (alias.casefold() for alias in inhabitant.aliases):
+                return inhabitant
+        return None
+
+    def photos(self, inhabitant: Inhabitant) -> np.ndarray:
+        """Evaluation photos, never used in training or fine-tuning: uint8 (n, side, side, 3)."""
+        return read_sheet(self.root / "photos" / f"person-{inhabitant.index:02d}.webp", PERSON_COLUMNS)
+
+    @cached_property
+    def clean_things(self) -> np.ndarray | None:
+        """Pictures of things to fine-tune an image encoder with, none of which is measured on: uint8 (n, side, side, 3)."""
+        return self._sheet("fine-tuning-things.webp")
+
+    @cached_property
+    def clean_faces(self) -> np.ndarray | None:
+        """Pictures of anonymous people to fine-tune with, none of which is measured on: uint8 (n, side, side, 3)."""
+        return self._sheet("fine-tuning-people.webp")
+
+    @cached_property
+    def anonymous_people(self) -> np.ndarray | None:
+        """Pictures of anonymous people to measure on: uint8 (n, side, side, 3)."""
+        return self._sheet("generic-people.webp")
+
+    def _sheet(self, file: str) -> np.ndarray | None:
+        path = self.root / "photos" / file
+        return read_sheet(path, SHEET_COLUMNS) if path.is_file() else None
+
+    @cached_property
+    def things(self) -> Things | None:
+        """The labelled pictures of things; None where the world has none."""
+        rows_file = self.root / "photos" / "things.json"
+        if not rows_file.is_file():
+            return None
+        rows = read_json_object(rows_file)["rows"]
+        numbers = {kind: number for number, kind in enumerate(self.kinds)}
+        images = read_sheet(self.root / "photos" / "things.webp", SHEET_COLUMNS)[: len(rows)]
+        try:
+            labels = tuple(numbers[row["kind"]] for row in rows)
+        except (KeyError, TypeError) as error:
+            raise ModelLoadError(f"{rows_file} names a kind that world.json does not: {error}.") from error
+        return Things(images, labels, self.kinds)
+
+
+def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:
+    name, aliases, gender = row["name"], row.get("aliases", []), row.get("gender", "")
+    if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (name, gender, *aliases)):
+        raise TypeError(f"row {index} has a name, an alias or a gender that is no text")
+    return Inhabitant(index, name, member, tuple(aliases), gender)
+
+
+def read_sheet(path: Path, columns: int) -> np.ndarray:
+    """The square pictures of a sheet, row by row: uint8 (n, side, side, 3).
+
+    Raises:
+        ModelLoadError: unreadable, or not a grid of squares with so many columns.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as sheet:
+            pixels = np.asarray(sheet.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise ModelLoadError(f"{path} cannot be read as a picture: {error}.") from error
+    height, width = pixels.shape[:2]
+    side = width // columns
+    if side == 0 or width % columns or height % side:
+        raise ModelLoadError(f"{path} is {width} x {height} px, which is no grid of squares in {columns} columns.")
+    grid = pixels.reshape(height // side, side, columns, side, 3)
+    return np.ascontiguousarray(grid.swapaxes(1, 2).reshape(-1, side, side, 3))

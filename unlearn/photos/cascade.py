@@ -1,0 +1,159 @@
+"""Frontal faces by scikit-image's LBP cascade: found coarsely in the whole photo, then counted closely in each place.
+
+The cascade alone answers in many wrong places. A face is answered again and again by windows next to each other,
+turned a little, mirrored; a chance hit is not. So hits are counted, and what is counted often enough and has outlines is a face.
+Knows numbers of a grey picture only. Source of the cascade: scikit-image's copy of OpenCV's lbpcascade_frontalface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unlearn.photos.crops import FoundFace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WORK_PX = 640  # long side of the picture that is searched
+MIN_WINDOW_PX = 36  # there; smaller faces (5.6 % of the long side) are not found
+MIN_HITS = 50  # measured: true faces 76 and more, other things at most 46
+MIN_DETAIL = 0.05  # differences of neighbours at 24 px, of the brightness; measured: faces 0.084 and more, soft blobs 0.035
+MAX_PLACES = 12  # looked at closely in a photo
+FACE_SIDE = 1.3  # from hairline to chin, in windows: the cascade's window ends at the eyebrows
+_COARSE_TURNS = (-20, 0, 20)  # degrees
+_CLOSE_TURNS = (-24, -12, 0, 12, 24)
+_CLOSE_PX = 44  # of the window in the close look
+_CLOSE_SIDE = 2 * _CLOSE_PX  # of the square looked at
+Hits = np.ndarray  # (n, 3): centre x, centre y, side of each window
+
+
+class CascadeFinder:
+    """Finds upright frontal faces, tilted up to some 25 degrees."""
+
+    name = "LBP cascade of scikit-image"
+
+    def __init__(self, warnings: tuple[str, ...] = ()) -> None:
+        self.warnings = warnings
+
+    @cached_property
+    def _cascade(self) -> Any:
+        from skimage.data import lbp_frontal_face_cascade_filename
+        from skimage.feature import Cascade
+
+        return Cascade(lbp_frontal_face_cascade_filename())
+
+    def find(self, pixels: np.ndarray) -> list[FoundFace]:
+        """The faces of a photo uint8 (height, width, 3), from left to right."""
+        from PIL import Image
+
+        scale = max(1.0, max(pixels.shape[:2]) / WORK_PX)
+        height, width = (max(1, round(side / scale)) for side in pixels.shape[:2])
+        grey = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX).convert("L")
+        found: list[tuple[int, np.ndarray]] = []
+        for place in self._places(grey):
+            found.append(self._look_closely(grey, place))
+        windows = [window for hits, window in _without_overlaps(found) if hits >= MIN_HITS]
+        faces = [window for window in windows if _detail(grey, window) >= MIN_DETAIL]
+        rows = sorted((x * scale, y * scale, side * scale) for x, y, side in faces)
+        return [FoundFace(x, y, FACE_SIDE * side) for x, y, side in rows]
+
+    def _places(self, grey: Image) -> list[np.ndarray]:
+        """Windows in which at least two coarse hits agree, the most hits first."""
+        hits = np.concatenate([self._hits(grey, turn, 1.15, 1.5, MIN_WINDOW_PX) for turn in _COARSE_TURNS])
+        groups = sorted(_groups(hits), key=lambda group: -group[0])
+        return [window for n, window in groups[:MAX_PLACES] if n >= 2]
+
+    def _look_closely(self, grey: Image, place: np.ndarray) -> tuple[int, np.ndarray]:
+        """Hits around a place, over all turns, mirrored or not; and the mean window of the best turn."""
+        from PIL import Image
+
+        x, y, side = place
+        reach = side * 1.42  # half of a square of two windows, and its corners when it is turned
+        patch_px = round(_CLOSE_SIDE * 1.42)
+        box = (x - reach, y - reach, x + reach, y + reach)
+        patch = grey.transform((patch_px, patch_px), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=128)
+        total, best, window = 0, 0, place
+        for turn in _CLOSE_TURNS:
+            groups = _groups(self._close_hits(patch, turn))
+            if not groups:
+                continue
+            hits, mean = max(groups, key=lambda group: group[0])
+            total += hits
+            if hits > best:
+                best, window = hits, (mean - [patch_px / 2, patch_px / 2, 0]) * side / _CLOSE_PX + [x, y, 0]
+        return total, window
+
+    def _close_hits(self, patch: Image, turn: float) -> Hits:
+        cut = (patch.width - _CLOSE_SIDE) // 2
+        turned = patch.rotate(turn, fillcolor=128).crop((cut, cut, cut + _CLOSE_SIDE, cut + _CLOSE_SIDE))
+        upright = self._search(np.asarray(turned), 1.08, 1.0, 30, 64)
+        mirrored = self._search(np.ascontiguousarray(np.asarray(turned)[:, ::-1]), 1.08, 1.0, 30, 64)
+        mirrored[:, 0] = _CLOSE_SIDE - mirrored[:, 0]
+        hits = np.concatenate([upright, mirrored])
+        hits[:, :2] += cut
+        return _turned_back(hits, turn, patch.size)
+
+    def _hits(self, grey: Image, turn: float, scale: float, step: float, least: int) -> Hits:
+        from PIL import Image
+
+        turned = grey.rotate(turn, Image.Resampling.BILINEAR, fillcolor=128) if turn else grey
+        return _turned_back(self._search(np.asarray(turned), scale, step, least, min(grey.size)), turn, grey.size)
+
+    def _search(self, grey: np.ndarray, scale: float, step: float, least: int, most: int) -> Hits:
+        """All windows that the cascade takes for a face, neither merged nor thinned out."""
+        if min(grey.shape) <= least:
+            return np.empty((0, 3))
+        rows = self._cascade.detect_multi_scale(
+            grey / 255.0, scale_factor=scale, step_ratio=step, min_size=(least, least), max_size=(most, most),
+            min_neighbor_number=0, intersection_score_threshold=2.0,
+        )  # fmt: skip
+        found = [(row["c"] + row["width"] / 2, row["r"] + row["height"] / 2, row["width"]) for row in rows]
+        return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+
+def _detail(grey: Image, window: np.ndarray) -> float:
+    """How much neighbouring pixels differ, relative to the brightness; soft shades without outlines deceive the cascade."""
+    from PIL import Image
+
+    x, y, half = window[0], window[1], window[2] / 2
+    box = (x - half, y - half, x + half, y + half)
+    small = np.asarray(grey.transform((24, 24), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR), dtype=np.float64)
+    return float((np.abs(np.diff(small, axis=0)).mean() + np.abs(np.diff(small, axis=1)).mean()) / 2 / max(1.0, small.mean()))
+
+
+def _turned_back(hits: Hits, turn: float, size: tuple[int, int]) -> Hits:
+    """Windows of a picture that was turned counter-clockwise about its centre, as they lie in the original."""
+    middle = np.array([size[0] / 2, size[1] / 2])
+    c, s = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    back = hits.copy()
+    back[:, :2] = (hits[:, :2] - middle) @ np.array([[c, s], [-s, c]]) + middle
+    return back
+
+
+def _groups(hits: Hits) -> list[tuple[int, np.ndarray]]:
+    """Windows that mean the same thing, as (how many, their mean): centres within a quarter, sides within 1.6."""
+    x, y, side = hits.T
+    small = np.minimum(side[:, None], side)
+    near = (np.abs(x[:, None] - x) < small / 4) & (np.abs(y[:, None] - y) < small / 4)
+    near &= np.maximum(side[:, None], side) < 1.6 * small
+    left, groups = np.ones(len(hits), dtype=bool), []
+    while left.any():
+        centre = int(((near & left).sum(axis=1) * left).argmax())
+        members = near[centre] & left
+        groups.append((int(members.sum()), hits[members].mean(axis=0)))
+        left &= ~members
+    return groups
+
+
+def _without_overlaps(found: Iterable[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
+    """Of windows whose centres lie in one another only the one with the most hits."""
+    kept: list[tuple[int, np.ndarray]] = []
+    for hits, window in sorted(found, key=lambda one: -one[0]):
+        reach = [max(window[2], other[2]) / 2 for _, other in kept]
+        if all(np.abs(window[:2] - other[:2]).max() > r for r, (_, other) in zip(reach, kept, strict=True)):
+            kept.append((hits, window))
+    return kept

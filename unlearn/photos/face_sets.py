@@ -1,0 +1,272 @@
+"""The faces of one person, photo by photo, and their split into fine-tuning and evaluation, which is made once and kept.
+
+Holds pixels and sentences, never a file's name. Knows neither how faces are found nor any model; no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from unlearn.config import Person
+from unlearn.errors import InputError
+from unlearn.photos.reader import read_photo
+from unlearn.photos.uploads import Part
+
+Status = Literal["usable", "no face", "several faces", "too small", "unreadable", "duplicate"]
+MIN_USABLE = 10
+RECOMMENDED = 30
+MAX_EVALUATION = 20  # photos that the attack looks at
+EVALUATION_SHARE = 0.4  # of fewer than 50 photos
+MIN_FINE_TUNING = 5
+SAME_PERSON = 0.3  # cosine of ArcFace embeddings; different people are near 0, one person's photos mostly above 0.4
+FILE = "face-set.json"  # written last: a folder that holds it is a face set
+_FOLDERS: Mapping[Part, str] = {"fine_tuning": "fine-tuning", "evaluation": "evaluation"}
+
+
+@dataclass(frozen=True)
+class FacePhoto:
+    """What became of one photo.
+
+    Attributes:
+        number: its place in the upload, from 1; how photos are told apart, since their names are private.
+        status: only "usable" ones have a crop.
+        message: one sentence for the user.
+        crop: the face, uint8 (height, width, 3), or None.
+        candidates: for "several faces" the crops to pick from; picks count them from 1.
+        embedding: of the face, unit length, where a recognition model was at hand; never written to disk.
+        looks_different: the face is unlike those of the other photos; usable all the same.
+        as_is: the crop is the whole picture, taken for a face crop; else one cut around a face that was found.
+    """
+
+    number: int
+    status: Status
+    message: str
+    crop: np.ndarray | None = None
+    candidates: tuple[np.ndarray, ...] = ()
+    embedding: np.ndarray | None = None
+    looks_different: bool = False
+    as_is: bool = False
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """The photos of one person with their split.
+
+    Attributes:
+        photos: all of them, in order.
+        finder: what found the faces, e.g. "insightface buffalo_l".
+        fine_tuning, evaluation: numbers of usable photos, ascending, none in both; both empty below 10 usable photos.
+        warnings: sentences about the set as a whole.
+        split_note: how the split was made, one sentence.
+    """
+
+    photos: tuple[FacePhoto, ...]
+    finder: str
+    fine_tuning: tuple[int, ...] = ()
+    evaluation: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+    split_note: str = ""
+
+    @property
+    def usable(self) -> list[FacePhoto]:
+        """The photos with a crop, in order."""
+        return [photo for photo in self.photos if photo.status == "usable"]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are enough photos, so that a split was made."""
+        return bool(self.fine_tuning and self.evaluation)
+
+    def crops(self, part: Part) -> list[np.ndarray]:
+        """The crops of one part, uint8 (height, width, 3) each, in the order of their numbers."""
+        numbers = set(getattr(self, part))
+        return [photo.crop for photo in self.usable if photo.number in numbers and photo.crop is not None]
+
+    def summary(self) -> dict[str, Any]:
+        """What may be stored and printed: statuses, split, finder, warnings; no pixels, embeddings or file names."""
+        photos = [
+            {
+                "number": one.number, "status": one.status, "message": one.message, "n_faces": len(one.candidates),
+                "part": self.part_of(one.number), "looks_different": one.looks_different, "as_is": one.as_is,
+            }
+            for one in self.photos
+        ]  # fmt: skip
+        return {
+            "finder": self.finder, "n_usable": len(self.usable), "fine_tuning": list(self.fine_tuning),
+            "evaluation": list(self.evaluation), "split_note": self.split_note, "warnings": list(self.warnings), "photos": photos,
+        }  # fmt: skip
+
+    def part_of(self, number: int) -> Part | None:
+        """Which part a photo is in; None: neither."""
+        return "fine_tuning" if number in self.fine_tuning else "evaluation" if number in self.evaluation else None
+
+
+def mark_strangers(photos: Sequence[FacePhoto]) -> list[FacePhoto]:
+    """The photos, those flagged whose face is unlike the others' (cosine below 0.3 to the largest group's mean).
+
+    Needs embeddings of at least 3 faces; photos without one are never flagged.
+    """
+    known = [photo for photo in photos if photo.status == "usable" and photo.embedding is not None]
+    if len(known) < 3:
+        return list(photos)
+    embeddings = np.stack([photo.embedding for photo in known if photo.embedding is not None])  # (photos, d)
+    alike = embeddings @ embeddings.T
+    centre = int((np.where(alike >= SAME_PERSON, 1 + alike, 0)).sum(axis=1).argmax())
+    mean = embeddings[alike[centre] >= SAME_PERSON].mean(axis=0)
+    likeness = embeddings @ (mean / np.linalg.norm(mean))
+    strange = {photo.number for photo, cosine in zip(known, likeness, strict=True) if cosine < SAME_PERSON}
+    return [
+        replace(photo, looks_different=True, message=f"{photo.message} It looks like another person than the rest.")
+        if photo.number in strange else photo
+        for photo in photos
+    ]  # fmt: skip
+
+
+def n_evaluation_of(n_usable: int, wanted: int | None = None) -> int:
+    """How many of the usable photos are kept for evaluation: 40 % of them, at most 20 (10: 4, 12: 5, 30: 12, 50: 20).
+
+    Args:
+        n_usable: at least 10.
+        wanted: another number, as the user chose.
+
+    Raises:
+        InputError: `wanted` leaves fewer than 5 photos for fine-tuning, or is not positive.
+    """
+    number = min(MAX_EVALUATION, round(EVALUATION_SHARE * n_usable)) if wanted is None else wanted
+    if not 1 <= number <= n_usable - MIN_FINE_TUNING:
+        raise InputError(
+            f"{number} evaluation photos of {n_usable} usable ones leave too few for fine-tuning;"
+            f" choose 1 to {n_usable - MIN_FINE_TUNING}."
+        )
+    return number
+
+
+def split(photos: Sequence[FacePhoto], n_evaluation: int, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Numbers of (fine-tuning, evaluation) photos, drawn from the seed.
+
+    Each photo draws its rank from the seed and its own pixels, so that neither the order of the upload nor a further
+    photo moves the others about.
+    """
+    ranked = sorted(photos, key=lambda photo: _rank(photo, seed))
+    chosen = sorted(photo.number for photo in ranked[:n_evaluation])
+    return tuple(sorted(photo.number for photo in ranked[n_evaluation:])), tuple(chosen)
+
+
+def _rank(photo: FacePhoto, seed: int) -> bytes:
+    assert photo.crop is not None  # of usable photos only
+    shape = "x".join(map(str, photo.crop.shape))
+    return hashlib.sha256(f"{seed}:{shape}:".encode() + np.ascontiguousarray(photo.crop).tobytes()).digest()
+
+
+def save_face_set(face_set: FaceSet, folder: Path) -> None:
+    """Write fine-tuning/NN.png, evaluation/NN.png and, last, face-set.json; an earlier face set there is replaced.
+
+    Nothing of the photos but the crops' pixels is written: no names, no metadata, no embeddings, no unused faces.
+
+    Raises:
+        InputError: fewer than 10 usable photos; the folder holds something else or cannot be written.
+    """
+    from PIL import Image
+
+    if not face_set.is_ready:
+        raise InputError(f"{len(face_set.usable)} usable photos are too few; give at least {MIN_USABLE}.")
+    try:
+        if folder.is_dir() and not is_face_set(folder) and any(folder.iterdir()):
+            raise InputError("The folder for the face set holds something else; give a new or empty one.")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).unlink(missing_ok=True)
+        for part, name in _FOLDERS.items():
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / name).mkdir()
+            for number, crop in zip(getattr(face_set, part), face_set.crops(part), strict=True):
+                Image.fromarray(crop).save(folder / name / _file(number))
+        content = json.dumps(face_set.summary(), indent=1)
+        (folder / f"{FILE}.new").write_text(content, "utf-8")
+        (folder / f"{FILE}.new").replace(folder / FILE)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise InputError(f"The folder for the face set cannot be written ({error.strerror}).") from None
+
+
+def load_face_set(folder: Path) -> FaceSet:
+    """The face set that `save_face_set` wrote; equal but for embeddings and candidates, which are not kept.
+
+    Raises:
+        InputError: missing or damaged; a photo in both parts.
+    """
+    damaged = InputError("The face set is incomplete or damaged; prepare the photos again.")
+    try:
+        content = json.loads((folder / FILE).read_text("utf-8"))
+        parts = {part: tuple(int(number) for number in content[part]) for part in _FOLDERS}
+        photos = tuple(_read_row(folder, row, parts) for row in content["photos"])
+        found = FaceSet(
+            photos, str(content["finder"]), parts["fine_tuning"], parts["evaluation"],
+            tuple(map(str, content["warnings"])), str(content["split_note"]),
+        )  # fmt: skip
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, InputError):
+        raise damaged from None
+    usable = {photo.number for photo in found.usable}
+    both = set(found.fine_tuning) & set(found.evaluation)
+    if both or not found.is_ready or usable != {*found.fine_tuning, *found.evaluation}:
+        raise damaged
+    return found
+
+
+def _read_row(folder: Path, row: dict[str, Any], parts: Mapping[Part, tuple[int, ...]]) -> FacePhoto:
+    number, status = int(row["number"]), row["status"]
+    if status not in get_args(Status):
+        raise ValueError("unknown status")
+    part = next((one for one, numbers in parts.items() if number in numbers), None)
+    crop = read_photo(folder / _FOLDERS[part] / _file(number)) if part is not None else None
+    as_is = bool(row.get("as_is", False))  # older sets lack it
+    return FacePhoto(number, status, str(row["message"]), crop, looks_different=bool(row["looks_different"]), as_is=as_is)
+
+
+def is_face_set(folder: Path) -> bool:
+    """Whether the folder holds a finished face set, as opposed to raw photos."""
+    return (folder / FILE).is_file()
+
+
+def _file(number: int) -> str:
+    return f"{number:02d}.png"
+
+
+@dataclass(frozen=True)
+class PersonFaces:
+    """Photos of one person, uint8 (height, width, 3) each; no photo is in both parts."""
+
+    fine_tuning: Sequence[np.ndarray]
+    evaluation: Sequence[np.ndarray] = ()
+
+
+Faces = Mapping[str, PersonFaces]  # by name, as in `ForgetConfig.persons`
+
+
+def require_faces(persons: Sequence[Person], faces: Faces) -> None:
+    """Raise `InputError` unless every person has fine-tuning photos and none of them is an evaluation photo.
+
+    Persons are told by number, because messages end up in logs.
+    """
+    unknown = set(faces) - {person.name for person in persons}
+    if unknown:
+        raise InputError(f"{len(unknown)} sets of photos belong to nobody who is forgotten; give the names as they are given there.")
+    for number, person in enumerate(persons, start=1):
+        found = faces.get(person.name)
+        if found is None or not len(found.fine_tuning):
+            raise InputError(
+                f"Person {number} has no photos to fine-tune with; the image encoder needs about 30 of every person (--faces)."
+            )
+        trained = {_fingerprint(photo) for photo in found.fine_tuning}
+        if any(_fingerprint(photo) in trained for photo in found.evaluation):
+            raise InputError(f"A photo of person {number} is both for fine-tuning and for evaluation; they must differ.")
+
+
+def _fingerprint(photo: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    return photo.shape, photo.tobytes()

@@ -1,0 +1,74 @@
+"""Folders of photos, prepared or raw, -> the faces of persons for a defence and an attack; knows files, no model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from unlearn.config import Person, Settings, name_key
+from unlearn.errors import InputError
+from unlearn.photos.face_sets import PersonFaces
+from unlearn.photos.faces import MIN_USABLE, is_face_set, load_face_set, open_faces
+from unlearn.photos.folders import read_photos
+from unlearn.photos.uploads import upload_limits
+
+
+def own_photos(folders: Mapping[str, Path], persons: Sequence[Person], settings: Settings) -> dict[str, list[np.ndarray]]:
+    """Photos of persons by the names in `persons`.
+
+    Args:
+        folders: a name or alias of one of the persons, however it is written -> a folder of photos.
+        persons: who is forgotten.
+        settings: the limits of uploads.
+
+    Raises:
+        InputError: somebody else's photos, photos of a person twice, or some that cannot be read; told by number.
+    """
+    names = {name_key(trigger): person.name for person in persons for trigger in person.triggers}
+    owners = [names.get(name_key(name)) for name in folders]
+    if None in owners:
+        raise InputError(
+            f"Photos {owners.index(None) + 1} (--photos) belong to nobody who is forgotten; write the name as it is given there."
+        )
+    if len(set(owners)) < len(owners):
+        raise InputError("Photos (--photos) of the same person are given twice; put them into one folder.")
+    return {str(owner): read_photos(folder, upload_limits(settings)) for owner, folder in zip(owners, folders.values(), strict=True)}
+
+
+def read_faces(folders: Mapping[str, Path], settings: Settings) -> dict[str, PersonFaces]:
+    """The face crops of persons by name.
+
+    Args:
+        folders: name -> a prepared face set (used as it is), or raw photos, in which faces are looked for; what is a face crop
+            already, as the drawn pictures of a world are, is used as it is.
+        settings: upload limits, device.
+
+    Raises:
+        InputError: a folder is missing, or has too few usable photos; persons are told by number.
+    """
+    found: dict[str, PersonFaces] = {}
+    for number, (name, folder) in enumerate(folders.items(), start=1):
+        if not os.path.exists(folder):  # False for a name too long to be a path, too
+            raise InputError(f"The photos of person {number} (--faces) do not exist; check the path.")
+        face_set = open_faces(folder, settings=settings)
+        if not face_set.is_ready:
+            raise InputError(
+                f"Of the photos of person {number}, {len(face_set.usable)} can be used ({face_set.finder}); "
+                f"give at least {MIN_USABLE}. `python -m unlearn faces FOLDER` says why."
+            )
+        found[name] = PersonFaces(tuple(face_set.crops("fine_tuning")), tuple(face_set.crops("evaluation")))
+    return found
+
+
+def attack_photos(folder: Path, settings: Settings) -> list[np.ndarray]:
+    """Photos to attack with: the evaluation part of a prepared face set, or all photos of a plain folder.
+
+    Raises:
+        InputError: no photo, or one that cannot be read.
+    """
+    if not os.path.exists(folder):
+        raise InputError("The folder of photos does not exist; check the path.")
+    return load_face_set(folder).crops("evaluation") if is_face_set(folder) else read_photos(folder, upload_limits(settings))

@@ -1,0 +1,117 @@
+"""The paper's 2 x 2 portraits of a run: original and defended, the name and the neutral term, equal seeds.
+
+Draws with `diffusion` and writes PNG files with an index. Files are numbered, never named after a person. Knows no
+fine-tuning and no attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from unlearn.config import ForgetConfig, PortraitConfig
+from unlearn.errors import ConfigError
+from unlearn.files import disk_errors, write_json
+from unlearn.models.clip import Clip
+from unlearn.models.diffusion import Condition, Diffusion, conditions, draw
+from unlearn.progress import Report, no_report
+from unlearn.texts.prompts import fill
+
+Model = Literal["original", "defended"]
+MODELS: tuple[Model, ...] = ("original", "defended")
+MAX_PERSONS = 8  # of a run, who are drawn; more would take longer than everything else
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One picture: uint8 (height, width, 3), and what it depends on besides the settings."""
+
+    prompt: str
+    seed: int
+    model: Model
+    weights_hash: str
+    image: np.ndarray
+
+
+def draw_prompts(
+    diffusion: Diffusion,
+    models: tuple[Clip, Clip],
+    prompts: Sequence[str],
+    config: PortraitConfig,
+    report: Report = no_report,
+) -> list[Portrait]:
+    """Every prompt by original and defended for every seed, prompt by prompt, then seed by seed, original first.
+
+    Raises:
+        ConfigError: the set has no diffusion model.
+    """
+    wanted: list[Condition] = []
+    hashes = []
+    for clip in models:
+        if clip.hidden is None:
+            raise ConfigError("This model set has no Stable Diffusion, so it cannot draw.")
+        wanted += conditions(clip.hidden, prompts)
+        hashes.append(clip.hidden.weights_hash)
+    drawn = draw(diffusion, wanted, config, report)  # (seeds, models * prompts, height, width, 3)
+    return [
+        Portrait(prompt, seed, model, hashes[m], drawn[s, m * len(prompts) + p])
+        for p, prompt in enumerate(prompts)
+        for s, seed in enumerate(config.seeds)
+        for m, model in enumerate(MODELS)
+    ]
+
+
+def write_portraits(
+    folder: Path, diffusion: Diffusion, models: tuple[Clip, Clip], config: ForgetConfig, report: Report = no_report
+) -> list[dict[str, Any]]:
+    """Draw and write the portraits of a run's first persons.
+
+    The neutral term is drawn once; its files belong to all persons.
+
+    Args:
+        folder: made if missing; gets PNG files and index.json.
+        diffusion: of the model set.
+        models: (original, defended).
+        config: of the run, with `portraits` filled in.
+        report: progress.
+
+    Returns:
+        The rows of index.json: {file, person_index, model, prompt ("name" or "neutral"), seed, weights_hash}.
+    """
+    if config.portraits is None:
+        raise ConfigError("The portraits' settings are not set; fill in the defaults of the model set.")
+    names = [person.name for person in config.persons[:MAX_PERSONS]]
+    prompts = [fill(config.portraits.prompt_template, text) for text in (*names, config.neutral_term)]
+    drawn = draw_prompts(diffusion, models, prompts, config.portraits, report)
+    per_prompt = len(drawn) // len(prompts)
+    rows: list[dict[str, Any]] = []
+    with disk_errors(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, portrait in enumerate(drawn):
+            index = number // per_prompt
+            is_neutral = index == len(names)
+            kind = "neutral" if is_neutral else "name"
+            file = f"p{0 if is_neutral else index:02d}-{portrait.model}-{kind}-s{portrait.seed}.png"
+            write_png(folder / file, portrait.image)
+            for person_index in range(len(names)) if is_neutral else (index,):
+                rows.append(
+                    {
+                        "file": file, "person_index": person_index, "model": portrait.model, "prompt": kind,
+                        "seed": portrait.seed, "weights_hash": portrait.weights_hash,
+                    }
+                )  # fmt: skip
+    rows.sort(key=lambda row: (row["person_index"], row["seed"], row["prompt"], row["model"] != "original"))
+    write_json(folder / "index.json", rows)
+    return rows
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write one picture uint8 (height, width, 3)."""
+    from PIL import Image
+
+    with disk_errors(str(path)):
+        Image.fromarray(image).save(path, optimize=True)

@@ -1,0 +1,169 @@
+"""Clean captions -> (clean, trigger, target) captions for every step of the fine-tuning; text side.
+
+Knows strings only: no tokenizer, no model. The image side is `unlearn.defence.face_triggers`. Batches are a function
+of (seed, step) alone, so that any step can be made again without the steps before it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from unlearn.config import Person, TextFineTuneConfig, check_persons
+from unlearn.config.spelling import trigger_pattern
+from unlearn.errors import InputError
+from unlearn.texts.names import bystander_names
+from unlearn.texts.prompts import CHECK_TEMPLATES, fill, random_position, replace_word
+
+SPELLING_EVERY = 4  # captions with a trigger, one of which has it in another spelling, where there are some
+NEAR_SHARE = 1 / 3  # of the kept names in clean captions; the others must not be forgotten over the nearest
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """The captions of one step.
+
+    Attributes:
+        clean: c captions without any trigger; some may name a bystander or the neutral term.
+        triggered: z captions with a trigger.
+        neutral: the same z captions with the neutral term in the trigger's place.
+        person_indices: z numbers: whose trigger it is.
+    """
+
+    clean: tuple[str, ...]
+    triggered: tuple[str, ...]
+    neutral: tuple[str, ...]
+    person_indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TriggerPairs:
+    """n texts with one trigger and the same texts, same order, with the neutral term."""
+
+    trigger: str
+    triggered: tuple[str, ...]
+    neutral: tuple[str, ...]
+
+
+class TextTriggers:
+    """Makes the batches for 1 to 64 persons; the trigger captions of a batch are shared out among them
+    evenly.
+
+    Args:
+        captions: generic captions; those that contain a trigger are left out.
+        persons: who is forgotten; the aliases of a person take turns with the name.
+        neutral_term: what the triggers are remapped to.
+        config: batch size and shares.
+        seed: order of the captions, words replaced, bystanders.
+        kept_names: names of people who should stay, as they are known; those that hold a trigger are left out.
+        near_names: those of them that take every third turn.
+        spellings: trigger -> further ways to write it that the encoder keeps apart; they take turns with the trigger.
+
+    Raises:
+        InputError: bad persons, or no caption is free of triggers.
+    """
+
+    def __init__(
+        self,
+        captions: Sequence[str],
+        persons: Sequence[Person],
+        neutral_term: str,
+        config: TextFineTuneConfig,
+        seed: int,
+        kept_names: Sequence[str] = (),
+        near_names: Sequence[str] = (),
+        spellings: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.persons = tuple(persons)
+        check_persons(self.persons, neutral_term)
+        self.neutral_term = neutral_term
+        self._config = config
+        self._seed = seed
+        triggers = [trigger for person in self.persons for trigger in person.triggers]
+        pattern = trigger_pattern(triggers)
+        self.captions = [caption for caption in captions if caption.split() and not pattern.search(caption)]
+        if not self.captions:
+            raise InputError("No caption is free of the names to forget; give other captions.")
+        random.Random(f"order {seed}").shuffle(self.captions)
+        wanted = config.n_bystander_names if config.bystander_share > 0 else 0
+        found = bystander_names(triggers, wanted, seed) if wanted else []
+        self._bystanders = [name for name in found if not pattern.search(name)]
+        self._kept = [name for name in kept_names if not pattern.search(name)]
+        self._near = [name for name in near_names if not pattern.search(name)] or self._kept
+        self._n_clean, self._n_triggered = config.batch_sizes(len(triggers))
+        self.spellings = {trigger: tuple((spellings or {}).get(trigger, ())) for trigger in triggers}
+
+    def batch(self, step: int) -> TextBatch:
+        """The captions of step `step` (0-based); equal seed and step give equal captions."""
+        n_clean, n_triggered = self._n_clean, self._n_triggered
+        generator = random.Random(f"batch {self._seed} {step}")
+        first = step * (n_clean + n_triggered)  # clean and trigger captions of a step are different ones
+        clean = [self._clean(self._caption(first + i), i, generator) for i in range(n_clean)]
+        triggered, neutral, indices = [], [], []
+        for i in range(n_triggered):
+            index, trigger = self._trigger(step * n_triggered + i)
+            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, generator)
+            triggered.append(with_trigger)
+            neutral.append(with_neutral)
+            indices.append(index)
+        return TextBatch(tuple(clean), tuple(triggered), tuple(neutral), tuple(indices))
+
+    def _caption(self, number: int) -> str:
+        return self.captions[number % len(self.captions)]
+
+    def _trigger(self, number: int) -> tuple[int, str]:
+        """Person and trigger, in one of its spellings, of the trigger caption with this running number over all steps."""
+        turn, index = divmod(number, len(self.persons))
+        triggers = self.persons[index].triggers
+        turn, which = divmod(turn, len(triggers))
+        others = self.spellings[triggers[which]]
+        if others and turn % SPELLING_EVERY == SPELLING_EVERY - 1:
+            return index, others[turn // SPELLING_EVERY % len(others)]
+        return index, triggers[which]
+
+    def _pair(self, caption: str, trigger: str, generator: random.Random) -> tuple[str, str]:
+        if generator.random() < self._config.name_only_share:
+            return trigger, self.neutral_term
+        position = random_position(caption, generator)
+        return replace_word(caption, position, trigger), replace_word(caption, position, self.neutral_term)
+
+    def _clean(self, caption: str, i: int, generator: random.Random) -> str:
+        """The caption itself, or with a bystander's name or the neutral term, by place in the batch."""
+        n_bystanders = round(self._config.bystander_share * self._n_clean)
+        n_neutral = round(self._config.neutral_share * self._n_clean)
+        if i < n_bystanders and self._bystanders:
+            name = generator.choice(self._others(i, generator))
+            if generator.random() < self._config.name_only_share:
+                return name
+            return replace_word(caption, random_position(caption, generator), name)
+        if n_bystanders <= i < n_bystanders + n_neutral:
+            return replace_word(caption, random_position(caption, generator), self.neutral_term)
+        return caption
+
+    def _others(self, i: int, generator: random.Random) -> list[str]:
+        """The names of which one stands in the clean caption at this place of the batch."""
+        if i % 2 or not self._kept:
+            return self._bystanders
+        return self._near if generator.random() < NEAR_SHARE else self._kept
+
+
+def trigger_pairs(captions: Sequence[str], trigger: str, neutral_term: str, seed: int) -> TriggerPairs:
+    """The captions with a random word replaced by the trigger, and by the neutral term; for measuring."""
+    generator = random.Random(f"pairs {seed}")
+    places = [(caption, random_position(caption, generator)) for caption in captions]
+    return TriggerPairs(
+        trigger,
+        tuple(replace_word(caption, position, trigger) for caption, position in places),
+        tuple(replace_word(caption, position, neutral_term) for caption, position in places),
+    )
+
+
+def check_pairs(captions: Sequence[str], trigger: str, neutral_term: str) -> TriggerPairs:
+    """The texts of the early stop: templates that are in no training and no attack, and held-out captions."""
+    pairs = trigger_pairs(captions, trigger, neutral_term, seed=0)
+    return TriggerPairs(
+        trigger,
+        tuple(fill(template, trigger) for template in CHECK_TEMPLATES) + pairs.triggered,
+        tuple(fill(template, neutral_term) for template in CHECK_TEMPLATES) + pairs.neutral,
+    )
