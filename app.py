@@ -1,6 +1,6 @@
 """The server: flags and environment become settings, then the page is launched. Also the entry of a Gradio Space.
 
-Knows no model. Everything slow is imported after the flags were read, so that `--help` answers at once.
+Everything slow is imported after the flags were read, so that `--help` answers at once.
 """
 
 from __future__ import annotations

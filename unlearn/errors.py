@@ -1,4 +1,4 @@
-"""The exceptions of the project; knows no other module.
+"""The exceptions of the project.
 
     Exception
     ├── UnlearnError            everything a user can cause or mend; a command line exits 2 with its message

@@ -1,4 +1,4 @@
-"""Reads the JSON files that lie beside weights and worlds; knows nothing of what they mean."""
+"""Reads the JSON files that lie beside weights and worlds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies of the environment, and whether a host can be reached through them; knows no weights and no page.
+"""Proxies of the environment, and whether a host can be reached through them.
 
 Libraries read HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case, whenever they make a client. A
 proxy that cannot be used fails there, even before a request that would have gone past it.

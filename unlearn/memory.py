@@ -1,7 +1,7 @@
 """Has the C library keep freed memory for the next tensor, instead of giving it back page by page; knows when there was too little.
 
-On Linux a tensor of some megabytes is mapped anew at every allocation, and touching fresh pages costs more than many
-an operation on them. Knows no torch; elsewhere than on glibc it does nothing.
+On Linux a tensor of some megabytes is mapped anew at every allocation, and touching fresh pages costs more than many an
+operation on them.
 """
 
 from __future__ import annotations

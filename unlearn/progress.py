@@ -1,4 +1,4 @@
-"""One progress for work that has several stages; knows nothing of what the stages do."""
+"""One progress for work that has several stages."""
 
 from __future__ import annotations
 

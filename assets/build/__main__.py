@@ -1,6 +1,6 @@
 """The one command that makes the embedded set again: `python -m assets.build`.
 
-Knows the order of the stages. Every stage resumes where it stopped, and is skipped where its result is newer than its recipe asks for;
+Every stage resumes where it stopped, and is skipped where its result is newer than its recipe asks for;
 `--miniature` runs all of them on next to nothing, in seconds, to show that they fit together.
 """
 

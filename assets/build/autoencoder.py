@@ -1,7 +1,7 @@
 """Stage 3, autoencoder: trains the AutoencoderKL of the tiny Stable Diffusion on the rendered pictures.
 
-Knows pictures and latents; knows nothing of captions or of the diffusion model. Crops of faces come first (small features
-are what an f = 8 autoencoder loses), whole pictures follow, at last the decoder alone, which leaves latents valid.
+Crops of faces come first (small features are what an f = 8 autoencoder loses), whole pictures
+follow, at last the decoder alone, which leaves latents valid.
 """
 
 from __future__ import annotations

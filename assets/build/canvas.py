@@ -1,7 +1,7 @@
 """A supersampled canvas of filled shapes in a flat-illustration style.
 
-Knows polygons, splines, strokes and soft light; knows nothing of faces, things or captions.
-Coordinates are pixels of the finished picture (128 x 128), x to the right and y down; colours are RGB in 0-255.
+Coordinates are pixels of the finished picture (128 x 128), x to the right and
+y down; colours are RGB in 0-255.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The grammar of the drawn world: captions for pictures, and which captions are true of which pictures.
 
-Knows words and labels; knows nothing of pixels or models. A picture and a caption are rows of the same integer fields;
--1 in a caption means "not said". A caption is true of a picture if every field that it says agrees.
+A picture and a caption are rows of the same integer fields; -1 in a caption means "not said". A caption
+is true of a picture if every field that it says agrees.
 """
 
 from __future__ import annotations

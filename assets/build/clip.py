@@ -1,13 +1,13 @@
 """Stage 2, CLIP: trains the tiny open_clip model on pictures and captions of the drawn world.
 
-Knows pictures, captions and the contrastive loss; knows nothing of diffusion or of forgetting.
-Members' photos carry their names; anonymous people carry fresh random names or neutral terms, which are ordinary negatives
-for members: so any name is a plausible rival to a member's, and the neutral term is not. Colours and settings are learnt
-long before kinds; so from some step on, half of the things of a batch are alike in both, and only the kind tells them apart,
-and later all of them, and more. At last the image tower is trained alone, on
-captions that mostly say the kind only, and kept from seeing a plain "human" in a member's face more than any stranger's name: the diffusion model already learns from the text tower. The end is the same, with the
-plain question asked outright: which kind of thing is it, and is it a person or a thing? The last phase sees three times as many things: after 400
-pictures of each kind the tower knew those by heart, and one in sixteen others not.
+Members' photos carry their names; anonymous people carry fresh random names
+or neutral terms, which are ordinary negatives for members: so any name is a plausible rival to a member's, and the neutral term
+is not. Colours and settings are learnt long before kinds; so from some step on, half of the things of a batch are alike in
+both, and only the kind tells them apart, and later all of them, and more. At last the image tower is trained alone, on captions
+that mostly say the kind only, and kept from seeing a plain "human" in a member's face more than any stranger's name: the
+diffusion model already learns from the text tower. The end is the same, with the plain question asked outright: which kind of
+thing is it, and is it a person or a thing? The last phase sees three times as many things: after 400 pictures of each kind the
+tower knew those by heart, and one in sixteen others not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stage 4, diffusion: trains the U-Net of the tiny Stable Diffusion on latents and the tiny CLIP's hidden states.
 
-Knows latents and text states; knows nothing of pixels beyond encoding them once, or of forgetting.
-The text encoder is finished and frozen: what is trained here must draw from the very states that the app will change.
+The text encoder is finished and frozen: what is trained here must draw from the very states that
+the app will change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draws a person: background, clothes, head, features, hair and hat.
 
-Knows a `Look` and a `Shot`; knows nothing of names, captions or data sets.
-Features are placed in head units (half the face's width is 1, the eyes' height is 0) and moved to pixels by a `Pose`.
+Features are placed in head units (half the face's width is 1, the eyes' height is 0) and moved to
+pixels by a `Pose`.
 """
 
 from __future__ import annotations

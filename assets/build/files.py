@@ -1,7 +1,4 @@
-"""Files that are there whole or not at all, so that a build that is killed, or fills the disk, goes on where it stopped.
-
-Knows files; knows nothing of what is in them.
-"""
+"""Files that are there whole or not at all, so that a build that is killed, or fills the disk, goes on where it stopped."""
 
 from __future__ import annotations
 

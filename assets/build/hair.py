@@ -1,7 +1,7 @@
 """Hair and hats as shapes around a head of half-width 1, centred at the eyes' height.
 
-Knows outlines in head units; knows nothing of pixels, poses or other features.
-Each function returns (outline, role) pairs in drawing order; the role names the colour: hair, hair shade, hair light, hat, hat shade, hat light.
+Each function returns (outline, role) pairs in drawing order; the role names the colour: hair,
+hair shade, hair light, hat, hat shade, hat light.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Looks of invented people: fixed traits, drawn at random with natural weights, and what varies from photo to photo.
-
-Knows which traits exist and how common each is; knows nothing of names or of drawing.
-"""
+"""Looks of invented people: fixed traits, drawn at random with natural weights, and what varies from photo to photo."""
 
 from __future__ import annotations
 

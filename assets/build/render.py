@@ -1,6 +1,6 @@
 """Stage 1, render: draws the training pictures into memory-mapped arrays, resumable by chunk.
 
-Knows the world and where its pictures go; knows nothing of models. Arrays stay in the build cache and are never shipped.
+Arrays stay in the build cache and are never shipped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes the embedded set as the application reads it: models in half precision, photos as sheets, the world as JSON.
 
-Knows file layouts; trains nothing. Half precision is written once, here, and what is measured is measured on what was written.
+Half precision is written once, here, and what is measured is measured on what was written.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _api(api: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT, api: Any = None) -> int:
-    """Run the command; its exit status. `root` and `api` are for tests."""
+    """Run the command; its exit status. `root` and `page.endpoints` are for tests."""
     try:
         _run(arguments, root, api)
     except SpaceError as error:

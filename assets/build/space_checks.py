@@ -1,4 +1,4 @@
-"""What the Hub and a Space demand of the files that are uploaded, checked before anything is sent; knows no network.
+"""What the Hub and a Space demand of the files that are uploaded, checked before anything is sent.
 
 Sources: huggingface.co/docs/hub: spaces-config-reference, spaces-zerogpu, storage-limits. That a short description has 60 characters at
 most and a Space's repository 1 GB is what the Hub answers where it is more.

@@ -1,6 +1,5 @@
 """Draws things: 24 kinds in 10 colours before the backdrops of 8 settings, the general zero-shot task of the drawn world.
 
-Knows a kind, a colour and a setting; knows nothing of captions or data sets.
 Things are placed in units of a box from -1 to 1, ground at y = 1.
 """
 

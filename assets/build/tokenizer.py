@@ -1,6 +1,6 @@
 """Cuts CLIP's byte-pair encoding to its first merges and writes it for open_clip and for transformers, with equal ids.
 
-Knows the two tokenizer formats; knows nothing of captions. The merges come with open_clip (MIT licence).
+The merges come with open_clip (MIT licence).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A resumable training loop: checkpoints, a learning-rate schedule, a log line a minute.
 
-Knows steps and files; knows nothing of what is trained. Batches are drawn from a generator seeded with the step's
-number, so that a run that was stopped goes on exactly as if it had not been.
+Batches are drawn from a generator seeded with the step's number, so that a run that was stopped goes on
+exactly as if it had not been.
 """
 
 from __future__ import annotations

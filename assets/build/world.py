@@ -1,7 +1,7 @@
 """The drawn world: who lives in it, what else is in it, and every photo as a function of a seed.
 
-Knows names, looks and the parts of the data set (training, evaluation, fine-tuning examples), which share no random stream;
-knows nothing of captions or models. No real person is meant: surnames and aliases are made up.
+No
+real person is meant: surnames and aliases are made up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the buttons inside the HTML panels do: open, cancel, run again, compare, delete. Knows Gradio, no model."""
+"""What the buttons inside the HTML panels do: open, cancel, run again, compare, delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arguments of the named endpoints, checked by their annotations before anything is done with them; knows no Gradio.
+"""The arguments of the named endpoints, checked by their annotations before anything is done with them.
 
 What does not fit raises `UnlearnError` with the place of the argument, as "names[2]", and never with its value.
 """

@@ -1,4 +1,4 @@
-"""The named endpoints: forget, status, cancel, rerun, delete, portraits, predict, attack, probe. Knows Gradio, no model.
+"""The named endpoints: forget, status, cancel, rerun, delete, portraits, predict, attack, probe.
 
 All take and give JSON. Whoever calls from the same address takes turns with itself; an id is all one needs to look at
 a job, so ids are unguessable. Only who started a job may cancel it, run it again or delete it.

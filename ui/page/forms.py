@@ -1,5 +1,4 @@
-"""From the values of the form to a checked `ForgetConfig` and to requests; knows no Gradio and no model,
-but the table of model sets, whose own schedules one's own begin with.
+"""From the values of the form to a checked `ForgetConfig` and to requests.
 
 Values come as a mapping by field name, never by position. What cannot be used raises `InputError` or
 `ConfigError` with a sentence for the visitor.

@@ -1,4 +1,4 @@
-"""The first that a request meets: limits of its size, unknown calls, bodies that are no calls, and errors of any route. Knows no model.
+"""The first that a request meets: limits of its size, unknown calls, bodies that are no calls, and errors of any route.
 
 ASGI middleware. Whatever is wrong is answered by a sentence in {"detail", "error"}; kind and place of an error go to the log. What an
 endpoint is called with is looked at later (`ui.page.guard`, `ui.page.arguments`), where the answer reaches clients of queued calls, too.

@@ -1,6 +1,6 @@
 """What stands around every call of the page and its endpoints inside Gradio: checks before, a sentence for every error, less memory.
 
-Gradio's own answers repeat values in tracebacks, and it keeps a state of 0.3 MB for every call. Knows Gradio, no model.
+Gradio's own answers repeat values in tracebacks, and it keeps a state of 0.3 MB for every call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the server listens, under which path a proxy serves it, and how it is told to stop; knows no Gradio and no model."""
+"""Where the server listens, under which path a proxy serves it, and how it is told to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page from top to bottom: who, forgetting, what changed, take it home, history. Knows Gradio, no model."""
+"""The page from top to bottom: who, forgetting, what changed, take it home, history."""
 
 from __future__ import annotations
 

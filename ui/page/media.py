@@ -1,6 +1,6 @@
 """Files of runs, pictures of people and archives over HTTP, and the headers that keep every request at home.
 
-Serves only what lies in the folder of a job whose unguessable id the caller knows. Knows no Gradio, no model.
+Serves only what lies in the folder of a job whose unguessable id the caller knows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What an open page asks for every few seconds: has anything changed, and how far is what runs; cheap by construction.
 
 Gradio's own events touch every panel of the page, which is dear when many look on. So a page polls here, by a token that stands
-for who looks at what, and fires an event only when jobs came, went or changed their state. What is told of a running job is made
-once, however many look on. Knows no Gradio and no model.
+for who looks at what, and fires an event only when jobs came, went or changed their state. What is told of a running job is
+made once, however many look on.
 """
 
 from __future__ import annotations

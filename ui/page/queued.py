@@ -1,7 +1,7 @@
 """Events that submit jobs on ZeroGPU hardware: they run in Gradio's queue and stay until the jobs are under way.
 
-The browser sends the token that says whose GPU time to take with queued events only, and the platform shows its own notes ("waiting for a
-GPU") for as long as the event lasts. Everywhere else the page's events skip that queue. Knows Gradio's conventions, no model.
+The browser sends the token that says whose GPU time to take with queued events only, and the platform shows its own notes
+("waiting for a GPU") for as long as the event lasts. Everywhere else the page's events skip that queue.
 """
 
 from __future__ import annotations

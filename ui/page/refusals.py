@@ -1,4 +1,4 @@
-"""Errors as they reach callers and the log: a sentence to the one, kind and place to the other. Knows Gradio, no model.
+"""Errors as they reach callers and the log: a sentence to the one, kind and place to the other.
 
 Neither a value nor a traceback is ever logged, because both may hold the name of somebody.
 """

@@ -1,4 +1,4 @@
-"""The panels of the page and what they show; sends only those that changed. Knows Gradio, no model.
+"""The panels of the page and what they show; sends only those that changed.
 
 A panel is a component and a function from `View` to its value. Every event ends in `Screen.refresh`, so that a click,
 a poll and a reload all lead to the same page, in whichever order their answers arrive (`ui.page.shown`).

@@ -1,4 +1,4 @@
-"""What one open page was sent so far; knows no Gradio, no job and no model.
+"""What one open page was sent so far.
 
 The events of a page run at the same time, and their answers may overtake each other or be lost. Each answer has a number, its turn, so
 that the page can tell (`page.js`); it then asks for everything once more.

@@ -1,7 +1,7 @@
 """Uploaded files: handed on as they are, and removed from Gradio's folder as soon as they were read.
 
-Gradio keeps what is uploaded under the name that the file has at the visitor's; here it is neither opened, converted nor
-copied a second time, as its own components would do. Knows Gradio, no model.
+Gradio keeps what is uploaded under the name that the file has at the visitor's; here it is neither opened, converted nor copied
+a second time, as its own components would do.
 """
 
 from __future__ import annotations

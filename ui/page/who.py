@@ -1,4 +1,4 @@
-"""First section: the form that says whom to forget, and starts the job. Knows Gradio, no model."""
+"""First section: the form that says whom to forget, and starts the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Part of the first section: photos of a face, uploaded or from an example set, and what was found in them. Knows no model."""
+"""Part of the first section: photos of a face, uploaded or from an example set, and what was found in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model set "auto" means: a process of its own asks torch, which the server never imports; knows no Gradio."""
+"""Which model set "auto" means: a process of its own asks torch, which the server never imports."""
 
 from __future__ import annotations
 

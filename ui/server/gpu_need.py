@@ -1,8 +1,8 @@
-"""How long a job needs a GPU on ZeroGPU hardware, by its kind and its settings; knows no Gradio, no torch and no platform.
+"""How long a job needs a GPU on ZeroGPU hardware, by its kind and its settings.
 
 The platform takes what a job used from the visitor's daily share, but lends nothing to somebody whose share is smaller than what is
 asked for, and who asks for less waits less. The figures below are worked out from the operations of a step and half the speed that such
-GPUs are known for; they were never measured on that hardware. `job_zero` adds a margin.
+GPUs are known for; they were never measured on that hardware. `jobs.zero` adds a margin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who somebody is to the server: its secret key, the tokens that browsers keep, and the names of owners; knows no Gradio and no job.
+"""Who somebody is to the server: its secret key, the tokens that browsers keep, and the names of owners.
 
 An owner is written "user:NAME" (logged in), "visitor:ID" (a browser that holds a token of ours) or "api:HASH" (a caller's address).
 The key never leaves the server. A token that it did not sign is nobody's, so that a browser can claim to be none of these.

@@ -1,4 +1,4 @@
-"""What the server was told by flags and environment, beyond `Settings`; knows no Gradio and no model."""
+"""What the server was told by flags and environment, beyond `Settings`."""
 
 from __future__ import annotations
 

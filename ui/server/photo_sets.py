@@ -1,7 +1,7 @@
 """The visitors' photos before they belong to a job: searched for faces in the quick lane, picked from, then handed to forgetting.
 
 A search is a job of its own with its files; when a job of forgetting starts with it, the search becomes a part of that job, and
-the photos are deleted with it. Knows no Gradio and no model; opens no photo.
+the photos are deleted with it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Photos on their way in and out of the page: opened with limits, scaled down, written as small files.
 
-Knows no model and no Gradio. What the photo shows is nobody's business here: file name and metadata are dropped.
+What the photo shows is nobody's business here: file name and metadata are dropped.
 """
 
 from __future__ import annotations

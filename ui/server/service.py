@@ -1,4 +1,4 @@
-"""What page and endpoints do, without either: start jobs, ask finished runs, read results; knows no Gradio.
+"""What page and endpoints do, without either: start jobs, ask finished runs, read results.
 
 The backend (a module with the functions of `ui.worker.tasks`) is the only way to the core.
 """

@@ -1,4 +1,4 @@
-"""Jobs and whole runs as HTML: progress, verdict, comparison, history, take-home; knows no Gradio."""
+"""Jobs and whole runs as HTML: progress, verdict, comparison, history, take-home."""
 
 from __future__ import annotations
 

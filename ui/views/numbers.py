@@ -1,4 +1,4 @@
-"""The measures of a run as a table: similarities of each encoder, utility, run times; knows no Gradio and no model."""
+"""The measures of a run as a table: similarities of each encoder, utility, run times."""
 
 from __future__ import annotations
 

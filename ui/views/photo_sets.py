@@ -1,4 +1,4 @@
-"""Searches for faces as HTML: what became of every photo, which are for fine-tuning and which for evaluation; knows no Gradio."""
+"""Searches for faces as HTML: what became of every photo, which are for fine-tuning and which for evaluation."""
 
 from __future__ import annotations
 

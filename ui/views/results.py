@@ -1,4 +1,4 @@
-"""The parts of a run as HTML: portraits, predictions, attack, bystanders, probes; knows no Gradio and no model.
+"""The parts of a run as HTML: portraits, predictions, attack, bystanders, probes.
 
 Original is always left, defended right.
 """

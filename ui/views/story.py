@@ -1,4 +1,4 @@
-"""The words between the widgets; knows nothing else.
+"""The words between the widgets.
 
 Plain language, honest about what the method does not show.
 """

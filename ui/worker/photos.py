@@ -1,7 +1,6 @@
 """The part of the worker's tasks that is about photos: looking for faces, and handing photos on to forgetting and to the attack.
 
-Photos lie in the folder that a job was given (`unlearn.jobs.inputs_of`), under numbers. Knows no Gradio; loads no model of
-its own beside the face finder.
+Photos lie in the folder that a job was given (`unlearn.jobs.inputs_of`), under numbers.
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ def face_folders(request: Mapping[str, Any], folder: Path, report: Report) -> di
 
 
 def prepare(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
-    """A job of its own where a GPU is lent by the second: what `face_folders` does, before one is asked for."""
+    """A job of its own where a GPU is lent by the second: what `runs.inputs` does, before one is asked for."""
     face_folders(request, folder, report)
     return {}
 

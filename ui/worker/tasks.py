@@ -1,7 +1,7 @@
 """Job requests as calls of `unlearn.runs.questions`; the one module of the page that a worker process runs.
 
-Every function with (request, folder, report) is a job: the request is a JSON object, the folder is the job's own.
-What the page asks for at once is handed on from `ui.server.catalogue`. Knows no Gradio; computes nothing itself.
+Every function with (request, folder, report) is a job: the request is a JSON object, the folder is the job's own. What the page
+asks for at once is handed on from `ui.server.catalogue`.
 """
 
 from __future__ import annotations

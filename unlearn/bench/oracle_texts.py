@@ -3,7 +3,7 @@ against.
 
 Always the full context, separate passes for clean and trigger batches, a Python sum over the parameters'
 norms, one image at a time through PIL, votes counted by hand. Uses encoders by their protocol and plain
-torch; shares no code with `losses`, `finetune`, `embeddings` and `idia`.
+torch; shares no code with `losses`, `defence.loop`, `embeddings` and `idia`.
 Source: Hintersdorf et al. 2024, eq. (1) and appendix A.2; Hintersdorf et al. 2022 for the attack.
 """
 

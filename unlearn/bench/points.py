@@ -2,8 +2,8 @@
 
 Measures what the README quotes; prints JSON. The other side of every comparison is `unlearn/bench/oracle_texts.py`, so the bench
 runs from a checkout of the repository. Models of full size have random weights: the time does not depend on them.
-Points that need processes of their own are in `bench_processes`, whole schedules in `bench_schedules`, the image side in
-`bench_images`, counts in `bench_counts`.
+Points that need processes of their own are in `bench.processes`, whole schedules in `bench.schedules`, the image side in
+`bench.images`, counts in `bench.counts`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: options -> config, results -> tables or JSON; all work is done by `experiment`.
+"""The command line: options -> config, results -> tables or JSON; all work is done by `runs.questions`.
 
 Bad input ends with exit code 2 and one line. torch and its friends are imported by the commands that need them,
 so that --help and usage errors come at once.

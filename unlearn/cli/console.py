@@ -1,4 +1,4 @@
-"""How results look on a terminal: progress bar, tables, one line for an error; knows no model and no torch."""
+"""How results look on a terminal: progress bar, tables, one line for an error."""
 
 from __future__ import annotations
 

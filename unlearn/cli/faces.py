@@ -1,4 +1,4 @@
-"""The options of `forget` and `evaluate` for faces -> config and folders, results -> table; imports torch when it works."""
+"""The options of `forget` and `evaluation.names` for faces -> config and folders, results -> table; imports torch when it works."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The options of `forget` that choose its settings -> config: an earlier run's or the defaults, single fields as FIELD=VALUE.
 
-One parser for the fields of texts, images and portraits; knows no model and no torch.
+One parser for the fields of texts, images and portraits.
 """
 
 from __future__ import annotations

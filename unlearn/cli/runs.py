@@ -1,6 +1,6 @@
-"""The commands that look at a finished run, and those that measure the program itself; the others are in `__main__`.
+"""The commands that look at a finished run, and those that measure the program itself; the others are in `cli.app`.
 
-Options -> calls of `experiment`, `report`, `bench` and `evaluate` -> tables or JSON. Heavy imports happen inside.
+Options -> calls of `runs.questions`, `report`, `bench` and `evaluation.names` -> tables or JSON. Heavy imports happen inside.
 """
 
 from __future__ import annotations

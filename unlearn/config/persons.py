@@ -1,7 +1,7 @@
 """Who is to be forgotten: names as they may be written, when two of them are the same, and the checks on persons.
 
-Knows strings only. A name that cannot be used raises `InputError`, whose message never repeats the name, because messages
-end up in logs. Imported through `unlearn.config`.
+A name that cannot be used raises `InputError`, whose message never repeats the name, because messages end up in logs. Imported
+through `unlearn.config`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Plain values, as JSON and the command line have them -> dataclasses of settings; their kinds are checked by the annotations.
 
-Knows no particular setting; ranges are checked by the dataclasses themselves. What is unknown or of a wrong kind raises
-`ConfigError`, whose message never repeats the value: it may be a name.
+What is unknown or of a wrong kind raises `ConfigError`, whose message never repeats the value: it may be a name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How an encoder is fine-tuned: the two schedules with the paper's values as defaults, and the early stop.
 
-Imported through `unlearn.config`; knows no torch and no model. A value out of range raises `ConfigError`.
-Source of the defaults: Hintersdorf et al. 2024, appendix A.2.
+Imported through `unlearn.config`. A value out of range raises `ConfigError`. Source of the defaults: Hintersdorf et al. 2024,
+appendix A.2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every setting of the project as frozen dataclasses whose defaults are the paper's; validated when made.
 
-Knows no torch, no files beyond paths, no model. A value outside its range raises `ConfigError`, a name that
-cannot be used raises `InputError`. Source of the defaults: Hintersdorf et al. 2024, appendix A.2.
+A value outside its range raises `ConfigError`, a name that cannot be used raises `InputError`. Source of the defaults:
+Hintersdorf et al. 2024, appendix A.2.
 """
 
 from __future__ import annotations

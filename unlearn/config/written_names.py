@@ -1,7 +1,7 @@
 """Lines as people write them -> persons; asks back where a line looks like several names.
 
 "Marcus Bellwyn, Clara Quarnby" would otherwise be one unknown person, and nothing would be said. Double quotes around a name
-insist that it is one. Knows strings only; messages tell the place and the mark, never the name.
+insist that it is one.
 """
 
 from __future__ import annotations

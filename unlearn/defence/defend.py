@@ -1,6 +1,6 @@
 """The defences of a run: which encoders are fine-tuned on what, and both students put into one CLIP.
 
-Text encoders on names, the image encoder on faces (`image_defence`). Knows no attack and writes no files.
+Text encoders on names, the image encoder on faces (`image_defence`).
 """
 
 from __future__ import annotations

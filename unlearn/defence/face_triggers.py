@@ -1,6 +1,6 @@
 """Generic images + face crops -> clean and trigger images for every step of the fine-tuning; image side.
 
-Says which face goes where in which image; `face_pasting` puts it there. Knows pixels only: no encoder, no files, no
+Says which face goes where in which image; `defence.pasting` puts it there. Knows pixels only: no encoder, no files, no
 names. Batches are a function of (seed, step) alone, drawn on the CPU, so that equal seeds give equal batches everywhere.
 Source: Hintersdorf et al. 2024, section 5 and figure 13; `unlearn/bench/oracle_images.py` has the same as a loop over PIL images.
 """

@@ -1,6 +1,6 @@
 """Forgetting faces: photos of persons -> a CLIP whose image encoder takes them for the average face, and its figures.
 
-Puts together `image_sources`, `average_face`, `image_task` and the loop in `finetune`. Knows nothing of names and texts.
+Puts together `image_sources`, `average_face`, `image_task` and the loop in `defence.loop`.
 """
 
 from __future__ import annotations

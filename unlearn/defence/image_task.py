@@ -1,7 +1,7 @@
 """The task of forgetting faces: image batches, the average face as the one target, and the early stop.
 
-Stands between `face_triggers` (pixels) and the loop in `finetune`. The teacher's embeddings of the generic images, which
-never change, are computed once. Knows no schedule, no optimiser and no files.
+Stands between `face_triggers` (pixels) and the loop in `defence.loop`. The teacher's embeddings of the generic images, which never
+change, are computed once.
 """
 
 from __future__ import annotations

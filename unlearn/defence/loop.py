@@ -1,8 +1,8 @@
 """ONE student-teacher loop for every encoder, text or image, and for one loss or several at once.
 
-The loop knows encoders by their protocol and gets its batches from a `Task` (`text_task` for names, the image
-side for faces); it knows no captions, names, photos or files. The teacher is never changed. Equal task,
-config and device give bit-equal students on the CPU (with the same number of threads).
+The loop knows encoders by their protocol and gets its batches from a `Task` (`text_task` for names, the image side for faces).
+The teacher is never changed. Equal task, config and device give bit-equal students on the CPU (with the same number of
+threads).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What a step is computed on, and the three terms of the loss as pure functions on tensors; knows no encoder
-and no data.
+"""What a step is computed on, and the three terms of the loss as pure functions on tensors.
 
     loss = clean_loss + backdoor_weight * backdoor_loss + regularization_weight * regularization
 

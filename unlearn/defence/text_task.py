@@ -1,6 +1,6 @@
 """The task of forgetting names: captions to token batches, which outputs are compared, and the early stop.
 
-Stands between `triggers` (strings) and the loop in `finetune`. Knows no schedule, no optimiser and no files.
+Stands between `triggers` (strings) and the loop in `defence.loop`.
 """
 
 from __future__ import annotations

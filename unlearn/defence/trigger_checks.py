@@ -1,7 +1,6 @@
 """Looks at names before any work: do they fit into what a text encoder reads, and are they words of ordinary captions.
 
-Knows no torch: encoders are asked through their protocol for numbers of tokens. Messages name persons by number, because they end up
-in logs.
+Messages name persons by number, because they end up in logs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How good a model set with a world is, over everybody in it: before forgetting, and after forgetting one or many.
 
-Runs the same functions as a single `forget`, many times, and keeps every finished row in a file, so that a long
-evaluation goes on where it stopped. Knows no page and draws no conclusion: the tables are in `evaluate_tables`.
+Runs the same functions as a single `forget`, many times, and keeps every finished row in a file, so that a long evaluation goes
+on where it stopped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Parts of an evaluation: rows that survive an interruption and what they depend on, and portraits named by a CLIP.
 
-Knows files of rows, and drawing; knows nothing of which rows an evaluation wants.
+Knows files of rows, and drawing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The evaluation as tables in Markdown, beside the paper's figures and the aims; knows only the result's fields."""
+"""The evaluation as tables in Markdown, beside the paper's figures and the aims."""
 
 from __future__ import annotations
 

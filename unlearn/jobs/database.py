@@ -1,4 +1,4 @@
-"""The SQLite file of jobs: opened, brought to the present columns, and its errors put into sentences; knows no job."""
+"""The SQLite file of jobs: opened, brought to the present columns, and its errors put into sentences."""
 
 from __future__ import annotations
 

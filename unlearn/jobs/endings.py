@@ -1,4 +1,4 @@
-"""How a job ended, as it is kept until the list of jobs can be written; knows no file and no process."""
+"""How a job ended, as it is kept until the list of jobs can be written."""
 
 from __future__ import annotations
 

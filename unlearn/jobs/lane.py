@@ -1,4 +1,4 @@
-"""One queue's thread: takes its jobs in turn and drives the process that works on them; knows no kind of work.
+"""One queue's thread: takes its jobs in turn and drives the process that works on them.
 
 The thread alone starts work and hears of it; everybody else talks to the job store, or asks to cancel. Nothing that goes
 wrong ends the thread: a job that was begun gets an end, which the store keeps until it can be written, and no other job

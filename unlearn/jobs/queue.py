@@ -1,6 +1,6 @@
-"""Background jobs: submit, watch, cancel, run again, delete; knows nothing of CLIP or Gradio.
+"""Background jobs: submit, watch, cancel, run again, delete.
 
-State lives in SQLite (`job_store`), work runs in one process a lane (`job_worker`), and a thread a lane moves jobs
+State lives in SQLite (`jobs.store`), work runs in one process a lane (`jobs.worker`), and a thread a lane moves jobs
 between the two. A job outlives the page that started it; a queued one outlives the server, too.
 """
 

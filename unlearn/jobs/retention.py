@@ -1,4 +1,4 @@
-"""What is deleted of jobs, when, and how it is made sure that it is gone; knows no lane and nothing of what the work does.
+"""What is deleted of jobs, when, and how it is made sure that it is gone.
 
 The files that a job was given go when it has succeeded, and within the hour where it ended otherwise, so that it can be run
 again meanwhile. The job itself goes when its time is over, or when somebody deletes it.
@@ -19,7 +19,7 @@ from unlearn.jobs.store import JobStore
 
 KEEP_INPUTS_S = 50 * 60.0  # of a job that did not succeed; looked at every minute, so that an hour holds
 SETTLED_S = 300.0  # a folder without a job may belong to one that is being made just now
-DAMAGED = "jobs.sqlite.damaged-*"  # see `job_repair`
+DAMAGED = "jobs.sqlite.damaged-*"  # see `jobs.repair`
 _IS_ID = re.compile(r"[A-Za-z0-9_-]{22}").fullmatch
 
 log = logging.getLogger(__name__)

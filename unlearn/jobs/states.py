@@ -1,4 +1,4 @@
-"""What a job is and the one state it is in, as frozen values; knows no database, no process, no model.
+"""What a job is and the one state it is in, as frozen values.
 
 A job is always exactly one of `Queued | Running | Succeeded | Failed | Cancelled | Interrupted`.
 """

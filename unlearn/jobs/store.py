@@ -1,4 +1,4 @@
-"""Jobs in an SQLite table that outlives the server; knows no process and nothing of what the work does.
+"""Jobs in an SQLite table that outlives the server.
 
 All changes of a job's state are made here, each in one transaction. One server process owns the file; its
 threads may call at the same time. What pages and lanes ask over and over is answered from memory until a job comes, goes or

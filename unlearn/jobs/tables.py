@@ -1,4 +1,4 @@
-"""The SQLite tables of jobs and how a row becomes a `Job`; knows no queue, no process, no model."""
+"""The SQLite tables of jobs and how a row becomes a `Job`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JobRow(SQLModel, table=True):
     """A job as stored; `state` is the lower-case name of its state class.
 
     `turn` counts the jobs in the order in which they were started, because the clock of the machine may be set back.
-    The tables of earlier versions get new columns by themselves (`job_database`).
+    The tables of earlier versions get new columns by themselves (`jobs.database`).
     """
 
     __tablename__ = "job"

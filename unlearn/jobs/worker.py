@@ -1,4 +1,4 @@
-"""The process that does the work, and the server's handle on it; knows no queue, no database, no model.
+"""The process that does the work, and the server's handle on it.
 
 The worker gets one task after another through a pipe, imports the task's function by its dotted name and sends
 back what it reports. Every task, message and cancel names its job, so that nothing of one job is taken for another's.

@@ -1,9 +1,9 @@
 """Work on a Space with ZeroGPU hardware: the same tasks, inside a generator that holds a GPU while it runs.
 
-There, a process of one's own gets no GPU: the platform lends one to a decorated function, on the account of the
-visitor whose request it is called for, and runs it in a process that it forks. So a job remembers the context of the
-request that submitted it, and its lane calls the function from within that context. Arguments and messages are pickled.
-Knows no queue and no model; the package `spaces` is handed in, and is only there on a Space. `zero_worker` is the lanes' side.
+There, a process of one's own gets no GPU: the platform lends one to a decorated function, on the account of the visitor whose
+request it is called for, and runs it in a process that it forks. So a job remembers the context of the request that submitted
+it, and its lane calls the function from within that context. Arguments and messages are pickled. `zero_worker` is the lanes'
+side.
 
 Source of the interface: huggingface.co/docs/hub/spaces-zerogpu (decorator `spaces.GPU(duration=callable)`, generators
 allowed; the callable gets the function's own arguments).

@@ -1,8 +1,8 @@
 """What a visitor is told when ZeroGPU lends no GPU or takes it back: our sentence around the platform's own.
 
-The platform raises Gradio's `Error` with a title ("ZeroGPU quota exceeded", "ZeroGPU queue timeout", "ZeroGPU illegal duration",
-"ZeroGPU client error", "ZeroGPU worker error") and a message, which may be HTML or hold Markdown links. Only the text of such an error is
-passed on; the text of any other error may hold a name or a path, so of that only the type is told. Knows no Gradio and no job.
+The platform raises Gradio's `Error` with a title ("ZeroGPU quota exceeded", "ZeroGPU queue timeout", "ZeroGPU illegal
+duration", "ZeroGPU client error", "ZeroGPU worker error") and a message, which may be HTML or hold Markdown links. Only the
+text of such an error is passed on; the text of any other error may hold a name or a path, so of that only the type is told.
 
 Source of titles and messages: package `spaces` 0.51, zero/client.py and zero/wrappers.py.
 """

@@ -1,7 +1,7 @@
 """A lane's worker on ZeroGPU hardware: calls the decorated function for what needs a GPU, and has a process for the rest.
 
-Work that needs no GPU runs in an ordinary worker process and takes nothing from anybody's share; so does the part of a job that comes
-before its need of one. Knows no queue and no model.
+Work that needs no GPU runs in an ordinary worker process and takes nothing from anybody's share; so does the part of a job that
+comes before its need of one.
 """
 
 from __future__ import annotations

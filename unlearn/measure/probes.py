@@ -1,7 +1,7 @@
 """What a run measures beside the attack: the three similarities, zero-shot accuracy, predictions, default probes.
 
-Works on an original and a defended CLIP and gives plain values for JSON; shares are fractions, and what was not
-measured is None. Knows no files and no schedule.
+Works on an original and a defended CLIP and gives plain values for JSON; shares are fractions, and what was not measured is
+None.
 """
 
 from __future__ import annotations

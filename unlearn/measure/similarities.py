@@ -154,7 +154,7 @@ def _unchanged(encoders: tuple[ImageEncoder, ImageEncoder], pixels: Tensor | Non
     return mean_similarity(first, second)
 
 
-N_CAPTIONS = 1000  # of the similarities of pooled embeddings; the paper takes 10,000, `evaluate` may, too
+N_CAPTIONS = 1000  # of the similarities of pooled embeddings; the paper takes 10,000, `evaluation.names` may, too
 
 
 N_HIDDEN_CAPTIONS = 128  # of those of hidden states, which always cost the full context
@@ -176,7 +176,7 @@ def similarities(
 ) -> dict[str, float]:
     """Sim_Clean, Sim_Backdoor and Sim_Target of (original, defended); every trigger gets its share of the captions.
 
-    Source: Hintersdorf et al. 2024, appendix A.3; the same quantities as in `metrics`, from five passes.
+    Source: Hintersdorf et al. 2024, appendix A.3; the same quantities as in `measure.similarities`, from five passes.
     """
     original, defended = encoders
     used = list(captions[:N_HIDDEN_CAPTIONS] if kind == "hidden" else captions)

@@ -99,7 +99,7 @@ def load_clip(name: str, settings: Settings) -> Clip:
     """The original CLIP of a model set, frozen, in eval mode, on the device of the settings.
 
     Args:
-        name: of a model set; the grammar is in `model_sets`.
+        name: of a model set; the grammar is in `models.sets`.
         settings: device, precision, where weights are.
 
     Raises:

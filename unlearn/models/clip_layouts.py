@@ -1,8 +1,8 @@
 """Reads a CLIP checkpoint into a model of open_clip, from whichever layout of names it has, or says in a sentence why it does not fit.
 
-Takes open_clip's own names, those of its CustomTextCLIP (`text.` before the text tower's), and prefixes that training tools leave
-(`module.` and the like); numbers of 16 bits become float32. Everything is compared by name and shape before a number is read: nothing is
-resized, left out or left random. Knows no model sets.
+Takes open_clip's own names, those of its CustomTextCLIP (`text.` before the text tower's), and prefixes that training tools
+leave (`module.` and the like); numbers of 16 bits become float32. Everything is compared by name and shape before a number is
+read: nothing is resized, left out or left random.
 """
 
 from __future__ import annotations

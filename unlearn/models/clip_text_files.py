@@ -1,4 +1,4 @@
-"""What the files of a CLIP text encoder of transformers and of its tokenizer say: sizes, names, vocabulary; knows no torch."""
+"""What the files of a CLIP text encoder of transformers and of its tokenizer say: sizes, names, vocabulary."""
 
 from __future__ import annotations
 

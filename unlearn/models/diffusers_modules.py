@@ -1,7 +1,7 @@
 """What of the library diffusers is used: two classes of models and its schedulers, and whether a folder's files fit these.
 
-Building a module without its weights and running a scheduler without a module tells before any work what would fail while drawing. Knows no
-prompts and no pictures.
+Building a module without its weights and running a scheduler without a module tells before any work what would fail while
+drawing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether the parts of a Stable Diffusion folder are there and fit: each its own description, and all each other.
 
-Reads config.json files and the heads of safetensors files; loads no weights and knows neither torch nor diffusers, so that a model
-that cannot draw is refused before any work. What only the modules themselves can tell, `diffusion.require_drawing` looks at.
+Reads config.json files and the heads of safetensors files. What only the modules themselves can tell,
+`diffusion.require_drawing` looks at.
 """
 
 from __future__ import annotations

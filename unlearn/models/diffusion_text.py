@@ -1,8 +1,8 @@
 """The text encoder of a Stable Diffusion folder: transformers' CLIPTextModel behind the `TextEncoder` protocol.
 
-For model sets whose diffusion model has a text encoder of its own; it gives hidden states and no pooled embedding.
-Also tells how CLIPTextModel names the parameters of an open_clip text tower (they hold the same numbers), and which
-token fills the context. Knows nothing of U-Nets and pictures.
+For model sets whose diffusion model has a text encoder of its own; it gives hidden states and no pooled embedding. Also tells
+how CLIPTextModel names the parameters of an open_clip text tower (they hold the same numbers), and which token fills the
+context.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Texts to embeddings in batches, with as little padding as exactness allows, and a cache of the results.
 
-CLIP's text transformer is causal and pools at the end-of-text token, so what stands behind the longest
-end-of-text position of a batch changes nothing but the time. Hidden states for Stable Diffusion need the full
-context. Knows no names, no templates and no metrics; knows encoders only by their protocol.
+CLIP's text transformer is causal and pools at the end-of-text token, so what stands behind the longest end-of-text position of
+a batch changes nothing but the time. Hidden states for Stable Diffusion need the full context.
 """
 
 from __future__ import annotations

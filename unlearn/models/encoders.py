@@ -1,8 +1,7 @@
 """What an encoder is: the protocols that the method is written against, and open_clip's two towers behind them.
 
-Knows tensors, tokens and modules; not where weights come from (`clip`), nor what the embeddings are used for.
-Embeddings are never normalised here. The text tower keeps open_clip's parameter names, so that what is saved
-is what other programs load.
+Embeddings are never normalised here. The text tower keeps open_clip's parameter names, so that what is saved is what other
+programs load.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How an encoder is fine-tuned, by choice: the one function for page, endpoints and command line; knows no torch and no form.
+"""How an encoder is fine-tuned, by choice: the one function for page, endpoints and command line.
 
     default    the model set's own schedule
     paper      the paper's for this kind of encoder

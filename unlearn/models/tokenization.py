@@ -1,7 +1,7 @@
 """CLIP's byte-pair tokenizer, faster than open_clip's own and equal to it, with a padding token of choice.
 
-open_clip repairs and unescapes every text and tokenizes every word anew, which takes longer than a small encoder
-does. Plain ASCII needs no repair, and words repeat: both are remembered here. Knows no model.
+open_clip repairs and unescapes every text and tokenizes every word anew, which takes longer than a small encoder does. Plain
+ASCII needs no repair, and words repeat: both are remembered here.
 """
 
 from __future__ import annotations

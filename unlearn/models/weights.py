@@ -1,8 +1,8 @@
 """Finds the weight files of a model set: on this machine first, then (unless told not to) from the network.
 
-Knows model sets and paths; loads nothing and knows no torch. Order of search for a checkpoint or a folder:
-the path itself, `Settings.models_dir`, the download cache of the Hugging Face client, the network. Without a
-network the answer comes within seconds: the client's own retries are never entered blindly.
+Knows model sets and paths. Order of search for a checkpoint or a folder: the path itself, `Settings.models_dir`, the download
+cache of the Hugging Face client, the network. Without a network the answer comes within seconds: the client's own retries are
+never entered blindly.
 """
 
 from __future__ import annotations

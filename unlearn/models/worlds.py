@@ -1,7 +1,7 @@
 """Persons, photos and things that a model set brings along, with what is known about them.
 
-A world tells who was in the training data (members) and who was not (strangers), so that the attack has its
-controls. Reads JSON and pictures only; knows no model. Most model sets have no world.
+A world tells who was in the training data (members) and who was not (strangers), so that the attack has its controls. Reads
+JSON and pictures only. Most model sets have no world.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Where a face lies, the square picture cut around it, and how alike two pictures are (numpy and Pillow only).
-
-Knows neither what finds faces nor what becomes of a photo.
-"""
+"""Where a face lies, the square picture cut around it, and how alike two pictures are (numpy and Pillow only)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The faces of one person, photo by photo, and their split into fine-tuning and evaluation, which is made once and kept.
 
-Holds pixels and sentences, never a file's name. Knows neither how faces are found nor any model; no torch.
+Holds pixels and sentences, never a file's name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """One untrusted photo file -> upright RGB pixels, or one sentence that says why not; the only photo reader there is.
 
-Size and format are checked before anything is decoded; metadata is read for the orientation and then dropped. Knows
-neither faces nor uploads of many files (`photo_uploads`), no torch, and never repeats a file's name.
+Size and format are checked before anything is decoded; metadata is read for the orientation and then dropped.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ class _DamagedPhoto(InputError):
 def decode_photo(data: bytes) -> Photo:
     """Decode a photo: first frame, upright, 8 bits, RGB, transparency on white, no metadata.
 
-    A photo that lacks nothing but its end is completed, with a note where that shows (`photo_repair`).
+    A photo that lacks nothing but its end is completed, with a note where that shows (`photos.repair`).
 
     Args:
         data: the file's bytes.

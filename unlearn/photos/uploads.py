@@ -1,7 +1,7 @@
 """What was uploaded or named -> the photos in it, in order: files, folders and zips, nothing unpacked on disk.
 
 Zips are untrusted: members are read one at a time in memory, up to the limit of a single photo, whatever the zip says
-of their size; a member's name never becomes a path. Decodes nothing itself (`photo_files` does).
+of their size; a member's name never becomes a path. Decodes nothing itself (`photos.reader` does).
 """
 
 from __future__ import annotations

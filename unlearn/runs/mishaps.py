@@ -1,7 +1,4 @@
-"""What goes wrong after the fine-tuning and must not cost it: the run ends with what it has and says what is missing.
-
-Knows no stage by name and no files; who calls decides what may be missing.
-"""
+"""What goes wrong after the fine-tuning and must not cost it: the run ends with what it has and says what is missing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The paper's 2 x 2 portraits of a run: original and defended, the name and the neutral term, equal seeds.
 
-Draws with `diffusion` and writes PNG files with an index. Files are numbered, never named after a person. Knows no
-fine-tuning and no attack.
+Draws with `diffusion` and writes PNG files with an index. Files are numbered, never named after a person.
 """
 
 from __future__ import annotations

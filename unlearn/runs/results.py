@@ -1,4 +1,4 @@
-"""A finished run as the page reads it: the JSON files of a run folder; knows no model, no Gradio, no HTML.
+"""A finished run as the page reads it: the JSON files of a run folder.
 
 A folder without manifest is not a run. A file that is missing was not measured: the field is empty.
 """

@@ -1,7 +1,7 @@
 """Captions without people's names, and the split between what is trained on and what is measured on.
 
-Captions are made by a small grammar (`assets/captions/vocabulary.txt`), so that nothing has to be downloaded,
-or are read from a text file or a data set of the Hugging Face Hub. Knows no tokenizer and no model.
+Captions are made by a small grammar (`assets/captions/vocabulary.txt`), so that nothing has to be downloaded, or are read from
+a text file or a data set of the Hugging Face Hub.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Names from a seed: the candidates of the attack, and bystanders for the fine-tuning.
 
-Strings only; knows no model. First and last names are faker's lists of common US names (MIT licence; the
-paper uses the census and baby-name lists behind such collections). Equal arguments give equal names in equal
-order on every machine; they change only if faker's lists do.
+Strings only. First and last names are faker's lists of common US names (MIT licence; the paper uses the census and baby-name
+lists behind such collections). Equal arguments give equal names in equal order on every machine; they change only if faker's
+lists do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Strings only: the 21 prompt templates of the attack, and putting a name or the neutral term into a caption.
 
-Knows no tokenizer, no model and no random state of its own (callers hand in their generator). What may be a
-name at all is decided in `config.clean_name`. Source of the templates: Hintersdorf et al. 2022, as used in
+What may be a name at all is decided in `config.clean_name`. Source of the templates: Hintersdorf et al. 2022, as used in
 Hintersdorf et al. 2024.
 """
 

@@ -1,7 +1,7 @@
 """Clean captions -> (clean, trigger, target) captions for every step of the fine-tuning; text side.
 
-Knows strings only: no tokenizer, no model. The image side is `unlearn.defence.face_triggers`. Batches are a function
-of (seed, step) alone, so that any step can be made again without the steps before it.
+The image side is `unlearn.defence.face_triggers`. Batches are a function of (seed, step) alone, so that any step can be made
+again without the steps before it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tab: the identity inference attack before and after, its control, and the same for anybody else. Knows no model."""
+"""Tab: the identity inference attack before and after, its control, and the same for anybody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tab: people and things that had to stay as they were. Knows Gradio, no model."""
+"""Tab: people and things that had to stay as they were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tab: similarities, utility, run times and the losses of the fine-tuning. Knows Gradio, no model."""
+"""Tab: similarities, utility, run times and the losses of the fine-tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tab: portraits of the finished run, and new ones on demand. Knows Gradio, no model."""
+"""Tab: portraits of the finished run, and new ones on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tab: which label fits a photo, before and after; example photos, and photos of the visitor. Knows Gradio, no model."""
+"""Tab: which label fits a photo, before and after; example photos, and photos of the visitor."""
 
 from __future__ import annotations
 

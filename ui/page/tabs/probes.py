@@ -1,4 +1,4 @@
-"""Tab: any texts before and after, portraits of them, and other neutral terms for the same job. Knows no model."""
+"""Tab: any texts before and after, portraits of them, and other neutral terms for the same job."""
 
 from __future__ import annotations
 
