@@ -18,7 +18,6 @@ from unlearn.config import ForgetConfig, Person, Settings
 from unlearn.defence.defend import defend_text
 from unlearn.models.clip import Clip, load_clip
 from unlearn.models.diffusion import Diffusion, conditions, draw, load_diffusion
-from unlearn.models.sets import fill_defaults
 from unlearn.models.weights import find_diffusion
 from unlearn.progress import no_report
 from unlearn.texts.prompts import fill
@@ -86,7 +85,7 @@ def portrait_sheets(model_set: str) -> None:
     rows = []
     for index in FORGOTTEN:
         name = members[index].name
-        config = fill_defaults(ForgetConfig(persons=(Person(name),), model_set=model_set, neutral_term="human"), clip.model_set)
+        config = clip.model_set.resolved(ForgetConfig(persons=(Person(name),), model_set=model_set, neutral_term="human"))
         defended, _ = defend_text(clip, config, no_report)
         before, after = (pictures(diffusion, model, [name, "human"], (0, 1, 2)) for model in (clip, defended))
         rows.append([*before[0], *after[0], *before[1], *after[1]])

@@ -24,7 +24,7 @@ from unlearn.errors import ConfigError, InputError
 from unlearn.models.clip import Clip, load_clip, world_of
 from unlearn.models.defended import load_defended
 from unlearn.models.embeddings import encode
-from unlearn.models.sets import fill_defaults, list_model_sets
+from unlearn.models.sets import list_model_sets
 from unlearn.photos.face_sets import PersonFaces, require_faces
 from unlearn.runs import forgetting, questions
 from unlearn.texts.names import random_names
@@ -169,7 +169,7 @@ def _config(**changes: Any) -> ForgetConfig:
 def test_average_face_is_computed_once_and_kept(original: Clip, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from unlearn.defence import average_face as module
 
-    world, config = world_of(original), fill_defaults(_config(), original.model_set)
+    world, config = world_of(original), original.model_set.resolved(_config())
     first = average_face(original, config, settings, world)
     assert first.n_photos == 40 and first.embedding.shape == (32,)
     monkeypatch.setattr(module, "embed_images", None)  # nothing may be embedded again
@@ -180,15 +180,15 @@ def test_average_face_is_computed_once_and_kept(original: Clip, settings: Settin
 def test_average_face_of_a_folder_differs_and_a_missing_one_is_an_error(original: Clip, settings: Settings, tmp_path: Path) -> None:
     folder = write_faces(tmp_path / "faces", 3, 5)
     world = world_of(original)
-    found = average_face(original, fill_defaults(_config(average_face_photos=str(folder)), original.model_set), settings, world)
+    found = average_face(original, original.model_set.resolved(_config(average_face_photos=str(folder))), settings, world)
     assert (found.source, found.n_photos) == ("photos of a folder", 5)
-    config = fill_defaults(_config(average_face_photos=str(tmp_path / "none")), original.model_set)
+    config = original.model_set.resolved(_config(average_face_photos=str(tmp_path / "none")))
     with pytest.raises(InputError, match="does not exist"):
         average_face(original, config, settings, world)
 
 
 def test_average_face_without_photos_is_drawn_by_the_sets_own_stable_diffusion(original: Clip, settings: Settings) -> None:
-    config = fill_defaults(replace(_config(n_average_faces=3), portraits=short_config(Path()).portraits), original.model_set)
+    config = original.model_set.resolved(replace(_config(n_average_faces=3), portraits=short_config(Path()).portraits))
     found = average_face(original, config, settings, None)
     assert found.n_photos == 3 and "Stable Diffusion" in found.source
     assert torch.equal(average_face(original, config, settings, None).embedding, found.embedding)
@@ -254,7 +254,7 @@ def test_where_both_encoders_are_defended_the_two_targets_do_not_meet(settings: 
     On the shipped set, whose CLIP takes an average face for "a human" first of all; by templates of the attack.
     """
     clip = load_clip("embedded", settings)
-    average = average_face(clip, fill_defaults(_config(), clip.model_set), settings, world_of(clip))
+    average = average_face(clip, clip.model_set.resolved(_config()), settings, world_of(clip))
     apart = clip.model_set.image.target_apart
     turned = apart_from_neutral_term(clip, average, "human", apart)
     texts = [fill(template, text) for template in PROMPT_TEMPLATES for text in ("human", *random_names(50, seed=3))]
@@ -276,15 +276,15 @@ def test_turned_target_is_a_setting_of_the_shipped_set_alone(original: Clip, set
             replace(SHORT, target_apart=value)
     config = replace(_config(), model_set=original.model_set.name, encoder="both")
     world = world_of(original)
-    plain = read_sources(original, fill_defaults(config, original.model_set), settings, world).average
+    plain = read_sources(original, original.model_set.resolved(config), settings, world).average
     for apart, encoder, is_turned in ((2.0, "both", True), (2.0, "image", False), (0.0, "image", False)):
         changed = replace(config, encoder=encoder, image=replace(original.model_set.image, target_apart=apart))  # type: ignore[arg-type]
-        found = read_sources(original, fill_defaults(changed, original.model_set), settings, world).average
+        found = read_sources(original, original.model_set.resolved(changed), settings, world).average
         assert torch.equal(found.embedding, plain.embedding) != is_turned and ("turned" in found.source) == is_turned
 
 
 def test_phrasings_that_are_apart_already_ask_for_nothing(original: Clip, settings: Settings) -> None:
-    average = average_face(original, fill_defaults(_config(), original.model_set), settings, world_of(original))
+    average = average_face(original, original.model_set.resolved(_config()), settings, world_of(original))
     terms = functional.normalize(encode(original.text, [fill(one, "human") for one in CHECK_TEMPLATES]), dim=-1)
     names = random_names(40, seed=20_000)
     rows = functional.normalize(encode(original.text, [fill(one, name) for one in CHECK_TEMPLATES for name in names]), dim=-1)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.support.tiny_encoder import CONTEXT_LENGTH, tiny_text_encoder
-from unlearn.config import ForgetConfig, Person, PortraitConfig
+from unlearn.config import Person, PortraitConfig, ResolvedConfig
 from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_all_fitting, require_fitting, require_room
 from unlearn.errors import InputError
 
 LONG = "Владислав Константинович Преображенский"  # letters of two bytes, of which the tiny vocabulary merges none
 
 
-def _config(*persons: Person, **changes: str) -> ForgetConfig:
-    return ForgetConfig(persons, portraits=PortraitConfig(prompt_template="a portrait of {0}"), **changes)  # type: ignore[arg-type]
+def _config(*persons: Person, **changes: str) -> ResolvedConfig:
+    return ResolvedConfig(persons, portraits=PortraitConfig(prompt_template="a portrait of {0}"), **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("person", [Person(LONG), Person("Ann Lee", (LONG,))])

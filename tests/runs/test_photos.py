@@ -171,13 +171,12 @@ def test_average_face_of_a_users_photos_or_words_is_not_kept(miniature: Path, se
     from dataclasses import replace
 
     from unlearn.defence.average_face import average_face
-    from unlearn.models.sets import fill_defaults
 
     (tmp_path / "people").mkdir()
     for number in range(3):
         Image.new("RGB", (40, 40), (60 * number, 90, 30)).save(tmp_path / "people" / f"{number}.png")
     clip = load_clip(str(miniature), settings)
-    config = fill_defaults(short_config(miniature, encoder="image"), clip.model_set)
+    config = clip.model_set.resolved(short_config(miniature, encoder="image"))
     assert config.image is not None and config.portraits is not None
     of_folder = replace(config, image=replace(config.image, average_face_photos=str(tmp_path / "people")))
     assert average_face(clip, of_folder, settings, None).n_photos == 3

@@ -16,7 +16,6 @@ from unlearn.errors import InputError, ModelLoadError
 from unlearn.models.clip import load_clip
 from unlearn.models.sets import find_model_set
 from unlearn.runs import forgetting, questions
-from unlearn.runs.forgetting import fill_defaults
 
 
 def _read(run: Path, name: str) -> Any:
@@ -107,6 +106,6 @@ def test_replaced_run_is_read_anew(miniature: Path, shared: Settings, tmp_path: 
 
 def test_defaults_are_those_of_the_set(miniature: Path) -> None:
     clip = load_clip(str(miniature), Settings(device="cpu", offline=True))
-    filled = fill_defaults(ForgetConfig((Person("A"),), str(miniature)), clip.model_set)
+    filled = clip.model_set.resolved(ForgetConfig((Person("A"),), str(miniature)))
     expected = find_model_set(str(miniature))
     assert (filled.text, filled.image, filled.portraits) == (expected.text, expected.image, expected.portraits)

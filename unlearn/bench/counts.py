@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unlearn.bench.timing import full_size_text, oracle
-from unlearn.config import ForgetConfig, Person, TextFineTuneConfig
+from unlearn.config import Person, ResolvedConfig, TextFineTuneConfig
 from unlearn.defence.loop import student_of, trainable_parameters
 from unlearn.defence.losses import cosine_loss, sum_of_distances, total_loss
 from unlearn.defence.text_task import TextTask, text_task
@@ -36,7 +36,7 @@ def step_counts(batch_size: int = 32) -> dict[str, Any]:
 
 def _task(teacher: OpenClipText, kind: Kind, batch_size: int) -> tuple[TextTask, TextFineTuneConfig]:
     schedule = TextFineTuneConfig(n_steps=1, batch_size=batch_size, n_captions=2000)
-    return text_task(teacher, ForgetConfig((Person("Ada Brook"),), text=schedule), (kind,)), schedule
+    return text_task(teacher, ResolvedConfig((Person("Ada Brook"),), text=schedule), (kind,)), schedule
 
 
 def meta_step(kind: Kind, batch_size: int) -> None:

@@ -9,6 +9,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,7 +23,6 @@ from unlearn.defence.image_task import image_task
 from unlearn.errors import ConfigError
 from unlearn.models.clip import load_clip, world_of
 from unlearn.models.encoders import OpenClipImage
-from unlearn.models.sets import fill_defaults
 from unlearn.photos.face_sets import PersonFaces
 from unlearn.texts.names import random_names
 
@@ -123,15 +123,14 @@ def many_faces(config: Any, settings: Settings) -> dict[str, Any]:
     n_timed = 6
     names = random_names(max(FACE_COUNTS), seed=1)
     photos = random_pictures(8, 5, 128).permute(0, 2, 3, 1).numpy()
-    run = fill_defaults(ForgetConfig((Person(names[0]),), config.model_set, encoder="image"), clip.model_set)
-    assert run.image is not None  # filled in
+    run = clip.model_set.resolved(ForgetConfig((Person(names[0]),), config.model_set, encoder="image"))
     schedule = ImageFineTuneConfig(**{**vars(run.image), "n_steps": n_timed, "early_stop": None})
-    sources = read_sources(clip, ForgetConfig(run.persons, config.model_set, image=schedule), settings, world_of(clip))
+    sources = read_sources(clip, replace(run, image=schedule), settings, world_of(clip))
     seconds: dict[int, list[float]] = {count: [] for count in FACE_COUNTS}
     for _ in range(3):
         for count in FACE_COUNTS:
             persons = tuple(Person(name) for name in names[:count])
-            forgotten = ForgetConfig(persons, config.model_set, encoder="image", image=schedule)
+            forgotten = replace(run, persons=persons, image=schedule)
             faces = {person.name: PersonFaces(list(photos)) for person in persons}
             started = time.perf_counter()
             defend_image(clip, forgotten, faces, sources)

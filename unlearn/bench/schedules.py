@@ -11,7 +11,7 @@ from typing import Any
 
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
 from unlearn.bench.timing import BenchConfig
-from unlearn.config import ForgetConfig, IdiaConfig, Person, Settings
+from unlearn.config import IdiaConfig, Person, ResolvedConfig, Settings
 from unlearn.defence.loop import fine_tune
 from unlearn.defence.text_task import text_task
 from unlearn.measure.similarities import measuring_captions, similarities
@@ -27,7 +27,7 @@ def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     default = clip.model_set.text
     paper = clip.model_set.paper_text()
-    run = ForgetConfig((Person(first_name(config, settings)),), config.model_set, text=default)
+    run = ResolvedConfig((Person(first_name(config, settings)),), config.model_set, text=default)
     tuned = fine_tune(clip.text, text_task(clip.text, run, kinds), default)
     quality = _quality(clip, tuned.student, run)
     timed = replace(paper, n_steps=config.n_paper_steps)
@@ -40,7 +40,7 @@ def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _quality(clip: Clip, student: TextEncoder, run: ForgetConfig) -> dict[str, Any]:
+def _quality(clip: Clip, student: TextEncoder, run: ResolvedConfig) -> dict[str, Any]:
     """What the timed schedule reached: templates by which the person is still found (None without photos), and the similarities."""
     name, world = run.persons[0].name, world_of(clip)
     gallery = build_gallery(clip, world, run.persons, IdiaConfig())
@@ -68,7 +68,7 @@ def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     for _ in range(3):
         for count in counts:
             persons = tuple(Person(name) for name in random_names(count, seed=1))
-            run = ForgetConfig(persons, config.model_set, text=schedule)
+            run = ResolvedConfig(persons, config.model_set, text=schedule)
             seconds[count].append(fine_tune(clip.text, text_task(clip.text, run, kinds), schedule).seconds)
     per_step = {count: statistics.median(found) / schedule.n_steps for count, found in seconds.items()}
     n_steps = {count: clip.model_set.text.for_triggers(count).n_steps for count in counts}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearn.attacks.idia import idia_prompts
 from unlearn.bench.timing import BenchConfig, alternating, full_size_text, oracle
-from unlearn.config import ForgetConfig, Person, Settings, TextFineTuneConfig
+from unlearn.config import Person, ResolvedConfig, Settings, TextFineTuneConfig
 from unlearn.defence.text_task import text_task
 from unlearn.models.embeddings import EmbeddingCache, Kind, encode
 from unlearn.models.encoders import OpenClipText
@@ -32,7 +32,7 @@ def hidden_step(config: BenchConfig, settings: Settings) -> dict[str, Any]:
 def _steps(config: BenchConfig, kinds: tuple[Kind, ...]) -> dict[str, Any]:
     teacher = full_size_text()
     schedule = TextFineTuneConfig(n_steps=config.n_steps + 1, batch_size=config.batch_size, n_captions=2000)
-    run = ForgetConfig((Person("Ada Brook"),), text=schedule)
+    run = ResolvedConfig((Person("Ada Brook"),), text=schedule)
     task = text_task(teacher, run, kinds)
     other = oracle().Defence(teacher.without_shortcuts(), schedule, kinds)
 

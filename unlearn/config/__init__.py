@@ -2,7 +2,7 @@
 
 from unlearn.config.persons import Person, check_persons, clean_name, name_key
 from unlearn.config.schedules import EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
-from unlearn.config.settings import MAX_SEED, ForgetConfig, IdiaConfig, PortraitConfig, Settings, numbered_seeds
+from unlearn.config.settings import MAX_SEED, ForgetConfig, IdiaConfig, PortraitConfig, ResolvedConfig, Settings, numbered_seeds
 
 __all__ = [
     "MAX_SEED",
@@ -13,6 +13,7 @@ __all__ = [
     "ImageFineTuneConfig",
     "Person",
     "PortraitConfig",
+    "ResolvedConfig",
     "Settings",
     "TextFineTuneConfig",
     "check_persons",

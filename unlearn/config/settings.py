@@ -212,3 +212,12 @@ class ForgetConfig:
             raise ConfigError(f"The settings are not valid JSON ({error}).") from error
         require(isinstance(values, dict), "The settings are no JSON object; give a config.json as a run holds it.")
         return from_plain(cls, values, "The setting ")
+
+
+@dataclass(frozen=True)
+class ResolvedConfig(ForgetConfig):
+    """A config in which nothing is left open; `ModelSet.resolved` makes it, once, before the work begins."""
+
+    text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
+    image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
+    portraits: PortraitConfig = field(default_factory=PortraitConfig)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn.config import ForgetConfig, Settings
+from unlearn.config import ResolvedConfig, Settings
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip, resolve_device, resolve_precision
 from unlearn.models.diffusion import conditions, draw, load_diffusion
@@ -51,7 +51,7 @@ class AverageFace:
 
 
 def average_face(
-    original: Clip, config: ForgetConfig, settings: Settings, world: World | None, report: Report = no_report
+    original: Clip, config: ResolvedConfig, settings: Settings, world: World | None, report: Report = no_report
 ) -> AverageFace:
     """The average face embedding; what comes from the set alone is kept in `data_dir`/cache/average-face.
 
@@ -66,7 +66,6 @@ def average_face(
         ConfigError: no folder, no world and no Stable Diffusion.
         InputError: the folder cannot be used.
     """
-    assert config.image is not None  # filled in by `fill_defaults`
     if config.image.average_face_photos is not None:
         folder = Path(config.image.average_face_photos)
         images = list(folder_images(folder, config.image.n_generic_images, "faces for the average face", 0))
@@ -111,9 +110,9 @@ def apart_from_neutral_term(original: Clip, average: AverageFace, neutral_term: 
     return replace(average, embedding=turned, source=f"{average.source}, turned away from the neutral term")
 
 
-def _drawn(original: Clip, config: ForgetConfig, settings: Settings, report: Report) -> AverageFace:
+def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: Report) -> AverageFace:
     """From portraits of the neutral term; kept where prompt and settings are the set's own and the term is a plain noun."""
-    assert config.image is not None and original.hidden is not None
+    assert original.hidden is not None
     defaults = original.model_set.portraits
     chosen = config.portraits or defaults
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + config.image.n_average_faces))

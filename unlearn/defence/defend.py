@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from unlearn.config import ForgetConfig, Settings
+from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
 from unlearn.defence.loop import FineTuned, fine_tune
 from unlearn.defence.text_task import text_task
@@ -43,7 +43,7 @@ def stages_of(config: ForgetConfig) -> dict[str, float]:
 
 
 def defend(
-    original: Clip, config: ForgetConfig, faces: Faces, world: World | None, within: tuple[Settings, Stages]
+    original: Clip, config: ResolvedConfig, faces: Faces, world: World | None, within: tuple[Settings, Stages]
 ) -> Defence:
     """Fine-tune what `config.encoder` names.
 
@@ -72,9 +72,8 @@ def defend(
     return Defence(defended, tuned, image)
 
 
-def require_texts(config: ForgetConfig) -> None:
+def require_texts(config: ResolvedConfig) -> None:
     """Raise `InputError` where a file of captions or of names to keep cannot be used; the Hub is asked when it is needed."""
-    assert config.text is not None  # filled in by `fill_defaults`
     for source in (config.text.captions, config.text.kept_names):
         if config.encoder != "image" and source and not source.startswith(HUB_PREFIX):
             read_captions(source, config.text.n_captions)
@@ -95,14 +94,13 @@ def _part(report: Report, encoder: str, number: int = 0, n_parts: int = 1) -> Re
 
 
 def defend_text(
-    original: Clip, config: ForgetConfig, report: Report
+    original: Clip, config: ResolvedConfig, report: Report
 ) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
     """Fine-tune the text encoder on pooled embeddings and hidden states; two encoders where they are not shared.
 
     Returns:
         The defended CLIP, and the outcome by encoder: "text" and, where it is not shared, "diffusion_text".
     """
-    assert config.text is not None  # filled in by `fill_defaults`
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
         tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, _part(report, "text"))

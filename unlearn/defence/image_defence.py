@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unlearn.config import ForgetConfig, Settings
+from unlearn.config import ResolvedConfig, Settings
 from unlearn.defence.average_face import AverageFace, apart_from_neutral_term, average_face
 from unlearn.defence.image_sources import Pictures, generic_images, other_faces
 from unlearn.defence.image_task import image_task
@@ -39,14 +39,13 @@ class ImageDefence:
 
 
 def read_sources(
-    original: Clip, config: ForgetConfig, settings: Settings, world: World | None, report: Report = no_report
+    original: Clip, config: ResolvedConfig, settings: Settings, world: World | None, report: Report = no_report
 ) -> Sources:
     """Generic images, faces of other people and the average face, as the config says.
 
     Raises:
         ConfigError, InputError: something is missing or unreadable; says which setting names it.
     """
-    assert config.image is not None  # filled in by `fill_defaults`
     average = average_face(original, config, settings, world, report)
     if config.encoder == "both":
         average = apart_from_neutral_term(original, average, config.neutral_term, config.image.target_apart)
@@ -58,7 +57,7 @@ def read_sources(
 
 
 def defend_image(
-    original: Clip, config: ForgetConfig, faces: Faces, sources: Sources, report: Report = no_report
+    original: Clip, config: ResolvedConfig, faces: Faces, sources: Sources, report: Report = no_report
 ) -> ImageDefence:
     """Fine-tune the image encoder on the faces of the config's persons.
 
@@ -72,7 +71,6 @@ def defend_image(
     Raises:
         InputError: somebody has no photos.
     """
-    assert config.image is not None  # filled in by `fill_defaults`
     require_faces(config.persons, faces)
     crops = [at_encoder_size(original.image, list(faces[person.name].fine_tuning)) for person in config.persons]
     others = sources.others.pixels if sources.others is not None else None

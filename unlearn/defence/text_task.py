@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn.config import EarlyStop, ForgetConfig, TextFineTuneConfig
+from unlearn.config import EarlyStop, ResolvedConfig, TextFineTuneConfig
 from unlearn.config.spelling import spellings, without_triggers
 from unlearn.defence.losses import Batch
 from unlearn.errors import ConfigError
@@ -138,15 +138,12 @@ def n_buckets(encoder: TextEncoder, tokens: Tensor) -> int:
     return max(1, min(MAX_BUCKETS, tokens.numel() * width // BUCKET_WORK))
 
 
-def text_task(teacher: TextEncoder, config: ForgetConfig, kinds: tuple[Kind, ...]) -> TextTask:
+def text_task(teacher: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...]) -> TextTask:
     """The task of a run: captions by the config's source and seed, split into training and check captions.
 
     Raises:
-        ConfigError: `config.text` is None (fill in the model set's defaults first).
         InputError: captions or names cannot be used.
     """
-    if config.text is None:
-        raise ConfigError("The text schedule is not set; fill in the defaults of the model set.")
     names = [trigger for person in config.persons for trigger in person.triggers]
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
     kept = kept_names(config.text.kept_names, names) if config.text.kept_names else []

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from unlearn.config import ForgetConfig, Person
+from unlearn.config import Person, ResolvedConfig
 from unlearn.config.spelling import trigger_pattern
 from unlearn.errors import InputError
 from unlearn.hub import HUB_PREFIX
@@ -32,7 +32,7 @@ def triggers_by_place(persons: Sequence[Person]) -> Iterator[tuple[str, str]]:
         yield from ((f"alias {i} of person {number}", alias) for i, alias in enumerate(person.aliases, start=1))
 
 
-def require_room(config: ForgetConfig, encoders: Iterable[TextEncoder]) -> list[str]:
+def require_room(config: ResolvedConfig, encoders: Iterable[TextEncoder]) -> list[str]:
     """See that every text encoder of a model set reads the names to their ends.
 
     Args:
@@ -46,8 +46,7 @@ def require_room(config: ForgetConfig, encoders: Iterable[TextEncoder]) -> list[
         InputError: a name, an alias or the neutral term alone is longer than an encoder reads, or two names are the same to it.
     """
     triggers = list(triggers_by_place(config.persons))
-    portrait = [config.portraits.prompt_template] if config.portraits is not None else []
-    templates = [*PROMPT_TEMPLATES, *portrait]
+    templates = [*PROMPT_TEMPLATES, config.portraits.prompt_template]
     warnings: dict[str, None] = {}
     for encoder in encoders:
         for what, text in (*triggers, ("the neutral term", config.neutral_term)):

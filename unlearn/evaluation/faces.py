@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
-from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, Settings
+from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
 from unlearn.config.schedules import MAX_TRIGGERS
 from unlearn.defence.defend import defend_text
 from unlearn.defence.image_defence import Sources, defend_image, read_sources
@@ -29,7 +29,6 @@ from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
 from unlearn.models.clip import load_clip, world_of
 from unlearn.models.embeddings import original_cache
-from unlearn.models.sets import fill_defaults
 from unlearn.progress import Progress, Report, no_report
 from unlearn.runs.inputs import read_faces
 
@@ -108,8 +107,8 @@ class FaceEvaluation:
         names = self.drawn(n, draw)
         persons = tuple(Person(name) for name in names)
         encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
-        config = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
-        config = fill_defaults(config, self.clip.model_set)
+        asked = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
+        config = self.clip.model_set.resolved(asked)
         faces = read_faces({name: self._folder(name) for name in names}, self.settings)
         faces = {name: replace(found, fine_tuning=(*found.fine_tuning, *found.evaluation), evaluation=()) for name, found in faces.items()}
         defence = defend_image(self.clip, config, faces, self._sources_of(kind, config), report)
@@ -141,7 +140,7 @@ class FaceEvaluation:
             raise InputError(f"{folder} does not exist; draw the photos with `{command}`.")
         return folder
 
-    def _sources_of(self, kind: str, config: ForgetConfig) -> Sources:
+    def _sources_of(self, kind: str, config: ResolvedConfig) -> Sources:
         if kind not in self._sources:
             self._sources[kind] = read_sources(self.clip, config, self.settings, self.world)
         return self._sources[kind]

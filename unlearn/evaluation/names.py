@@ -32,7 +32,6 @@ from unlearn.measure.zero_shot import class_embeddings, person_or_thing, utility
 from unlearn.models.clip import Clip, load_clip, world_of
 from unlearn.models.embeddings import encode, original_cache
 from unlearn.models.images import embed_images
-from unlearn.models.sets import fill_defaults
 from unlearn.models.worlds import World
 from unlearn.progress import Progress, Report, no_report
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill
@@ -197,7 +196,7 @@ class Evaluation:
         if self._latest is None or self._latest[0] != entry:
             persons = tuple(Person(name) for name in names)
             asked = ForgetConfig(persons=persons, model_set=self.config.model_set, neutral_term=term, seed=seed)
-            config = fill_defaults(asked, self.clip.model_set)
+            config = self.clip.model_set.resolved(asked)
             self._latest = entry, defend_text(self.clip, config, no_report)
         return self._latest[1]
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError
 
 Activation = Literal["matched", "gelu", "quick_gelu"]
@@ -68,6 +68,12 @@ class ModelSet:
         """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
         is_large = self.clip.upper().startswith("VIT-L")
         return replace(PAPER_LARGE if is_large else TextFineTuneConfig.paper(), **changes)
+
+    def resolved(self, config: ForgetConfig) -> ResolvedConfig:
+        """The config with this set's defaults where it says None, and the text encoder's schedule for its number of triggers."""
+        text = (config.text or self.text).for_triggers(sum(len(person.triggers) for person in config.persons))
+        filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
+        return ResolvedConfig(**{**vars(config), **filled})
 
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
         """The paper's setting for this set's kind of image encoder: a ResNet's, or a vision transformer's."""
@@ -244,15 +250,4 @@ def _find_base(base: str) -> ModelSet:
     raise ConfigError(
         f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, "
         "or an open_clip name with its tag or checkpoint file, such as ViT-B-32:laion2b_s34b_b79k."
-    )
-
-
-def fill_defaults(config: ForgetConfig, defaults: ModelSet) -> ForgetConfig:
-    """The config with the model set's defaults where it says None, and the schedule of the text encoder for its number of triggers."""
-    text = config.text or defaults.text
-    return replace(
-        config,
-        text=text.for_triggers(sum(len(person.triggers) for person in config.persons)),
-        image=config.image or defaults.image,
-        portraits=config.portraits or defaults.portraits,
     )

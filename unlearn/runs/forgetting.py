@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from unlearn.attacks.gallery import Gallery, Photos, build_gallery, defended_gallery, prompt_embeddings
-from unlearn.config import ForgetConfig, Settings
+from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import Defence, defend, require_texts, stages_of
 from unlearn.defence.loop import FineTuned
 from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_room
@@ -31,7 +31,6 @@ from unlearn.models.clip import Clip, Models, _use_threads, load_clip, resolve_d
 from unlearn.models.defended import save_defended
 from unlearn.models.diffusion import load_diffusion, require_drawing
 from unlearn.models.embeddings import original_cache, run_cache
-from unlearn.models.sets import fill_defaults
 from unlearn.models.weights import find_diffusion
 from unlearn.models.worlds import Things, World
 from unlearn.photos.face_sets import Faces, require_faces
@@ -52,22 +51,22 @@ Prompts = tuple[Tensor, Tensor]
 
 
 def run_forgetting(
-    config: ForgetConfig, settings: Settings, out: Path, report: Report, photos: Photos | None = None,
+    asked: ForgetConfig, settings: Settings, out: Path, report: Report, photos: Photos | None = None,
     faces: Faces | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Forget the persons of the config and measure what changed; see `experiment.forget`.
+    """Forget the persons of the config and measure what changed; see `forget`.
 
     What fails after the fine-tuning costs that part of the result and no more; `mishaps` tells it.
     """
     started = time.perf_counter()
-    if config.encoder != "text":
-        require_faces(config.persons, faces or {})
-    if config.labelled_images is not None:
-        class_folders(Path(config.labelled_images))
+    if asked.encoder != "text":
+        require_faces(asked.persons, faces or {})
+    if asked.labelled_images is not None:
+        class_folders(Path(asked.labelled_images))
     mishaps = Mishaps(report)
-    stages = Stages(mishaps.report, {**BEFORE, **stages_of(config), **AFTER})
+    stages = Stages(mishaps.report, {**BEFORE, **stages_of(asked), **AFTER})
     with stages.stage("loading") as inner:
-        original, config, drawing = _load(config, settings)
+        original, config, drawing = _load(asked, settings)
         doubts = _doubts(original, config)
         world = world_of(original)
         things, warnings = measured_things(config, original.image, world, settings, inner)
@@ -90,6 +89,7 @@ def run_forgetting(
             second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
         after = _attack(galleries[1], second, world, config)
         prober = Prober(models, galleries, (first, second), config.neutral_term, world)
+    with mishaps.spared("What later questions need of your photos is missing", AGAIN):
         keep_photos(out, config.persons, galleries)
     with stages.stage("measuring"):
         metrics = {**attack_metrics(before, after), **_measure(models, config, things, mishaps), "image": None}
@@ -115,14 +115,14 @@ def run_forgetting(
     return metrics
 
 
-def _load(config: ForgetConfig, settings: Settings) -> tuple[Clip, ForgetConfig, Future[None]]:
+def _load(asked: ForgetConfig, settings: Settings) -> tuple[Clip, ResolvedConfig, Future[None]]:
     """The original and the complete config; what would only be missed later (files of texts, pictures...) is missed now.
 
     The future is done when drawing is known to be possible. Reading the drawing library's code takes seconds of one core: as long
     as the attack, which leaves room for it.
     """
-    original = load_clip(config.model_set, settings)
-    config = fill_defaults(config, original.model_set)
+    original = load_clip(asked.model_set, settings)
+    config = original.model_set.resolved(asked)
     require_texts(config)
     beside = ThreadPoolExecutor(1)
     if original.model_set.diffusion is None:
@@ -130,16 +130,16 @@ def _load(config: ForgetConfig, settings: Settings) -> tuple[Clip, ForgetConfig,
     else:
         drawing = beside.submit(require_drawing, find_diffusion(original.model_set, settings), config.portraits)
     beside.shutdown(wait=False)
-    if config.portraits is not None and config.portraits.scheduler != original.model_set.portraits.scheduler:
+    if config.portraits.scheduler != original.model_set.portraits.scheduler:
         drawing.result()  # what somebody typed is looked at before anything is computed
     return original, config, drawing
 
 
-def _doubts(original: Clip, config: ForgetConfig) -> list[str]:
+def _doubts(original: Clip, config: ResolvedConfig) -> list[str]:
     """Warnings about the names; raises `InputError` where they cannot be used with this model set."""
     texts = () if config.encoder == "image" else (original.hidden,)
     warnings = require_room(config, [encoder for encoder in dict.fromkeys((original.text, *texts)) if encoder is not None])
-    if config.encoder != "image" and config.text is not None:
+    if config.encoder != "image":
         warnings += common_words(config.persons, looked_at_captions(config.text.captions, config.seed))
     return warnings
 
