@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.miniature import MEMBERS
+from tests.support.miniature import MEMBERS, write_faces
 from tests.support.short_runs import DRAWN, short_config
-from unlearn.config import Settings
+from unlearn.config import ImageFineTuneConfig, Settings
 from unlearn.errors import InputError, JobCancelled, ModelLoadError, UnlearnError
 from unlearn.models import diffusion
 from unlearn.progress import Progress
@@ -131,3 +131,29 @@ def test_weights_larger_than_the_memory_are_not_loaded(
     metrics = forgetting.forget(short_config(miniature), shared, tmp_path / "run")
     assert metrics["warnings"][0].startswith("The portraits are missing: The memory does not suffice for drawing: U-Net and decoder")
     assert (tmp_path / "run" / "manifest.json").is_file()
+
+
+def test_full_disk_while_photos_are_kept_does_not_cost_the_attack(
+    miniature: Path, shared: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "keep_photos", _failing(ERRORS[3][0]))
+    metrics = forgetting.forget(short_config(miniature), shared, tmp_path / "run")
+    assert [warning.partition(". ")[0] for warning in metrics["warnings"]] == [
+        "What later questions need of the photos is missing: the disk is full"
+    ]
+    assert metrics["persons"][0]["idia"]["defended"]["recognised"] is not None
+    assert run_json(tmp_path / "run")["probes"] != []
+
+
+def test_photos_that_the_defended_model_did_not_see_are_not_measured_as_if_it_had(
+    miniature: Path, shared: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "defended_gallery", _failing(MemoryError()))
+    image = ImageFineTuneConfig(n_steps=2, batch_size=4)
+    faces = {MEMBERS[0]: write_faces(tmp_path / "faces", 0)}
+    config = short_config(miniature, encoder="image", image=image)
+    metrics = forgetting.forget(config, shared, tmp_path / "run", faces=faces)
+    assert metrics["image"]["sim_clean"] is not None and metrics["image"]["sim_backdoor"] is None
+    assert metrics["image"]["photos"] == [{"fine_tuning": 7, "evaluation": 5, "own": True}]
+    assert "The attack on the defended model is missing" in metrics["warnings"][0]
+    assert "The attack on the defended model is missing" in (tmp_path / "run" / "report.html").read_text("utf-8")

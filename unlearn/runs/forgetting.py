@@ -82,19 +82,21 @@ def run_forgetting(
     with stages.stage("saving"):  # first of all: nothing that fails from here on costs the fine-tuning
         write_json(out / "losses.json", [{"encoder": name, **row} for name, part in tuned.items() for row in part.losses])
         save_defended(out / "defended", *models)
-    galleries, prober, after = (gallery, gallery), None, not_attacked(before)
-    with stages.stage("attack on the defended") as inner, mishaps.spared("The attack on the defended model is missing", AGAIN):
-        galleries, second = (gallery, defended_gallery(models, gallery, world, config, photos)), first
-        if models[1].text is not original.text:
-            second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
-        after = _attack(galleries[1], second, world, config)
-        prober = Prober(models, galleries, (first, second), config.neutral_term, world)
-    with mishaps.spared("What later questions need of your photos is missing", AGAIN):
-        keep_photos(out, config.persons, galleries)
+    seen, prober, after = cast("Gallery | None", None), cast("Prober | None", None), not_attacked(before)
+    with stages.stage("attack on the defended") as inner:
+        with mishaps.spared("The attack on the defended model is missing", AGAIN):
+            seen, second = defended_gallery(models, gallery, world, config, photos), first
+            if models[1].text is not original.text:
+                second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
+            after = _attack(seen, second, world, config)
+            prober = Prober(models, (gallery, seen), (first, second), config.neutral_term, world)
+        with mishaps.spared("What later questions need of the photos is missing", AGAIN):
+            if seen is not None:
+                keep_photos(out, config.persons, (gallery, seen))
     with stages.stage("measuring"):
         metrics = {**attack_metrics(before, after), **_measure(models, config, things, mishaps), "image": None}
         with mishaps.spared("The figures of the image encoder are missing", AGAIN):
-            metrics["image"] = _measure_image(original, defence, galleries[1], config, world, faces or {})
+            metrics["image"] = _measure_image(original, defence, (gallery, seen), config, world, faces or {})
         write_attack(out, before, after)
         _write_probes(out, prober, config, world, mishaps)
         _write_predictions(out, models, config, world, photos, mishaps)
@@ -181,13 +183,19 @@ def _similarities(models: Models, config: ForgetConfig) -> dict[str, Any]:
 
 
 def _measure_image(
-    original: Clip, defence: Defence, gallery: Gallery, config: ForgetConfig, world: World | None, faces: Faces
+    original: Clip, defence: Defence, galleries: tuple[Gallery, Gallery | None], config: ForgetConfig, world: World | None, faces: Faces
 ) -> dict[str, Any] | None:
-    """Figures of the image encoder for metrics.json; None where it was not defended."""
+    """Figures of the image encoder for metrics.json; None where it was not defended.
+
+    Args:
+        galleries: as the original and the defended model see them. Without the latter what it makes of the photos is not measured,
+            for the original's embeddings would pass for it.
+    """
     if defence.image is None:
         return None
     names = [person.name for person in config.persons]
-    shown = [gallery.photos[name] for name in names if name in gallery.photos]
+    gallery, seen = galleries
+    shown = [seen.photos[name] for name in names if name in seen.photos] if seen is not None else []
     used = [
         {
             "fine_tuning": len(faces[name].fine_tuning),
