@@ -6,6 +6,7 @@ import pytest
 
 from unlearn.config import ForgetConfig, Person
 from unlearn.config.persons import check_persons, clean_name, name_key
+from unlearn.config.written_names import written_person
 from unlearn.errors import ConfigError, InputError
 
 
@@ -106,3 +107,16 @@ def test_clean_name_escaped_control_characters_and_nothing_raise(name: str) -> N
 
 def test_person_alias_that_is_the_name_in_other_signs_is_dropped() -> None:
     assert Person("Conan O'Brien", ("Conan O\u2019Brien", "Coco")).aliases == ("Coco",)
+
+
+@pytest.mark.parametrize("typed", ["Ann Ｌｅｅ｜The Lee", "Ann Lee|The Lee", "Ann Lee ｜ The Lee ｜ "])
+def test_full_width_bar_separates_aliases_too(typed: str) -> None:
+    assert Person.parse(typed) == written_person(typed, "Line 1") == Person("Ann Lee", ("The Lee",))
+
+
+@pytest.mark.parametrize("name", ["Ann Lee|The Lee", "Ann Lee&#124;The Lee", "Ann Lee｜The Lee"])
+def test_clean_name_with_a_bar_raises_because_it_would_be_read_as_name_and_alias(name: str) -> None:
+    for make in (clean_name, Person, lambda text: Person("Bo Li", (text,))):
+        with pytest.raises(InputError, match="vertical bar") as caught:
+            make(name)
+        assert "Ann" not in str(caught.value)

@@ -12,6 +12,7 @@ from ui.page.uploads import PhotoFiles, taken
 from ui.server import photo_sets
 from ui.views import photo_sets as views_faces
 from ui.views import story
+from unlearn.config.persons import split_aliases
 from unlearn.errors import InputError
 
 
@@ -61,7 +62,7 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
         if visit.clicked("action") != "example":
             return None
         name = photo_sets.search_example(service, str(visit.clicked("job")), visit.owner)
-        known = [line.split("|")[0].strip().casefold() for line in names.splitlines()]
+        known = [split_aliases(line)[0].strip().casefold() for line in names.splitlines()]
         lines = [line for line in names.splitlines() if line.strip()]
         return None if name.casefold() in known else {names_box: "\n".join([*lines, name])}
 

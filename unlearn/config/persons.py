@@ -39,6 +39,8 @@ def clean_name(name: str, what: str = "name") -> str:
     if not visible.isascii() or "&" in visible:
         visible = _without_control(_repaired(visible), what)
     cleaned = " ".join(plain_signs(unicodedata.normalize("NFC", visible)).split())
+    if "|" in cleaned:  # wherever persons are written down, it stands between a name and the aliases
+        raise InputError(f"The {what} contains a vertical bar (|), which separates a name from its aliases; leave it out.")
     if not any(c.isalnum() for c in cleaned):
         raise InputError(f"The {what} is empty or has no letter or digit; write at least one.")
     if len(cleaned) > MAX_NAME_LENGTH:
@@ -58,6 +60,11 @@ def _repaired(text: str) -> str:
     import ftfy  # here, because plain names do without it
 
     return html.unescape(html.unescape(ftfy.fix_text(text)))
+
+
+def split_aliases(line: str) -> list[str]:
+    """The parts of "Name|Alias|Alias"; the full-width bar of Chinese and Japanese keyboards is one, too."""
+    return line.replace("\uff5c", "|").split("|")
 
 
 def name_key(name: str) -> str:
@@ -93,7 +100,7 @@ class Person:
     @classmethod
     def parse(cls, line: str) -> Person:
         """A person from "Name|Alias|Alias"; empty aliases are dropped."""
-        name, *aliases = line.split("|")
+        name, *aliases = split_aliases(line)
         return cls(name, tuple(alias for alias in aliases if alias.strip()))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from unlearn.config.persons import Person
+from unlearn.config.persons import Person, split_aliases
 from unlearn.errors import InputError
 
 _QUOTES = {'"': '"', "“": "”", "”": "”", "„": "“", "«": "»", "‹": "›", "＂": "＂", "「": "」"}
@@ -33,7 +33,7 @@ def written_person(line: str, place: str) -> Person:
     Raises:
         InputError: the name or an alias looks like several, or cannot be used.
     """
-    name, *aliases = line.split("|")
+    name, *aliases = split_aliases(line)
     return Person(written_name(name, place), tuple(written_name(one, place, "alias") for one in aliases if one.strip()))
 
 

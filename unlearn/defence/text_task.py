@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.config import EarlyStop, ResolvedConfig, TextFineTuneConfig
+from unlearn.config.persons import split_aliases
 from unlearn.config.spelling import spellings, without_triggers
 from unlearn.defence.losses import Batch
 from unlearn.errors import ConfigError
@@ -180,7 +181,7 @@ def kept_names(source: str, triggers: Sequence[str]) -> list[str]:
         InputError: the file cannot be read or holds no name.
     """
     persons = without_triggers(read_captions(source, MAX_KEPT_NAMES), triggers)
-    return [name for person in persons for name in map(str.strip, person.split("|")) if name]
+    return [name for person in persons for name in map(str.strip, split_aliases(person)) if name]
 
 
 def nearest_names(teacher: TextEncoder, kept: Sequence[str], triggers: Sequence[str], n: int) -> list[str]:
