@@ -36,11 +36,14 @@ def spellings(name: str) -> tuple[str, ...]:
     neither takes one kind of hyphen for another. So a defence that learns one spelling leaves the others as they were.
 
     Returns:
-        The name first, each spelling once. Kinds of signs are exchanged one kind at a time, everywhere in the name.
+        The name first, each spelling once. Kinds of signs are exchanged one kind at a time, everywhere in the name; but programs
+        that curl apostrophes write other hyphens, too, so the curled one stands beside every kind of hyphen.
     """
     found = [name, name.lower()]
     for signs in (_APOSTROPHES, _HYPHENS):
         found += [name.replace(signs[0], sign) for sign in signs[1:]]
+    curled = name.replace(_APOSTROPHES[0], _APOSTROPHES[1])
+    found += [curled.replace(_HYPHENS[0], sign) for sign in _HYPHENS[1:] if curled != name]
     pieces = name.split('"')
     found.append("".join(piece + "\u201c\u201d"[i % 2] for i, piece in enumerate(pieces[:-1])) + pieces[-1])
     found += [name.replace(letters, ligature) for letters, ligature in _LIGATURES.items()]
