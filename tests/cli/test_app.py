@@ -71,6 +71,12 @@ def test_forget_prints_only_json_when_asked(call: Any, miniature: Path, tmp_path
     assert "fine-tuning" in err  # the progress
 
 
+def test_forget_without_a_stable_diffusion_promises_no_portraits(call: Any, miniature: Path, tmp_path: Path) -> None:
+    code, out, _ = call("forget", "--set", f"{miniature}+none", "--name", MEMBERS[3], "--out", tmp_path / "run", *FAST)
+    assert code == 0 and not (tmp_path / "run" / "portraits").exists()
+    assert out.endswith(f"Written to {tmp_path / 'run'}.\n")
+
+
 def test_forget_starts_from_the_config_of_a_run(call: Any, run: Path, tmp_path: Path) -> None:
     code, _, _ = call("forget", "--config", run / "config.json", "--out", tmp_path / "again")
     assert code == 0

@@ -174,7 +174,8 @@ def forget(
     if as_json:
         return print_json(metrics)
     print_metrics(metrics)
-    print(f"Written to {out}; what was drawn is in {out / 'portraits'}.")
+    drawn = f"; what was drawn is in {out / 'portraits'}" if (out / "portraits").is_dir() else ""  # nothing without a Stable Diffusion
+    print(f"Written to {out}{drawn}.")
 
 
 @app.command()
