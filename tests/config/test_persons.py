@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from unlearn.config import ForgetConfig, Person
@@ -116,7 +118,8 @@ def test_full_width_bar_separates_aliases_too(typed: str) -> None:
 
 @pytest.mark.parametrize("name", ["Ann Lee|The Lee", "Ann Lee&#124;The Lee", "Ann Lee｜The Lee"])
 def test_clean_name_with_a_bar_raises_because_it_would_be_read_as_name_and_alias(name: str) -> None:
-    for make in (clean_name, Person, lambda text: Person("Bo Li", (text,))):
+    makers: list[Callable[[str], object]] = [clean_name, Person, lambda text: Person("Bo Li", (text,))]
+    for make in makers:
         with pytest.raises(InputError, match="vertical bar") as caught:
             make(name)
         assert "Ann" not in str(caught.value)
