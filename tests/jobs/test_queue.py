@@ -446,6 +446,13 @@ def test_inputs_are_the_jobs_own_and_gone_once_it_has_succeeded(jobs: Jobs) -> N
     assert list(jobs.inputs_dir.iterdir()) == []
 
 
+def test_empty_folder_of_inputs_is_none_so_that_the_job_can_be_run_again(jobs: Jobs) -> None:
+    job = jobs.submit("long", "tests.support.job_works:count", {"n": 1}, owner="ann", part_of=(None, None), inputs=jobs.new_inputs())
+    assert isinstance(jobs.wait(job.id, WITHIN_S).state, Succeeded) and not job.had_inputs
+    assert isinstance(jobs.wait(jobs.rerun(job.id, "ann").id, WITHIN_S).state, Succeeded)
+    assert list(jobs.inputs_dir.iterdir()) == []
+
+
 def test_inputs_of_a_job_that_failed_can_be_used_again_within_the_hour(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     job = jobs.wait(with_inputs(jobs, "refuse").id, WITHIN_S)
     jobs.expire()

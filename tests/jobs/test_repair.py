@@ -172,6 +172,17 @@ def test_one_bad_row_is_set_aside_and_the_others_stay(tmp_path: Path, column: st
     aside.close()
 
 
+@pytest.mark.parametrize("change", [
+    "state = CAST(state AS BLOB)", "owner = CAST(owner AS BLOB)", "id = CAST(id AS BLOB)",
+    "id = ''", "id = '..'", "id = '../inputs'", "id = 'a/b'",
+])  # fmt: skip
+def test_row_whose_text_is_stored_as_bytes_or_whose_id_is_a_path_is_set_aside(tmp_path: Path, change: str) -> None:
+    write(tmp_path / "jobs.sqlite", *FIRST_VERSION, f"UPDATE job SET {change} WHERE id = 'old'")
+    jobs = Jobs(tmp_path, ("long",), JobLimits())
+    assert [job.id for job in jobs.store.find()] == ["next"] and len(jobs.health().notes) == 1
+    jobs.stop()
+
+
 def test_bad_losses_are_set_aside_too(tmp_path: Path) -> None:
     write(tmp_path / "jobs.sqlite", *FIRST_VERSION, "INSERT INTO loss VALUES (2, 'old', 2, 'nonsense')")
     store = JobStore(tmp_path / "jobs.sqlite")

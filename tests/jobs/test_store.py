@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
+from unlearn.errors import UnlearnError
 from unlearn.jobs import Job, Succeeded
 from unlearn.jobs.states import fair_order
 from unlearn.jobs.store import JobStore
@@ -109,3 +110,23 @@ def test_every_other_change_is_seen_at_once(store: JobStore) -> None:
     store.remove([first.id])
     assert store.cancel_requested(first.id) and not store.watch("ann", first.id).is_owner
     assert store.interrupt_running() == [quick.id] and not store.watch("ann", "").active
+
+
+def test_change_gives_up_in_time_while_others_wait_for_another_program(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "jobs.sqlite", busy_timeout_s=0.2)
+    with store._database.lock, pytest.raises(UnlearnError, match="locked by another program"):  # a lane has it while it waits
+        store.add(new_row("ann", "long", "x:y", {}), 5)
+    assert store.find() == []
+    store.close()
+
+
+def test_job_has_all_losses_as_soon_as_it_has_ended(store: JobStore) -> None:
+    job = store.add(new_row("ann", "long", "x:y", {}), 5)
+    assert store.claim("long") is not None
+    store.progress(job.id, Progress(1, 2), [(1, {"clean": 0.5})])
+    store._database._busy_timeout_s = 0.1
+    with store._database.lock, pytest.raises(UnlearnError):  # the end cannot be written yet
+        store.finish(job.id, Succeeded(), Progress(2, 2), [(2, {"clean": 0.4})])
+    for _ in ("not written", "written"):
+        assert store.get(job.id).ended and [row["step"] for row in store.losses(job.id)] == [1, 2]
+        store.write_endings()

@@ -21,7 +21,7 @@ from ui.page.refusals import Refusal, log_refused, place_of
 from ui.page.theme import launch_options
 from ui.server.service import Service
 from unlearn.errors import ConfigError, InputError, UnlearnError
-from unlearn.jobs import Jobs
+from unlearn.jobs import Jobs, Succeeded
 
 
 def caller(host: str) -> Any:
@@ -47,6 +47,12 @@ def test_only_who_started_a_job_may_change_it(service: Service, endpoints: Endpo
     told = getattr(endpoints, name)(job, ANN)
     assert told["state"] == {"cancel": "cancelled", "rerun": "queued", "delete": "deleted"}[name]
     assert (told["job"] == job) == (name != "rerun")
+
+
+def test_job_that_was_given_no_photos_can_be_run_again_when_it_is_done(service: Service, endpoints: Endpoints) -> None:
+    job = endpoints.forget(["Tilda Brackwater"], ANN)["job"]
+    assert isinstance(service.jobs.wait(job, 60.0).state, Succeeded)
+    assert endpoints.rerun(job, ANN)["job"] != job
 
 
 def test_deleted_job_is_gone_with_its_files(service: Service, endpoints: Endpoints) -> None:

@@ -57,6 +57,7 @@ class Database:
         """
         self.path = path
         self.lock = threading.Lock()
+        self._busy_timeout_s = busy_timeout_s
         self.engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": busy_timeout_s})
         event.listen(self.engine, "connect", _set_pragmas)
         with self.mapped():
@@ -96,9 +97,13 @@ class Database:
 
     @contextmanager
     def session(self, write: bool = False) -> Iterator[Session]:
-        """One transaction, committed where it writes."""
-        if write:
-            self.lock.acquire()
+        """One transaction, committed where it writes.
+
+        Raises:
+            UnlearnError: as `mapped`; also where other writers of this process wait for another program all the time.
+        """
+        if write and not self.lock.acquire(timeout=self._busy_timeout_s):
+            raise UnlearnError(SENTENCES[sqlite3.SQLITE_BUSY].format(list=LIST))
         try:
             with self.mapped(), Session(self.engine, expire_on_commit=False) as session:
                 yield session

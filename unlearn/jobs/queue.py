@@ -188,7 +188,8 @@ class Jobs:
             request: its argument, a JSON object.
             owner: whose turn it takes.
             part_of: (parent, group), see `Job`.
-            inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on.
+            inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on. An empty one is none:
+                what was given no file loses none, and can be run again whenever.
             must_leave: name of the file that the work writes last; without it in the job's folder the work has failed.
             keep_s: deleted so many seconds after its end, if that is sooner than other jobs; while it is part of
                 another job, it stays as long as that one.
@@ -199,6 +200,9 @@ class Jobs:
         Raises:
             InputError: the owner, or everybody together, has too many jobs waiting, or the job needs a GPU for longer than is allowed.
         """
+        if inputs is not None and not any(inputs.iterdir()):
+            inputs.rmdir()
+            inputs = None
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
         row.must_leave, row.keep_s, row.private_keys = must_leave, keep_s, ",".join(private_keys)

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -27,6 +28,7 @@ OUTSIDE = {
     sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_AUTH,
 }  # fmt: skip
 LATEST_S = 1e11  # no time of a job is later, in seconds since the epoch
+_IS_ID = re.compile(r"[A-Za-z0-9_-]+").fullmatch  # of a job: its folder, which is deleted with it, has the same name
 BEGINS_ANEW = "A new list is begun, which does not know the jobs of before."
 
 log = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ def set_aside_bad_rows(path: Path, timeout_s: float) -> list[str]:
 
 
 def _bad_rows(connection: sqlite3.Connection, table: str, columns: list[Column[Any]]) -> Iterator[int]:
-    connection.text_factory = bytes
+    connection.text_factory = _Text
     names = ", ".join(f'"{column.name}"' for column in columns)
     for rowid, *values in connection.execute(f'SELECT rowid, {names} FROM "{table}"'):
         if not all(_fits(value, column) for value, column in zip(values, columns, strict=True)):
@@ -110,12 +112,20 @@ def _bad_rows(connection: sqlite3.Connection, table: str, columns: list[Column[A
 def _fits(value: Any, column: Column[Any]) -> bool:
     if value is None:
         return bool(column.nullable)
-    return _CHECKS[str(column.type)](value) and (column.name != "state" or value.decode() in STATES)
+    if not _CHECKS[str(column.type)](value):
+        return False
+    if column.name == "id" and isinstance(value, _Text):
+        return bool(_IS_ID(value.decode()))
+    return column.name != "state" or value.decode() in STATES
+
+
+class _Text(bytes):
+    """Text as it lies in the file, which may be no UTF-8; bytes that are not of this class were stored as such."""
 
 
 def _is_text(value: Any) -> bool:
     try:
-        return isinstance(value, bytes) and value.decode() is not None
+        return isinstance(value, _Text) and value.decode() is not None
     except UnicodeDecodeError:
         return False
 

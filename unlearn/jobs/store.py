@@ -187,8 +187,10 @@ class JobStore:
             session.add(row)
             session.add_all(LossRow(job=job_id, step=step, losses=values) for step, values in losses)
         self._versions[job_id] = row.version
-        live = self._live_losses.setdefault(job_id, [])
-        live.extend({"step": step, **values} for step, values in losses)
+        self._tell(job_id, losses)
+
+    def _tell(self, job_id: str, losses: Sequence[tuple[int, dict[str, float]]]) -> None:
+        self._live_losses.setdefault(job_id, []).extend({"step": step, **values} for step, values in losses)
 
     def finish(
         self, job_id: str, state: State, progress: Progress | None = None, losses: Sequence[tuple[int, dict[str, float]]] = ()
@@ -199,6 +201,8 @@ class JobStore:
         """
         begun = self._begun.pop(job_id, None)
         run_s = None if begun is None else time.monotonic() - begun
+        if losses:
+            self._tell(job_id, losses)  # before the end is: until it is written, the file lacks them
         self._endings[job_id] = Ending(state, time.time(), run_s, progress, tuple(losses))
         self._ended_at[job_id] = time.monotonic()
         self._unwanted.discard(job_id)

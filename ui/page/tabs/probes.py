@@ -94,7 +94,7 @@ def _connect(screen: Screen, widgets: dict[str, Any]) -> None:
         return "The portraits are being drawn; they appear under Portraits."
 
     def run_terms(memory: dict[str, Any], visit: Visit, terms: list[str]) -> str:
-        job = service.job(screen.key(memory))
+        job = service.forget_job(screen.key(memory))
         if job is None or job.owner != visit.owner:
             raise InputError("Neutral terms can be compared for a job of your own; start one first.")
         started = service.compare_terms(job, terms, visit.owner)
