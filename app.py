@@ -39,7 +39,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="python app.py",
         description="Make a model forget a person, and look at the evidence, in the browser.",
         epilog="Every flag can be given as the environment variable in brackets instead; the flag wins.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     env = os.environ.get
 

@@ -82,6 +82,11 @@ def test_links_lead_to_files_of_the_project(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_fences_of_code_stand_alone_in_their_lines(page: Path) -> None:
+    assert [line for line in _text(page).splitlines() if "```" in line and not re.fullmatch(r"```\w*", line.strip())] == []
+
+
 def test_readme_is_short_and_its_lines_are() -> None:
     lines = _text(ROOT / "README.md").strip().splitlines()
     assert len(lines) <= 150

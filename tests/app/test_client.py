@@ -230,6 +230,12 @@ def test_help_prints_every_flag_and_its_variable() -> None:
         assert f"--{name}" in told and f"UNLEARN_{name.upper().replace('-', '_')}" in told
 
 
+def test_help_never_prints_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARN_AUTH", "ann:s%(cret")
+    told = run_app("--help")
+    assert told.returncode == 0 and "[UNLEARN_AUTH]" in told.stdout and "cret" not in told.stdout
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [

@@ -18,6 +18,9 @@ from unlearn.errors import InputError
         "Marcus Bellwyn/Clara Quarnby", "Marcus Bellwyn\tClara Quarnby", "Marcus Bellwyn\nClara Quarnby", "Marcus Bellwyn - Clara Quarnby",
         "李小龍、成龍", "Marcus Bellwyn，Clara Quarnby", "King, Jr., Clara Quarnby", "King, Martin Luther, Jr.", "Marcus, the Captain",
         '"Marcus" and "Clara"', "Marcus Bellwyn + Clara Quarnby", "Marcus Bellwyn und Clara Quarnby", "Marcus Bellwyn • Clara Quarnby",
+        "Marcus Bellwyn — Clara Quarnby", "Marcus Bellwyn—Clara Quarnby", "Marcus Bellwyn -- Clara Quarnby", "Marcus Bellwyn > Clara",
+        "Marcus Bellwyn or Clara Quarnby", "Marcus Bellwyn vs. Clara Quarnby", "Marcus Bellwyn · Clara Quarnby", "Marcus Bellwyn¦Clara",
+        '"Marcus Bellwyn" "Clara Quarnby"', "“Marcus Bellwyn”  “Clara Quarnby”", "1. Marcus Bellwyn, Clara Quarnby",
     ],
 )  # fmt: skip
 def test_line_that_looks_like_several_names_is_asked_about_without_repeating_it(line: str) -> None:
@@ -33,6 +36,7 @@ def test_line_that_looks_like_several_names_is_asked_about_without_repeating_it(
         "Andy Anderson",
         "Jean-Luc Picard", "Ortega y Gasset", "Ravi s/o Kumar", "Samy a/l Vellu", "O'Neill", "J.R.R. Tolkien", 'Dwayne "The Rock" Johnson',
         '"Weird Al" Yankovic', "Rolandas Sanders", "Et Cetera", "AndAnd", "李小龍", "Salvador Dalí i Domènech",
+        "Yael Or Levi", "Orson Vs", "马丁·路德·金", "Smith–Jones", 'Madonna "Madge"', '"Weird Al" "Yankovic', "50 Cent", "6ix9ine",
     ],
 )  # fmt: skip
 def test_one_name_is_taken_as_it_is(line: str) -> None:
@@ -63,3 +67,13 @@ def test_page_and_endpoints_ask_by_their_own_places() -> None:
         forms.one_name("Bo Finch, Cy Wren", "The name")
     assert forms.one_name('"Finch, Bo"|Wren', "The name") == "Finch, Bo"
     assert [p.name for p in forms.listed_persons(["Ann Lee", "King, Jr."], 8)] == ["Ann Lee", "King, Jr."]
+
+
+@pytest.mark.parametrize("mark", ["1.", "12)", "-", "*", "•"])
+def test_marks_of_a_list_before_a_name_are_asked_about(mark: str) -> None:
+    with pytest.raises(InputError, match="^Line 2 begins with “.*double quotes") as error:
+        forms.parse_persons(f"Ann Lee\n{mark} Bo Finch", 8)
+    assert mark in str(error.value) and "Finch" not in str(error.value)
+    with pytest.raises(InputError, match="^An alias of line 1 begins with"):
+        written_person(f"Ann Lee|{mark} Bo", "Line 1")
+    assert written_person(f'"{mark} Bo"', "Line 1") == Person(f"{mark} Bo")

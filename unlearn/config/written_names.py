@@ -14,7 +14,11 @@ from unlearn.errors import InputError
 
 _QUOTES = {'"': '"', "“": "”", "”": "”", "„": "“", "«": "»", "‹": "›", "＂": "＂", "「": "」"}
 _COMMAS = ",，、،﹐､"
-_MARKS = re.compile(r"[,，、،﹐､;；؛&＆+/／\t\n\r•]| \\ | - | – |\s(?:and|und|et)\s", re.IGNORECASE)
+# "Or" is a name, too; a dash or a dot without spaces joins the parts of one.
+_MARKS = re.compile(
+    r"[,，、،﹐､;；؛&＆+/／\t\n\r•—―¦>]|\s(?:\\|--?|–|·|(?i:and|und|et)|or|(?i:vs)\.?)\s|(?<=[\"”“»])\s+(?=[\"“„«][^\"]+[\"”“»]$)"
+)
+_LIST_MARK = re.compile(r"(?:[-*•–]|\d{1,3}[.)])(?=\s+\S)")
 # What stands behind a comma of one name: "King, Jr.", "Lovelace, Ph.D., FRS".
 _SUFFIX = re.compile(
     r"(?:(?i:jr|sr|jnr|snr|junior|senior|esq|esquire|ph\.?\s?d|the (?:elder|younger|first|second|third))|I{1,3}|IV|VI{0,3}"
@@ -42,10 +46,13 @@ def written_name(text: str, place: str, what: Literal["name", "alias"] = "name")
     stripped = text.strip(f" {_COMMAS};")  # a list's last comma belongs to no name
     if (inside := _quoted(stripped)) is not None:
         return inside
-    mark = _mark_between_names(stripped)
+    where = place if what == "name" else f"An alias of {place[0].lower()}{place[1:]}"
+    mark, begin = _mark_between_names(stripped), _LIST_MARK.match(stripped)
+    if mark is None and begin is not None:
+        insist = f'if it belongs to the {what}, put all in double quotes ("...")'
+        raise InputError(f"{where} begins with “{begin.group()}”, as in a list. Leave that out; {insist}.")
     if mark is None:
         return stripped
-    where = place if what == "name" else f"An alias of {place[0].lower()}{place[1:]}"
     one_each = "write one person a line" if what == "name" else "write each alias behind a | of its own"
     insist = f'if all of it is one {what}, put it in double quotes ("...")'
     if mark in _COMMAS:
@@ -58,7 +65,8 @@ def _plural(what: str) -> str:
 
 
 def _shown(mark: str) -> str:
-    return {"\t": "a tab", "\n": "a line break", "\r": "a line break"}.get(mark, f"“{mark.strip()}”")
+    words = {"\t": "a tab", "\n": "a line break", "\r": "a line break"}
+    return words.get(mark) or (f"“{mark.strip()}”" if mark.strip() else "two parts in quotes")
 
 
 def _quoted(text: str) -> str | None:
