@@ -6,7 +6,7 @@ import pytest
 
 from ui.page import forms
 from unlearn.config import Person
-from unlearn.config.written_names import written_person
+from unlearn.config.written_names import line_of, written_person
 from unlearn.errors import InputError
 
 
@@ -77,3 +77,18 @@ def test_marks_of_a_list_before_a_name_are_asked_about(mark: str) -> None:
     with pytest.raises(InputError, match="^An alias of line 1 begins with"):
         written_person(f"Ann Lee|{mark} Bo", "Line 1")
     assert written_person(f'"{mark} Bo"', "Line 1") == Person(f"{mark} Bo")
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        Person("Ann Lee"), Person("Simon & Garfunkel", ("Bookends; Live",)), Person("King, Jr."), Person('"Weird Al" Yankovic'),
+        Person("- Bo"), Person('Ann "A, B" Lee', ("AC/DC", "Ann")), Person('"Ann" and "Bo"'), Person('Ann "A" & Bo "B"'),
+    ],
+)  # fmt: skip
+def test_line_of_a_person_reads_as_that_person(person: Person) -> None:
+    assert written_person(line_of(person.name, person.aliases), "Line 1") == person
+
+
+def test_wide_bar_of_an_asian_keyboard_is_a_bar() -> None:
+    assert written_person("李小龍｜成龍", "Line 1") == Person("李小龍", ("成龍",))

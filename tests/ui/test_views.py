@@ -16,6 +16,7 @@ from tests.support import ui_fixture_runs
 from ui.views import jobs as views
 from ui.views import numbers, plots, render, results
 from unlearn.config import ForgetConfig, Person
+from unlearn.config.written_names import line_of
 from unlearn.jobs.states import Cancelled, Failed, Interrupted, Job, Queued, Running, State, Succeeded
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
@@ -248,7 +249,7 @@ def test_command_names_reach_the_program_as_they_are_and_are_never_run(field: st
     words = done.stdout.decode().split("\0")[:-1]
     assert list(tmp_path.iterdir()) == []
     options = parser().parse_args(words[3:])
-    assert options.name == ["|".join([person["name"], *person["aliases"]])]
+    assert options.name == [line_of(person["name"], person["aliases"])]  # in double quotes where it looks like several names
     assert (options.set, options.neutral_term, options.seed) == (config["model_set"], config["neutral_term"], "3")
     assert (options.faces, options.encoder, options.out) == (["FOLDER"], "both", "DIR")
 

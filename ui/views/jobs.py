@@ -9,6 +9,7 @@ from typing import Any
 from ui.views import plots
 from ui.views.numbers import number_rows
 from ui.views.render import DASH, clock, duration, percent, render, size
+from unlearn.config.written_names import line_of
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
 from unlearn.runs.files import taken_home
 from unlearn.runs.results import Run
@@ -193,7 +194,7 @@ def command(config: dict[str, Any]) -> str:
     words = ["python", "-m", "unlearn", "forget", *_option("set", config.get("model_set", "embedded"))]
     persons, encoder = config.get("persons", []), config.get("encoder", "text")
     for person in persons:
-        words += _option("name", "|".join([person["name"], *person.get("aliases", [])]))
+        words += _option("name", line_of(person["name"], person.get("aliases", [])))
     if encoder != "text":
         words += ["--faces", "FOLDER"] * len(persons) + _option("encoder", encoder)
     words += _option("neutral-term", config.get("neutral_term", "human")) + _option("seed", config.get("seed", 0))

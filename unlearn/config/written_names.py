@@ -7,6 +7,7 @@ insist that it is one.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from unlearn.config.persons import Person, split_aliases
@@ -41,12 +42,28 @@ def written_person(line: str, place: str) -> Person:
     return Person(written_name(name, place), tuple(written_name(one, place, "alias") for one in aliases if one.strip()))
 
 
+def line_of(name: str, aliases: Sequence[str] = ()) -> str:
+    """The line that `written_person` reads as this person; what looks like several names is put in double quotes."""
+    return "|".join(_insisting(part) for part in (name, *aliases))
+
+
+def _insisting(name: str) -> str:
+    for text in (name, *(f"{opening}{name}{closing}" for opening, closing in _QUOTES.items())):
+        try:
+            read = written_name(text, "")
+        except InputError:
+            continue
+        if read == name:
+            return text
+    return name
+
+
 def written_name(text: str, place: str, what: Literal["name", "alias"] = "name") -> str:
     """One name or alias as it was written, without the quotes that insist on it; errors as of `written_person`."""
     stripped = text.strip(f" {_COMMAS};")  # a list's last comma belongs to no name
     if (inside := _quoted(stripped)) is not None:
         return inside
-    where = place if what == "name" else f"An alias of {place[0].lower()}{place[1:]}"
+    where = place if what == "name" else f"An alias of {place[:1].lower()}{place[1:]}"
     mark, begin = _mark_between_names(stripped), _LIST_MARK.match(stripped)
     if mark is None and begin is not None:
         insist = f'if it belongs to the {what}, put all in double quotes ("...")'
