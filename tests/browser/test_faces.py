@@ -71,7 +71,7 @@ def test_face_story_with_an_example_set(open_page: OpenPage, address: str) -> No
     shoot(page, "22-faces-running")
     page.reload()
     finish(page)
-    expect(page.locator("#found")).to_contain_text("deleted with it")
+    expect(page.locator("#found")).to_contain_text("The photos are deleted: their job is done")
 
     page.get_by_role("tab", name="Numbers").click()
     expect(page.locator("#results")).to_contain_text("Sim_Backdoor, image encoder")
