@@ -27,8 +27,8 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.app.test_client import ROOT, free_port
 from tests.browser.conftest import FLAGS, chromium
+from tests.support.running_app import ROOT, free_port
 
 N_CLICKS = 12
 N_VISITORS = 20

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +20,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from tests.support import ui_world
+from tests.support.running_app import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 NAME = "Tilda Brackwater"
 ENDPOINTS = sorted(f"/{name}" for name in ("attack", "cancel", "delete", "forget", "portraits", "predict", "probe", "rerun", "status"))
-START_WITHIN_S = 400.0  # on a machine that is busy with other things
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def start_app(data_dir: Path, *flags: str) -> tuple[subprocess.Popen[bytes], str]:
-    """The app with the test backend, and its address once it answers."""
-    port = free_port()
-    log = (data_dir.parent / f"app-{port}.log").open("wb")
-    program = [sys.executable, "-m", "tests.support.ui_app", "--data-dir", str(data_dir), "--port", str(port), *flags]
-    process = subprocess.Popen(program, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "UNLEARN_AUTH": ""})
-    log.close()
-    address, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + START_WITHIN_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            httpx.get(address, timeout=60.0)
-            return process, address
-        except httpx.TransportError:
-            time.sleep(0.2)
-    process.kill()
-    raise AssertionError(Path(log.name).read_text(encoding="utf-8", errors="replace"))
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("app") / "data"
-
-
-@pytest.fixture(scope="module")
-def address(data_dir: Path) -> Iterator[str]:
-    process, found = start_app(data_dir)
-    yield found
-    process.terminate()
-    process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def client(address: str) -> Client:
-    return Client(address, verbose=False)
 
 
 def wait_for(client: Client, job: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from gradio_client import Client
 
-from tests.app.test_client import ROOT, START_WITHIN_S
 from tests.support.reverse_proxy import reverse_proxy
+from tests.support.running_app import ROOT, START_WITHIN_S
 
 HOSTING = {"GRADIO_ROOT_PATH": "forget/", "UNLEARN_ROOT_PATH": "", "ALL_PROXY": "socks://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
 

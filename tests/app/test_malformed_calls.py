@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.app.test_client import ENDPOINTS, start_app
+from tests.app.test_client import ENDPOINTS
 
 NAME = "Quendolina Marbrecht"  # in every call; of nobody
 FORGET = [[NAME], "human", 0, None, "text", None, False]
@@ -297,19 +297,6 @@ PATHS = [
     "/gradio_api/stream/a/1/2/playlist.m3u8",
 ]
 PYTHONS_WORDS = ("Traceback", "object has no", "NoneType", "<class", "unhashable", "keyword")
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("app") / "data"
-
-
-@pytest.fixture(scope="module")
-def address(data_dir: Path) -> Iterator[str]:
-    process, found = start_app(data_dir)
-    yield found
-    process.terminate()
-    process.wait(20)
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from tests.app.test_client import NAME, start_app, wait_for
+from tests.app.test_client import NAME, wait_for
 from tests.support import ui_world
 from tests.support.photo_traces import traces
 from tests.support.photo_zoo import encoded, picture, zipped
+from tests.support.running_app import start_app
 from tests.support.ui_fixture import EXAMPLES
 
 OURS = ("media/{job}/metrics.json", "media/{job}/report.html", "take-home/{job}.zip", "people/0-0.webp")

@@ -9,15 +9,12 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from gradio_client import Client
-
-from tests.app.test_client import start_app
 
 VICTIM, BY_ENDPOINT = "Slow Always", "Hangs Always"  # both stay at work, or wait, as long as nobody stops them
 
@@ -58,24 +55,6 @@ class Visitor:
         kept = re.search(r'\{\\"visitor\\": \\"([^\\]+)\\", \\"job\\": \\"([^\\]*)\\"\}', answer)
         assert kept is not None, answer[:500]
         self.memory = {"visitor": kept[1], "job": kept[2]}
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("app") / "data"
-
-
-@pytest.fixture(scope="module")
-def address(data_dir: Path) -> Iterator[str]:
-    process, found = start_app(data_dir)
-    yield found
-    process.terminate()
-    process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def client(address: str) -> Client:
-    return Client(address, verbose=False)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.app.test_client import start_app
 from tests.app.test_privacy import files_of
+from tests.support.running_app import start_app
 
 ROOT = Path(__file__).parent.parent.parent
 SHOTS = ROOT / "artefacts" / "browser"

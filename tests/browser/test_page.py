@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.test_client import start_app
 from tests.browser.conftest import TIMEOUT_MS, OpenPage, shoot
 from tests.browser.test_story import NAME, TABS, finish, start
+from tests.support.running_app import start_app
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=TIMEOUT_MS)

@@ -55,7 +55,7 @@ def address(lent: Service) -> Iterator[str]:
 
 
 def _free_port() -> int:
-    from tests.app.test_client import free_port
+    from tests.support.running_app import free_port
 
     return free_port()
 
