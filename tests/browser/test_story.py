@@ -154,7 +154,7 @@ def test_bad_names_are_answered_with_a_sentence(open_page: OpenPage, address: st
 def test_name_that_looks_like_markup_stays_text(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     nasty = "<img src=x onerror=alert(1)> {{0}} ${1} O'Neil"
-    start(page, nasty)
+    start(page, f'"{nasty}"')  # in quotes: a mark such as ">" would be asked about
     expect(page.locator("#job .who")).to_contain_text(nasty)
     expect(page.locator("#history tbody th")).to_have_text(nasty)
     expect(page.locator("#job .job.succeeded")).to_be_visible()

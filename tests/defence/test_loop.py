@@ -249,8 +249,6 @@ def test_text_task_without_anything_to_learn_raises() -> None:
     with pytest.raises(ConfigError):
         make(TextFineTuneConfig(pooled_weight=0.0), ("pooled",))
     teacher = tiny_text_encoder()
-    with pytest.raises(ConfigError, match="schedule"):
-        text_task(teacher, ForgetConfig((Person(NAME),)), ("pooled",))
     teacher.pools = False
     with pytest.raises(ConfigError, match="pooled"):
         text_task(teacher, ForgetConfig((Person(NAME),), text=QUICK), ("pooled",))

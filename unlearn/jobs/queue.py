@@ -200,17 +200,17 @@ class Jobs:
         Raises:
             InputError: the owner, or everybody together, has too many jobs waiting, or the job needs a GPU for longer than is allowed.
         """
-        if inputs is not None and not any(inputs.iterdir()):
-            inputs.rmdir()
-            inputs = None
+        has_inputs = inputs is not None and any(inputs.iterdir())
         row = new_row(owner, lane, work, request)
         row.parent, row.group = part_of
         row.must_leave, row.keep_s, row.private_keys = must_leave, keep_s, ",".join(private_keys)
-        row.had_inputs, row.keeps_inputs = inputs is not None, keeps_inputs
+        row.had_inputs, row.keeps_inputs = has_inputs, keeps_inputs
         if self._zero is not None:
             self._zero.admit(row.id, work, request, self.folder(row.id))
-        if inputs is not None:
+        if inputs is not None and has_inputs:
             inputs.rename(self.inputs_dir / row.id)
+        elif inputs is not None:
+            inputs.rmdir()
         try:
             job = self.store.add(row, self.limits.max_waiting, self.limits.max_queued)
         except UnlearnError:
