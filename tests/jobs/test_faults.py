@@ -225,7 +225,8 @@ def test_worker_that_cannot_be_started_is_tried_again(jobs: Jobs, monkeypatch: p
     assert told.lanes[1].is_well and jobs.get(job.id).state == Queued(1), "it waits"
     lane._make_worker = make
     until(lambda: jobs.get(job.id).ended)
-    assert label_of(jobs.get(job.id)) == "ann" and jobs.health().is_well
+    assert label_of(jobs.get(job.id)) == "ann", jobs.get(job.id).state
+    until(lambda: jobs.health().is_well)
 
 
 def test_worker_that_never_starts_fails_what_waits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +262,8 @@ def test_no_exception_ends_a_lane(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, e
     until(lambda: n_left[0] == 1 and not jobs.health().is_well)
     assert jobs.health().lanes[0].trouble == type(error).__name__
     until(lambda: jobs.get(job.id).ended)
-    assert label_of(jobs.get(job.id)) == "ann" and jobs.health().is_well
+    assert label_of(jobs.get(job.id)) == "ann", jobs.get(job.id).state
+    until(lambda: jobs.health().is_well)
 
 
 def test_worker_that_died_while_idle_is_replaced_unnoticed(jobs: Jobs) -> None:
