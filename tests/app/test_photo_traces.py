@@ -7,7 +7,6 @@ import io
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,26 +18,17 @@ from tests.support.photo_zoo import SIX_FACES, picture
 from tests.ui.test_faces import NAME, photo_files
 from ui.page.media import archive
 from ui.server import photo_sets
-from ui.server.options import Options
 from ui.server.photo_sweep import sweep_faces, sweep_uploads
 from ui.server.photos import keep_photo
 from ui.server.service import Service
 from ui.views import photo_sets as views_faces
 from ui.views import results
-from unlearn.config import ForgetConfig, Person, Settings
+from unlearn.config import ForgetConfig, Person
 from unlearn.errors import InputError
 from unlearn.jobs import Failed, Job, Succeeded, retention
 from unlearn.runs.results import read_run
 
 OWNER = "ann"
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.support.ui_fixture"))
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture

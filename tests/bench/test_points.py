@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tests.support.tiny_encoder import tiny_image_encoder
-from unlearn.bench import images, processes, schedules
+from unlearn.bench import images, oracle_texts, processes, schedules
 from unlearn.bench import points as bench
-from unlearn.bench.timing import BenchConfig, compared, is_met, machine, oracle
+from unlearn.bench.timing import BenchConfig, compared, is_met, machine
 from unlearn.config import Settings
 from unlearn.errors import ConfigError
 
@@ -26,7 +26,7 @@ def test_compared_takes_medians_and_the_ratio_of_the_oracle_to_ours() -> None:
 
 
 def test_oracle_is_found_and_machine_described() -> None:
-    assert callable(oracle().Defence)
+    assert callable(oracle_texts.Defence)
     assert machine()["torch"] == torch.__version__
 
 

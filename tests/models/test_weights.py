@@ -13,8 +13,10 @@ from unlearn.config import Settings
 from unlearn.errors import ModelLoadError
 from unlearn.models import weights
 from unlearn.models.sets import find_model_set
-from unlearn.models.weights import DIFFUSION_WEIGHTS as WEIGHTS
+from unlearn.models.weight_files import DIFFUSERS_BASE
 from unlearn.models.weights import find_checkpoint, find_diffusion, is_at_hand
+
+WEIGHTS = f"{DIFFUSERS_BASE}.safetensors"
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from unlearn.bench.timing import full_size_text, oracle
+from unlearn.bench import oracle_texts
+from unlearn.bench.timing import full_size_text
 from unlearn.config import Person, ResolvedConfig, TextFineTuneConfig
 from unlearn.defence.loop import student_of, trainable_parameters
 from unlearn.defence.losses import cosine_loss, sum_of_distances, total_loss
@@ -74,7 +75,7 @@ def _oracle_count(kind: Kind, batch_size: int) -> int:
     teacher = full_size_text("meta")
     task, schedule = _task(teacher, kind, batch_size)
     texts = task.triggers.batch(0)
-    embed = oracle().embed
+    embed = oracle_texts.embed
     literal = teacher.without_shortcuts()
     student = teacher.without_shortcuts()
     trainable_parameters(student, schedule)

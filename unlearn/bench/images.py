@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unlearn.bench import oracle_images
 from unlearn.bench.timing import alternating, compared
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
 from unlearn.defence.face_triggers import FaceTriggers
 from unlearn.defence.image_defence import defend_image, read_sources
 from unlearn.defence.image_task import image_task
-from unlearn.errors import ConfigError
 from unlearn.models.clip import load_clip, world_of
 from unlearn.models.encoders import OpenClipImage
 from unlearn.photos.face_sets import PersonFaces
@@ -33,15 +33,6 @@ N_TRIGGERS = 128
 ROUNDS = 5
 N_PERSONS = 4
 FACE_COUNTS = (1, 4, 16, 48)
-
-
-def oracle_images() -> Any:
-    """The module with the literal algorithm."""
-    try:
-        from unlearn.bench import oracle_images as found
-    except ImportError as error:
-        raise ConfigError("The bench needs unlearn/bench/oracle_images.py; run it in a checkout of the repository.") from error
-    return found
 
 
 def full_size_image(device: torch.device | str = "cpu") -> OpenClipImage:
@@ -80,7 +71,7 @@ def trigger_images(config: Any, settings: Settings) -> dict[str, Any]:
         found = made.trigger_images(number)
         ours.append(time.perf_counter() - started)
         started = time.perf_counter()
-        expected = oracle_images().trigger_images(pictures, crops, N_TRIGGERS, rng, schedule)
+        expected = oracle_images.trigger_images(pictures, crops, N_TRIGGERS, rng, schedule)
         theirs.append(time.perf_counter() - started)
         assert found.shape == expected.shape
     return {**compared(ours[1:], theirs[1:]), "n_images": N_TRIGGERS, "target": "ratio >= 3"}
@@ -102,13 +93,13 @@ def image_step(config: Any, settings: Settings) -> dict[str, Any]:
     task = image_task(teacher, schedule, 0, (generic, faces, None), average)
     pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
     rng = random.Random(0)
-    other = oracle_images().ImageDefence(teacher, schedule, average)
+    other = oracle_images.ImageDefence(teacher, schedule, average)
 
     def oracle_step(number: int) -> Callable[[], float]:
         made = task.triggers.batch(number)
 
         def step() -> float:
-            oracle_images().trigger_images(pictures, crops, size, rng, schedule)
+            oracle_images.trigger_images(pictures, crops, size, rng, schedule)
             return float(other.step(made.images[: made.n_clean], made.images[made.n_clean :]))
 
         return step

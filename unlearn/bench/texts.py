@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from unlearn.attacks.idia import idia_prompts
-from unlearn.bench.timing import BenchConfig, alternating, full_size_text, oracle
+from unlearn.bench import oracle_texts
+from unlearn.bench.timing import BenchConfig, alternating, full_size_text
 from unlearn.config import Person, ResolvedConfig, Settings, TextFineTuneConfig
 from unlearn.defence.text_task import text_task
 from unlearn.models.embeddings import EmbeddingCache, Kind, encode
@@ -34,7 +35,7 @@ def _steps(config: BenchConfig, kinds: tuple[Kind, ...]) -> dict[str, Any]:
     schedule = TextFineTuneConfig(n_steps=config.n_steps + 1, batch_size=config.batch_size, n_captions=2000)
     run = ResolvedConfig((Person("Ada Brook"),), text=schedule)
     task = text_task(teacher, run, kinds)
-    other = oracle().Defence(teacher.without_shortcuts(), schedule, kinds)
+    other = oracle_texts.Defence(teacher.without_shortcuts(), schedule, kinds)
 
     def oracle_step(number: int) -> Callable[[], float]:
         texts = task.triggers.batch(number)
@@ -58,7 +59,7 @@ def attack_prompts(config: BenchConfig, settings: Settings) -> dict[str, Any]:
         found = encode(encoder, prompts)
         ours.append(time.perf_counter() - started)
         started = time.perf_counter()
-        expected: Tensor = oracle().embed_prompts(literal, prompts)
+        expected: Tensor = oracle_texts.embed_prompts(literal, prompts)
         theirs.append(time.perf_counter() - started)
         difference = max(difference, float((torch.nn.functional.normalize(found, dim=-1) - expected).abs().max()))
     cached = _cached(encoder, idia_prompts(names))

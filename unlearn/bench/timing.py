@@ -60,15 +60,6 @@ def is_met(found: dict[str, Any]) -> bool | None:
     return all(held)
 
 
-def oracle() -> Any:
-    """The module with the literal algorithm."""
-    try:
-        from unlearn.bench import oracle_texts as found
-    except ImportError as error:
-        raise ConfigError("The bench needs unlearn/bench/oracle_texts.py; run it in a checkout of the repository.") from error
-    return found
-
-
 def machine() -> dict[str, Any]:
     """What the figures depend on."""
     import platform

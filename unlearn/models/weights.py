@@ -19,11 +19,10 @@ from unlearn.hub import why_unreachable
 from unlearn.models.diffusion_parts import PARTS as DIFFUSION_PARTS
 from unlearn.models.diffusion_parts import missing_parts, require_complete, require_fitting
 from unlearn.models.sets import ModelSet
-from unlearn.models.weight_files import DIFFUSERS_BASE, files_of_other_formats, stored_tensors
+from unlearn.models.weight_files import files_of_other_formats, stored_tensors
 
 CHECKPOINT_NAME = "open_clip_model.safetensors"
 DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]
-DIFFUSION_WEIGHTS = f"{DIFFUSERS_BASE}.safetensors"  # of U-Net and decoder: one file, or an index of several
 
 
 def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
