@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from unlearn.errors import UnlearnError
 from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Queued, Running, Succeeded
 from unlearn.jobs import lane as job_lane
+from unlearn.jobs.store import JobStore
+from unlearn.jobs.tables import JobRow
 
 WITHIN_S = 60.0
 OWNERS = ("ann", "bob", "eve")
@@ -111,6 +114,34 @@ def test_progress_that_cannot_be_written_ends_job_and_worker(jobs: Jobs) -> None
     state = jobs.get(first.id).state
     assert isinstance(state, Failed) and "Run it again" in state.message
     assert isinstance(jobs.get(second.id).state, Succeeded)
+
+
+@pytest.mark.parametrize("by", ["get", "find"])
+def test_end_that_is_written_while_somebody_reads_stays_an_end(tmp_path: Path, by: str) -> None:
+    store = JobStore(tmp_path / "jobs.sqlite", busy_timeout_s=0.2)
+    store.add(JobRow(id="one", owner="ann", lane="long", work="tell", request={}, created=time.time()), max_waiting=1)
+    job = store.claim("long")
+    assert job is not None
+    other = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(UnlearnError):
+        store.finish(job.id, Succeeded({"label": "ann"}))
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.get(job.id).ended
+
+    writer = threading.Thread(target=store.write_endings)
+
+    def write_meanwhile(_connection: Any, _cursor: Any, _statement: str, *_: Any) -> None:
+        if writer.ident is None and threading.current_thread() is threading.main_thread():
+            writer.start()
+            writer.join()
+
+    event.listen(store._engine, "after_cursor_execute", write_meanwhile)
+    seen = store.get(job.id) if by == "get" else store.find(job_id=job.id)[0]
+    assert writer.ident is not None and not store._endings, "it was written while the row was read"
+    assert seen.ended
+    store.close()
 
 
 def test_end_is_told_before_it_is_written_and_survives_the_server(jobs: Jobs, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ wish to cancel what runs. Deleted rows are overwritten on disk (`secure_delete`)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -67,11 +67,15 @@ class JobStore:
             if write and not only_progress:  # also after an error, which may come after the change
                 self._answers = {}  # a new one: who asked before the change puts the answer into the old one
 
-    def _job(self, session: Session, row: JobRow) -> Job:
-        """The job of a row, ended where its end is known but not written yet."""
+    def _job(self, session: Session, row: JobRow, endings: Mapping[str, Ending]) -> Job:
+        """The job of a row, ended where its end is known but not written yet.
+
+        `endings` are those of before the row was read: one that has been written since is no longer among the kept ones, while
+        the row is still the one from before.
+        """
         begun = self._begun.get(row.id)
         job = job_of(row, queries.position(session, row), None if begun is None else time.monotonic() - begun)
-        ending = self._endings.get(row.id)
+        ending = endings.get(row.id)
         return job if ending is None or job.ended else ending.of(job)
 
     def _once(self, question: tuple[str, ...], ask: Callable[[], T]) -> T:
@@ -105,11 +109,12 @@ class JobStore:
         Raises:
             InputError: there is none (any more).
         """
+        endings = dict(self._endings)
         with self._session() as session:
             row = session.get(JobRow, job_id)
             if row is None:
                 raise InputError("There is no such job; it may have been deleted, or the link is incomplete.")
-            return self._job(session, row)
+            return self._job(session, row, endings)
 
     def find(
         self, *, owner: str | None = None, parent: str | None = None, group: str | None = None,
@@ -121,8 +126,9 @@ class JobStore:
         for column, value in columns:
             if value is not None:
                 query = query.where(column == value)
+        endings = dict(self._endings)
         with self._session() as session:
-            return [self._job(session, row) for row in session.exec(query)]
+            return [self._job(session, row, endings) for row in session.exec(query)]
 
     def watch(self, owner: str, job_id: str) -> Watch:
         """What a page that polls must know about an owner's jobs, a job and its parts; cheap."""
