@@ -1,0 +1,63 @@
+"""Whether a forgotten person stands among the candidates as somebody whom the model never met.
+
+Not being recognised is less than being unknown: a name may lose by a hair for every photo. So the place of a person's own name
+among all candidates is compared with the places that strangers' names have on strangers' photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+
+import torch
+from scipy.stats import mannwhitneyu
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class NeverMet:
+    """A two-sided rank test of forgotten persons against strangers.
+
+    Attributes:
+        statistic: probability that a forgotten person stands before a stranger, in 0 to 1; .5 is like a stranger, 1 is better known
+            than any, 0 is pushed behind all.
+        p_value: of the Mann-Whitney test, in 0 to 1; small: forgotten persons differ from strangers.
+        least_p_value: the smallest that so few persons can give; where it is above .05, nothing can be refuted.
+        n_persons, n_strangers: compared.
+    """
+
+    statistic: float
+    p_value: float
+    least_p_value: float
+    n_persons: int
+    n_strangers: int
+
+
+def place(photos: Tensor, table: Tensor, number: int) -> float:
+    """How far a candidate stands before the mean of all, in standard deviations of all; the mean over photos and templates.
+
+    Args:
+        photos: (photos, d) image embeddings of one person.
+        table: (templates, candidates, d) text embeddings, normalised or not.
+        number: of the person's own name among the candidates.
+    """
+    prompts = functional.normalize(table.float(), dim=-1)
+    directions = functional.normalize(photos.float(), dim=-1).to(prompts.device)
+    similarities = torch.einsum("pd,tkd->ptk", directions, prompts)
+    spread, mean = torch.std_mean(similarities, dim=-1)
+    return float(((similarities[..., number] - mean) / spread.clamp(min=1e-12)).mean())
+
+
+def never_met(persons: Sequence[float], strangers: Sequence[float]) -> NeverMet | None:
+    """Test places, as of `place`, of forgotten persons against those of strangers; None where one of the groups is empty.
+
+    Source: Mann and Whitney 1947, as in scipy.stats.mannwhitneyu (exact where there are no ties and one group is small).
+    """
+    if not persons or not strangers:
+        return None
+    test = mannwhitneyu(persons, strangers, alternative="two-sided")
+    n_pairs = len(persons) * len(strangers)
+    least = 2.0 / comb(len(persons) + len(strangers), len(persons))
+    return NeverMet(float(test.statistic) / n_pairs, float(test.pvalue), min(1.0, least), len(persons), len(strangers))
