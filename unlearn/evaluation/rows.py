@@ -18,6 +18,7 @@ from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import Settings, TextFineTuneConfig
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import identity_of
+from unlearn.texts.captions import text_file
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,15 @@ def rows_file(clip: Clip, settings: Settings, prefix: str = "") -> Path:
     return settings.data_dir / "evaluation" / f"{prefix}{'-'.join(names)}.jsonl"
 
 
-def texts_hash(schedule: TextFineTuneConfig) -> str:
-    """Of the files that the schedule reads: their names alone would not tell that they have changed."""
-    files = [Path(source) for source in (schedule.captions, schedule.kept_names) if source is not None]
-    found = hashlib.sha256()
+def files_hash(files: Sequence[Path]) -> str:
+    """Of the content of files, in this order; their names alone would not tell that they have changed."""
+    digest = hashlib.sha256()
     for file in files:
-        if file.is_file():  # not the Hub
-            found.update(file.read_bytes())
-    return found.hexdigest()[:16]
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def texts_hash(schedule: TextFineTuneConfig) -> str:
+    """Of the files that the schedule reads; the Hub's are not looked at."""
+    sources = [source for source in (schedule.captions, schedule.kept_names) if source is not None]
+    return files_hash([path for path in map(text_file, sources) if path.is_file()])
