@@ -16,13 +16,12 @@ from typing import Any, Literal
 import torch
 
 from unlearn.attacks.gallery import build_gallery, defended_gallery, prompt_embeddings
-from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
 from unlearn.config.schedules import MAX_TRIGGERS
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.face_tables import KINDS
-from unlearn.evaluation.rows import KeptRows, change, files_hash, rows_file, share_recognised, texts_hash
+from unlearn.evaluation.rows import KeptRows, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
@@ -55,10 +54,6 @@ class FaceEvaluationConfig:
             raise ConfigError(f"kinds are words out of {', '.join(KINDS)}; numbers of faces are 1 to {MAX_TRIGGERS}.")
         if not 1 <= self.n_draws <= MAX_DRAWS:
             raise ConfigError(f"n_draws is {self.n_draws}; use 1 to {MAX_DRAWS}.")
-
-
-def _by_name(outcomes: Sequence[IdiaOutcome]) -> dict[str, IdiaOutcome]:
-    return {outcome.name: outcome for outcome in outcomes}
 
 
 class FaceEvaluation:
@@ -111,10 +106,10 @@ class FaceEvaluation:
         assert defence.image is not None  # all kinds defend the image encoder
         defended = defence.defended
         defended_photos = defended_gallery((original, defended), gallery, world, config, photos.attacked)
-        before = _by_name(gallery.attack(prompts, self.members))
+        before = outcomes_by_name(gallery.attack(prompts, self.members))
         if defended.text is not original.text:
             prompts = prompt_embeddings(defended.text, defended_photos, None)
-        after = _by_name(defended_photos.attack(prompts, [*self.members, *self.evaluated.strangers]))
+        after = outcomes_by_name(defended_photos.attack(prompts, [*self.members, *self.evaluated.strangers]))
         others = [name for name in self.members if name not in names and before[name].recognised]
         figures = image_metrics(original, defence.image, [defended_photos.photos[name] for name in names], world)
         top1 = utility(original, defended, world.things)

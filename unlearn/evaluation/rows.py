@@ -62,6 +62,11 @@ class KeptRows:
         return found[key]
 
 
+def outcomes_by_name(outcomes: Sequence[IdiaOutcome]) -> dict[str, IdiaOutcome]:
+    """Name -> outcome of the attack."""
+    return {outcome.name: outcome for outcome in outcomes}
+
+
 def share_recognised(outcomes: Sequence[IdiaOutcome]) -> float | None:
     """Of those who were attacked; None where nobody was."""
     found = [outcome.recognised for outcome in outcomes if outcome.recognised is not None]
