@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -108,6 +110,16 @@ def test_both_encoders_and_kept_rows(root: Path, faces: Path, tmp_path: Path) ->
     assert evaluation.run() == first == json.loads((tmp_path / "result.json").read_text())
     table = face_table(first)
     assert "| 1 at once, image encoder, ours |" in table and "both encoders" in table and "ViT-B/32, 8 faces" in table
+
+
+def test_two_evaluations_at_once_share_the_rows(root: Path, faces: Path, tmp_path: Path) -> None:
+    evaluations = [FaceEvaluation(config_of(root, faces), Settings(data_dir=tmp_path)) for _ in range(2)]
+    begun = Barrier(2, timeout=60)
+    for evaluation in evaluations:
+        evaluation.forgotten = lambda kind, n, draw: {"n": n, "begun": begun.wait() >= 0}  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda evaluation: evaluation.run(), evaluations))
+    assert results[0] == results[1] and [row["n"] for row in results[0]["rows"]] == [1, 2]
 
 
 def test_missing_photos_and_unknown_kinds_are_errors(root: Path, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -144,16 +145,18 @@ class FaceEvaluation:
         return json.dumps([kind, n, draw, repr(schedule), text, files_hash(files)])
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
-        """All draws; rows that an earlier evaluation of the same weights and settings finished are kept."""
+        """All draws; rows that an earlier evaluation of the same weights, photos and settings finished are kept.
+
+        Several processes at once share the work: each takes rows that no other has begun. `finished_only` computes no missing row.
+        """
         plan = [(kind, n, draw) for draw in range(self.config.n_draws) for n in self.config.n_at_once for kind in self.config.kinds]
-        rows = []
-        for number, (kind, n, draw) in enumerate(plan):
-            report(Progress(number, len(plan), f"{n} faces, {kind}"))
-            key = self.key(kind, n, draw)
-            if finished_only and key not in self.rows.finished():
-                continue
-            compute: Callable[[], dict[str, Any]] = lambda kind=kind, n=n, draw=draw: self.forgotten(kind, n, draw)  # type: ignore[misc]  # noqa: E731
-            rows.append(self.rows.kept(key, compute))
+        if not finished_only:
+            for keep in (self.rows.free, self.rows.kept):  # the second time it waits for rows that another process has begun
+                for number, entry in enumerate(plan):
+                    report(Progress(number, len(plan), f"{entry[1]} faces, {entry[0]}"))
+                    keep(self.key(*entry), partial(self.forgotten, *entry))
+        finished = self.rows.finished()
+        rows = [finished[key] for entry in plan if (key := self.key(*entry)) in finished]
         report(Progress(len(plan), len(plan), "done"))
         return {"model_set": self.config.model_set, "weights": self.evaluated.original.image.weights_hash, "rows": rows}
 

@@ -1,7 +1,7 @@
-"""How good a model set with a world is, over everybody in it: before forgetting, and after forgetting one or many.
+"""The defence of names over everybody in a model set's world: the original model, and after forgetting one or many.
 
-Runs the same functions as a single `forget`, many times, and keeps every finished row in a file, so that a long evaluation goes
-on where it stopped.
+A row is what `forget` measures with the same names, neutral term and seed. Finished rows are kept in a file, so that a long evaluation
+continues where it stopped.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class EvaluationConfig:
     Attributes:
         model_set: a set with a world.
         neutral_terms: each forgets every member once.
-        drawn_term: the term after whose forgettings portraits are drawn, too; the others cost a third less without.
+        drawn_term: the term for which portraits are drawn, too; without portraits a row takes a third less time.
         n_at_once: numbers of persons forgotten together.
         seeds: of the fine-tuning; several give the spread.
         portrait_seeds: noise that no training has seen; n pictures a person.
         n_members: only the first so many of the random order are forgotten one at a time; None: all of them.
-        n_others_drawn: how many other members are drawn after each forgetting; None draws all of them. The others
-            go round, so that over all members everybody is drawn equally often.
+        n_others_drawn: how many other members are drawn after each forgetting; None draws all of them. The others take turns, so
+            that over all members everybody is drawn equally often.
     """
 
     model_set: str
@@ -113,7 +113,7 @@ class Evaluation:
         }
 
     def _defence(self, names: Sequence[str], term: str, seed: int) -> Defence:
-        """The latest is kept: what else is measured of an entry follows at once."""
+        """The latest defence is kept, because everything that is measured of an entry is measured in a row."""
         entry = tuple(names), term, seed
         if self._latest is None or self._latest[0] != entry:
             config = ForgetConfig(tuple(map(Person, names)), self.config.model_set, neutral_term=term, seed=seed)
@@ -150,17 +150,17 @@ class Evaluation:
 
         `finished_only` computes no row that is missing.
         """
-        plan, of_original = self.plan(), json.dumps(["original", self.drawing_hash])
+        plan, original_key = self.plan(), json.dumps(["original", self.drawing_hash])
         if not finished_only:
-            self.rows.kept(of_original, self.original)
+            self.rows.kept(original_key, self.original)
             busy = self._fill(plan, self.rows.free, report)
-            self._fill(busy, self.rows.kept, report)  # what other processes had begun, and may not have ended
+            self._fill(busy, self.rows.kept, report)  # what other processes had begun and may not have finished
         finished = self.rows.finished()
         rows = [self._row(entry, finished) for entry in plan if self.key(*entry) in finished]
         report(Progress(len(plan), len(plan), "done"))
         return {
             "model_set": self.config.model_set, "weights": self.clip.text.weights_hash,
-            "original": finished.get(of_original), "rows": rows,
+            "original": finished.get(original_key), "rows": rows,
         }  # fmt: skip
 
     def key(self, names: Sequence[str], term: str, seed: int) -> str:
@@ -171,25 +171,25 @@ class Evaluation:
         """Of what `drawn` measures: the same, whom else is drawn, and with what."""
         return json.dumps([self.key(names, term, seed), self.config.n_others_drawn, self.drawing_hash])
 
-    def _parts(self, entry: PlanEntry) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
-        """What is measured of an entry, by key."""
-        parts: list[tuple[str, Callable[[], dict[str, Any]]]] = [(self.key(*entry), partial(self.forgotten, *entry))]
+    def _measurements(self, entry: PlanEntry) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
+        """Key and computation of each measurement of an entry."""
+        measurements: list[tuple[str, Callable[[], dict[str, Any]]]] = [(self.key(*entry), partial(self.forgotten, *entry))]
         if entry[1] == self.config.drawn_term and self.portraits is not None:
-            parts.append((self.drawn_key(*entry), partial(self.drawn, *entry)))
-        return parts
+            measurements.append((self.drawn_key(*entry), partial(self.drawn, *entry)))
+        return measurements
 
     def _row(self, entry: PlanEntry, finished: dict[str, dict[str, Any]]) -> dict[str, Any]:
         row = dict(NOT_DRAWN)
-        for key, _ in self._parts(entry):
+        for key, _ in self._measurements(entry):
             row.update(finished.get(key, {}))
         return row
 
     def _fill(self, plan: Sequence[PlanEntry], keep: Callable[..., Any], report: Report) -> list[PlanEntry]:
-        """Compute what is missing; the entries that another process is at come back."""
+        """Compute what is missing; returns the entries that another process is working on."""
         busy = []
         for number, entry in enumerate(plan):
             report(Progress(number, len(plan), f"{len(entry[0])} forgotten, {entry[1]}"))
-            if any(keep(key, compute) is None for key, compute in self._parts(entry)):
+            if any(keep(key, compute) is None for key, compute in self._measurements(entry)):
                 busy.append(entry)
         return busy
 

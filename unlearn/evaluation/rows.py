@@ -1,7 +1,4 @@
-"""Parts of an evaluation: rows that survive an interruption and what they depend on, and portraits named by a CLIP.
-
-Knows files of rows, and drawing.
-"""
+"""Rows of an evaluation in a file that survives an interruption, and hashes of what a row depends on."""
 
 from __future__ import annotations
 
@@ -44,22 +41,22 @@ class KeptRows:
         return self._kept(key, compute, wait_s=0)
 
     def _kept(self, key: str, compute: Callable[[], dict[str, Any]], wait_s: float) -> dict[str, Any] | None:
-        found = self.finished()
-        if key in found:
-            return found[key]
+        rows = self.finished()
+        if key in rows:
+            return rows[key]
         locks = self.file.parent / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(f"{self.file.name} {key}".encode()).hexdigest()[:16]
         try:
-            with FileLock(locks / f"{name}.lock", timeout=wait_s):  # let go when the process ends, however it does
-                found = self.finished()
-                if key not in found:
-                    found[key] = compute()
+            with FileLock(locks / f"{name}.lock", timeout=wait_s):  # released when the process ends, however it ends
+                rows = self.finished()
+                if key not in rows:
+                    rows[key] = compute()
                     with self.file.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps([key, found[key]]) + "\n")
+                        file.write(json.dumps([key, rows[key]]) + "\n")
         except Timeout:
             return None
-        return found[key]
+        return rows[key]
 
 
 def outcomes_by_name(outcomes: Sequence[IdiaOutcome]) -> dict[str, IdiaOutcome]:
@@ -69,8 +66,8 @@ def outcomes_by_name(outcomes: Sequence[IdiaOutcome]) -> dict[str, IdiaOutcome]:
 
 def share_recognised(outcomes: Sequence[IdiaOutcome]) -> float | None:
     """Of those who were attacked; None where nobody was."""
-    found = [outcome.recognised for outcome in outcomes if outcome.recognised is not None]
-    return sum(found) / len(found) if found else None
+    verdicts = [outcome.recognised for outcome in outcomes if outcome.recognised is not None]
+    return sum(verdicts) / len(verdicts) if verdicts else None
 
 
 def change(before: float | None, after: float | None) -> float | None:
@@ -81,8 +78,8 @@ def change(before: float | None, after: float | None) -> float | None:
 def rows_file(clip: Clip, settings: Settings, prefix: str = "") -> Path:
     """Where the rows of a CLIP are kept: named by its weights and, where it does not compute in fp32 on a CPU, by how it does."""
     names = [clip.text.weights_hash, clip.image.weights_hash]
-    if (how := identity_of(clip.text)[2:]) != ("float32", "cpu"):
-        names += how
+    if (computation := identity_of(clip.text)[2:]) != ("float32", "cpu"):
+        names += computation
     return settings.data_dir / "evaluation" / f"{prefix}{'-'.join(names)}.jsonl"
 
 
