@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from unlearn.attacks.gallery import build_gallery, defended_gallery, prompt_embeddings
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
 from unlearn.config.schedules import MAX_TRIGGERS
+from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.face_tables import KINDS
@@ -100,20 +102,16 @@ class FaceEvaluation:
             InputError: a member has no folder of photos, or too few in it.
         """
         config, names = self.run_config(kind, n, draw), self.drawn(n, draw)
-        photos, original, world = self.photos(names), self.evaluated.original, self.evaluated.world
-        gallery = build_gallery(original, world, config.persons, config.idia, photos.attacked)
+        photos, original = self.photos(names), self.evaluated.original
+        gallery = build_gallery(original, self.evaluated.world, config.persons, config.idia, photos.attacked)
         prompts = self.evaluated.prompts(gallery)
-        defence = self.evaluated.defend(config, photos.faces)
-        assert defence.image is not None  # all kinds defend the image encoder
-        defended = defence.defended
-        defended_photos = defended_gallery((original, defended), gallery, world, config, photos.attacked)
         before = outcomes_by_name(gallery.attack(prompts, self.members))
-        if defended.text is not original.text:
-            prompts = prompt_embeddings(defended.text, defended_photos, None)
-        after = outcomes_by_name(defended_photos.attack(prompts, [*self.members, *self.evaluated.strangers]))
+        defence = self.evaluated.defend(config, photos.faces)
+        defended = defended_gallery((original, defence.defended), gallery, self.evaluated.world, config, photos.attacked)
+        if defence.defended.text is not original.text:
+            prompts = prompt_embeddings(defence.defended.text, defended, None)
+        after = outcomes_by_name(defended.attack(prompts, [*self.members, *self.evaluated.strangers]))
         others = [name for name in self.members if name not in names and before[name].recognised]
-        figures = image_metrics(original, defence.image, [defended_photos.photos[name] for name in names], world)
-        top1 = utility(original, defended, world.things)
         strangers = self.evaluated.strangers
         return {
             "kind": kind, "n": n, "draw": draw, "members": [self.members.index(name) for name in names],
@@ -123,10 +121,21 @@ class FaceEvaluation:
             "correct_templates": [after[name].correct_templates for name in names],
             "others_kept": share_recognised([after[name] for name in others]),
             "strangers_recognised": sum(bool(after[name].recognised) for name in strangers) if strangers else None,
-            **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
-            "object_top1_change": change(top1["top1_original"], top1["top1_defended"]),
-            "n_steps": defence.image.tuned.n_steps_done, "seconds": sum(outcome.seconds for outcome in defence.tuned.values()),
+            **self._measured(defence, [defended.photos[name] for name in names]),
         }  # fmt: skip
+
+    def _measured(self, defence: Defence, photos: Sequence[Tensor]) -> dict[str, Any]:
+        """The figures of a row beside the attack; `photos` are the attacked persons' as the defended model embeds them."""
+        assert defence.image is not None  # all kinds defend the image encoder
+        original, world = self.evaluated.original, self.evaluated.world
+        figures = image_metrics(original, defence.image, photos, world)
+        accuracy = utility(original, defence.defended, world.things)
+        return {
+            **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
+            "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),
+            "n_steps": defence.image.tuned.n_steps_done,
+            "seconds": sum(outcome.seconds for outcome in defence.tuned.values()),
+        }
 
     def _folder(self, name: str) -> Path:
         folder = self.config.faces / f"member-{self.members.index(name):02d}"

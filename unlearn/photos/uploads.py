@@ -152,6 +152,7 @@ class _Intake:
             else:
                 self._left_out["other"] += 1
 
+
 def _may_be_photo(suffix: str, head: bytes) -> bool:
     """True of photos by their first bytes, and of files with a photo's suffix, so that the user is told what is wrong with them."""
     return looks_like_photo(head) or suffix.lower() in SUFFIXES
