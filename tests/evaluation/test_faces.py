@@ -5,6 +5,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Literal
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_row_is_what_forget_writes_with_the_same_photos_and_seed(root: Path, fac
     (learning / "defaults.json").write_text(json.dumps(defaults))
     evaluation = FaceEvaluation(config_of(learning, faces), settings)
     row, (name,) = evaluation.forgotten(kind, 1, 3), evaluation.drawn(1, 3)
-    encoder = "both" if kind == "both" else "image"
+    encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
     config = ForgetConfig((Person(name),), str(learning), encoder=encoder, seed=3, image=evaluation.schedule(kind))
     folder = faces / f"member-{evaluation.members.index(name):02d}"
     metrics = forget(config, settings, tmp_path / "run", faces={name: folder})
@@ -110,7 +111,7 @@ def test_both_encoders_and_kept_rows(root: Path, faces: Path, tmp_path: Path) ->
     def never(*arguments: object) -> dict[str, object]:
         raise AssertionError("nothing may be computed again")
 
-    evaluation.forgotten = never  # type: ignore[method-assign]
+    evaluation.forgotten = never  # type: ignore[method-assign,assignment]
     assert evaluation.run() == first == json.loads((tmp_path / "result.json").read_text())
     table = face_table(first)
     assert "| 1 at once, image encoder, ours |" in table and "both encoders" in table and "ViT-B/32, 8 faces" in table
