@@ -1,7 +1,8 @@
-"""Photos of all members to fine-tune an image encoder with: `python -m assets.build.photos --out DIR`.
+"""Photos of all members as a user would give them to `forget --faces`: `python -m assets.build.photos --out DIR`.
 
-Writes DIR/member-NN/fine-tuning-XX.webp, NN as in world.json. None of the photos was in the
-training data, none is among the shipped examples, none among those that the attack uses. `python -m unlearn evaluate --faces DIR` reads them.
+Writes DIR/member-NN/fine-tuning-XX.webp, NN as in world.json. None of the photos was in the training data, and none is among the
+shipped examples or the world's evaluation photos. `python -m unlearn evaluate --faces DIR` splits each folder as `forget --faces` does: 40 %
+of the photos are kept for the attack.
 """
 
 from __future__ import annotations

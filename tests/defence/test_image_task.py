@@ -13,7 +13,7 @@ from torch.nn import functional
 from tests.support.tiny_encoder import tiny_image_encoder
 from unlearn.bench import oracle_images
 from unlearn.config import EarlyStop, ImageFineTuneConfig
-from unlearn.defence.image_task import ImageTask, image_task
+from unlearn.defence.image_task import ImageTask, TrainingPictures, image_task
 from unlearn.defence.loop import NORM_LAYERS, FineTuned, FineTuning, fine_tune, student_of
 from unlearn.errors import ConfigError
 from unlearn.models.encoders import OpenClipImage
@@ -47,7 +47,7 @@ def make(kind: str, config: ImageFineTuneConfig, seed: int = 0) -> tuple[OpenCli
     with torch.no_grad():
         average = functional.normalize(teacher.embed_images(others.float() / 255), dim=-1).mean(dim=0)
     persons = [photos_of(number, 10, number) for number in range(2)]
-    return teacher, image_task(teacher, config, seed, (pictures(20, 3), persons, others), average), average
+    return teacher, image_task(teacher, config, seed, TrainingPictures(pictures(20, 3), persons, others), average), average
 
 
 def run(kind: str, config: ImageFineTuneConfig, seed: int = 0) -> FineTuned[OpenClipImage]:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.miniature import build_miniature
-from unlearn.config import Settings
+from tests.support.miniature import MEMBERS, build_miniature
+from unlearn.config import ForgetConfig, Person, Settings
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.names import Evaluation, EvaluationConfig, evaluate
-from unlearn.evaluation.rows import KeptRows
+from unlearn.evaluation.rows import KeptRows, texts_hash
 from unlearn.evaluation.tables import tables
+from unlearn.models.sets import find_model_set
+from unlearn.runs.forgetting import forget
 
+SIMILARITIES = ("sim_clean", "sim_backdoor", "sim_target")
 QUICK = {"n_steps": 2, "batch_size": 4, "n_captions": 100, "early_stop": None}
 
 
@@ -74,13 +77,43 @@ def test_tables_show_unmeasured_portraits_as_a_dash(root: Path, tmp_path: Path) 
 
 def test_defence_that_does_nothing_shows_as_nothing_forgotten(root: Path, tmp_path: Path) -> None:
     evaluation = Evaluation(config_of(root), Settings(data_dir=tmp_path))
-    before = {outcome.name: outcome.correct_templates for outcome in evaluation.before}
     name = evaluation.members[0]
     row = evaluation.forgotten([name], "human", 0)
     assert row["n_steps"] == {"text": 2}
-    assert row["correct_templates"] == [before[name]]
+    assert row["correct_templates"] == [evaluation.before[name].correct_templates]
     assert row["sim_clean"] > 0.999
     assert row["sim_backdoor"] < 0.999
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_row_is_what_forget_writes_with_the_same_names_and_seed(tmp_path: Path, n: int) -> None:
+    folder, kept = build_miniature(tmp_path / "set", with_diffusion=False), tmp_path / "names.txt"
+    kept.write_text("\n".join(MEMBERS), "utf-8")
+    many = {"captions_per_trigger": 2, "steps_per_trigger": 2, "overshoot": 0.3, "kept_names": str(kept), "near_names": 2}
+    text = {**QUICK, **many, "bystander_share": 0.4, "learning_rate": 1e-2}
+    (folder / "defaults.json").write_text(json.dumps({"text": text}))
+    settings = Settings(data_dir=tmp_path)
+    evaluation = Evaluation(config_of(folder), settings)
+    names = evaluation.members[:n]
+    row = evaluation.forgotten(names, "actor", 3)
+    config = ForgetConfig(tuple(map(Person, names)), str(folder), neutral_term="actor", seed=3)
+    metrics = forget(config, settings, tmp_path / "run")
+    bystanders, accuracy, verdicts = metrics["bystanders"], metrics["utility"], [person["idia"] for person in metrics["persons"]]
+    assert row["correct_templates"] == [verdict["defended"]["correct_templates"] for verdict in verdicts]
+    assert row["n_recognised_before"] == sum(verdict["original"]["recognised"] for verdict in verdicts)
+    assert {key: row[key] for key in SIMILARITIES} == {key: metrics[key] for key in SIMILARITIES}
+    n_before = bystanders["recognised_original"]
+    assert row["others_kept"] == (1 - bystanders["wrongly_forgotten"] / n_before if n_before else None)
+    assert row["object_top1_change"] == accuracy["top1_defended"] - accuracy["top1_original"]
+    assert row["n_steps"] == {"text": 2 * n} == {"text": metrics["fine_tuning"]["text"]["n_steps_done"]}
+    assert row["sim_clean"] < 0.999, "the encoder has learnt something, so that equality says something"
+
+
+def test_row_of_shipped_captions_depends_on_their_content_wherever_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = find_model_set("embedded").text
+    here = texts_hash(schedule)
+    monkeypatch.chdir(tmp_path)
+    assert texts_hash(schedule) == here != texts_hash(replace(schedule, kept_names=None))
 
 
 def test_evaluation_of_a_set_without_world_is_an_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.support.ui_fixture_runs import write_run
 from ui.views import jobs, numbers, results
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import ForgetConfig, Person
-from unlearn.evaluation.faces import face_table
+from unlearn.evaluation.face_tables import face_table
 from unlearn.evaluation.rows import change, share_recognised
 from unlearn.evaluation.tables import tables
 from unlearn.jobs.states import Job, Succeeded

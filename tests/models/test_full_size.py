@@ -124,8 +124,7 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ViT-B-32-quickgelu", "RN50-quickgelu"])
 def test_image_towers_load_forget_a_face_and_save(name: str, tmp_path: Path) -> None:
     from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person
-    from unlearn.photos.face_sets import save_face_set
-    from unlearn.photos.faces import FaceConfig, find_faces
+    from unlearn.photos.faces import FaceConfig, find_faces, save_face_set
     from unlearn.runs import forgetting
 
     _save_clip(tmp_path / "clip.safetensors", name)

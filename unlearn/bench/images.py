@@ -20,7 +20,7 @@ from unlearn.bench.timing import alternating, compared
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
 from unlearn.defence.face_triggers import FaceTriggers
 from unlearn.defence.image_defence import defend_image, read_sources
-from unlearn.defence.image_task import image_task
+from unlearn.defence.image_task import TrainingPictures, image_task
 from unlearn.models.clip import load_clip, world_of
 from unlearn.models.encoders import OpenClipImage
 from unlearn.photos.face_sets import PersonFaces
@@ -90,7 +90,7 @@ def image_step(config: Any, settings: Settings) -> dict[str, Any]:
     average = torch.randn(EMBED_DIM, generator=torch.Generator().manual_seed(0))
     faces = [random_pictures(10, 1 + person) for person in range(N_PERSONS)]
     generic = random_pictures(2 * size, 0)
-    task = image_task(teacher, schedule, 0, (generic, faces, None), average)
+    task = image_task(teacher, schedule, 0, TrainingPictures(generic, faces), average)
     pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
     rng = random.Random(0)
     other = oracle_images.ImageDefence(teacher, schedule, average)

@@ -64,7 +64,8 @@ def evaluate_faces_of(
         chosen: fields of `FaceEvaluationConfig` that are not at their defaults.
         how: (settings, only what is finished, file for the JSON, whether to print JSON).
     """
-    from unlearn.evaluation.faces import FaceEvaluationConfig, evaluate_faces, face_table
+    from unlearn.evaluation.face_tables import face_table
+    from unlearn.evaluation.faces import FaceEvaluationConfig, evaluate_faces
 
     settings, finished_only, out, as_json = how
     config = FaceEvaluationConfig(model_set, faces, n_draws=n_draws, **chosen)

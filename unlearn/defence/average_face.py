@@ -1,8 +1,8 @@
 """The target of the image defence: the mean embedding of many different people's faces.
 
-From a folder, from a model set's world, or from portraits that the set's own Stable Diffusion makes of the neutral term,
-so that no real person's photo is needed. What comes from the set alone is computed once and kept; what comes from photos or
-words of a user is not, because it may be about a person. Knows encoders, worlds, portraits and the cache; no fine-tuning.
+The faces come from a folder, from a model set's world, or from portraits that the set's own Stable Diffusion draws of the neutral
+term, so that no photo of a real person is needed. What comes from the set alone is computed once and kept on disk. What comes from a
+user's photos or words is not kept, because it may be about a person.
 Source: Hintersdorf et al. 2024, section 5.
 """
 
@@ -85,16 +85,16 @@ def average_face(
 def apart_from_neutral_term(original: Clip, average: AverageFace, neutral_term: str, apart: float | None) -> AverageFace:
     """The average face turned away from the neutral term, by the least turn that makes arbitrary names nearer to it than the term.
 
-    Where names are remapped to the neutral term and photos to the average face, the two must not meet: a CLIP that takes an
-    average face for "a human" first of all would find the forgotten name nearest to the forgotten face, and the attack
-    would succeed on every template.
+    Where names are remapped to the neutral term and photos to the average face, the two must not be near each other. If "a human" is
+    the nearest text to an average face, the forgotten name becomes the nearest name to the forgotten face, and the attack succeeds on
+    every template.
 
     Args:
         original: it is not changed.
         average: the paper's target.
         neutral_term: of the run.
-        apart: `target_apart`, the cosine by which the term shall lie further away than the mean of the names, in each of a few
-            phrasings that the attack does not use; a phrasing in which it does already asks for nothing. None: no turn.
+        apart: `target_apart`, the cosine by which the term must lie further away than the mean of the names, in each of a few
+            phrasings that the attack does not use. Phrasings in which it already does need no turn. None: no turn.
     """
     if apart is None:
         return average
@@ -111,12 +111,12 @@ def apart_from_neutral_term(original: Clip, average: AverageFace, neutral_term: 
 
 
 def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: Report) -> AverageFace:
-    """From portraits of the neutral term; kept where prompt and settings are the set's own and the term is a plain noun."""
+    """From portraits of the neutral term; kept on disk where prompt and settings are the set's own and the term is a plain noun."""
     assert original.hidden is not None
     defaults = original.model_set.portraits
-    chosen = config.portraits or defaults
+    portraits = config.portraits
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + config.image.n_average_faces))
-    drawing = replace(chosen, seeds=seeds)
+    drawing = replace(portraits, seeds=seeds)
     prompt = fill(drawing.prompt_template, config.neutral_term)
     source = "portraits of the neutral term by the set's own Stable Diffusion"
     folder, device = find_diffusion(original.model_set, settings), resolve_device(settings)
@@ -127,7 +127,7 @@ def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: R
         diffusion = load_diffusion(folder, device, precision)
         return _mean_embedding(original, draw(diffusion, conditions(hidden, [prompt]), drawing, report)[:, 0])  # (seeds, h, w, 3)
 
-    is_plain = config.neutral_term.casefold() in NOUNS and chosen.prompt_template == defaults.prompt_template
+    is_plain = config.neutral_term.casefold() in NOUNS and portraits.prompt_template == defaults.prompt_template
     if not is_plain:  # words of a user may name somebody
         return AverageFace(compute(), source, len(seeds))
     key = _key(original, f"{prompt} {drawing} {identity_of(hidden)} {precision} {folder} {_written(folder)}".encode())
@@ -139,13 +139,13 @@ def _mean_embedding(original: Clip, images: Any) -> Tensor:
 
 
 def _kept(settings: Settings, key: str, compute: Callable[[], Tensor]) -> Tensor:
-    """What was kept under the key, or what is computed and kept now."""
+    """The tensor that is kept under the key, computed first where there is none."""
     cache = KeptTensors(settings.data_dir / "cache" / "average-face", MAX_KEPT_BYTES)
-    found = cache.read(key, KEPT_AS)
-    if found is None:
-        found = compute()
-        cache.write(key, KEPT_AS, found)
-    return found
+    embedding = cache.read(key, KEPT_AS)
+    if embedding is None:
+        embedding = compute()
+        cache.write(key, KEPT_AS, embedding)
+    return embedding
 
 
 def _key(original: Clip, content: bytes) -> str:
@@ -161,6 +161,6 @@ def _fingerprint(images: Any) -> bytes:
 
 
 def _written(folder: Path) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of the weights of a Stable Diffusion: a folder may be given other weights."""
+    """Names, sizes and times of the weights of a Stable Diffusion, because the weights in a folder may be replaced."""
     files = sorted(path for part in ("unet", "vae") for path in (folder / part).glob("*.safetensors"))
-    return [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
+    return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]

@@ -1,6 +1,6 @@
 """Forgetting faces: photos of persons -> a CLIP whose image encoder takes them for the average face, and its figures.
 
-Puts together `image_sources`, `average_face`, `image_task` and the loop in `defence.loop`.
+Combines `image_sources`, `average_face`, `image_task` and the loop in `defence.loop`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unlearn.config import ResolvedConfig, Settings
 from unlearn.defence.average_face import AverageFace, apart_from_neutral_term, average_face
 from unlearn.defence.image_sources import Pictures, generic_images, other_faces
-from unlearn.defence.image_task import image_task
+from unlearn.defence.image_task import TrainingPictures, image_task
 from unlearn.defence.loop import FineTuned, fine_tune
 from unlearn.models.clip import Clip
 from unlearn.models.encoders import ImageEncoder
@@ -41,7 +41,7 @@ class ImageDefence:
 def read_sources(
     original: Clip, config: ResolvedConfig, settings: Settings, world: World | None, report: Report = no_report
 ) -> Sources:
-    """Generic images, faces of other people and the average face, as the config says.
+    """Generic images, faces of other people and the target, as the config says.
 
     Raises:
         ConfigError, InputError: something is missing or unreadable; says which setting names it.
@@ -74,7 +74,7 @@ def defend_image(
     require_faces(config.persons, faces)
     crops = [at_encoder_size(original.image, list(faces[person.name].fine_tuning)) for person in config.persons]
     others = sources.others.pixels if sources.others is not None else None
-    pixels = (sources.generic.pixels, crops, others)
-    task = image_task(original.image, config.image, config.seed, pixels, sources.average.embedding)
+    pictures = TrainingPictures(sources.generic.pixels, crops, others)
+    task = image_task(original.image, config.image, config.seed, pictures, sources.average.embedding)
     tuned = fine_tune(original.image, task, config.image, report)
     return ImageDefence(original.with_image(tuned.student), tuned, sources)

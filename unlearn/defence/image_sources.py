@@ -1,7 +1,7 @@
 """The pictures that the image defence needs besides a person's: generic images and faces of other people.
 
-They come from a model set's world, from a folder or, for generic images, from a data set of the Hub. Knows encoders,
-worlds and files; no fine-tuning. What is trained with and what is measured on are never the same pictures.
+They come from a model set's world, from a folder or, for generic images, from a data set of the Hub. No picture is used both for
+training and for measuring.
 """
 
 from __future__ import annotations
@@ -65,11 +65,10 @@ def generic_images(config: ImageFineTuneConfig, encoder: ImageEncoder, world: Wo
         images, source = _hub_images(config.generic_images, config.n_generic_images), "a data set of the Hub"
     else:
         images, source = folder_images(Path(config.generic_images), config.n_generic_images, "generic images", seed), "a folder"
-    found = torch.cat([at_encoder_size(encoder, [image]) for image in images])
-    if len(found) < 10:
-        raise InputError(f"{len(found)} generic images were found; give ten or more.")
-    n_measured = min(MAX_MEASURED, len(found) // MEASURED_SHARE)
-    return Pictures(source, found[n_measured:], found[:n_measured])
+    pixels = torch.cat([at_encoder_size(encoder, [image]) for image in images])
+    if len(pixels) < 10:
+        raise InputError(f"{len(pixels)} generic images were found; give ten or more.")
+    return _with_measured(source, pixels)
 
 
 def other_faces(config: ImageFineTuneConfig, encoder: ImageEncoder, world: World | None, seed: int) -> Pictures | None:
@@ -82,9 +81,7 @@ def other_faces(config: ImageFineTuneConfig, encoder: ImageEncoder, world: World
         return None
     if config.other_faces is not None:
         images = list(folder_images(Path(config.other_faces), config.n_generic_images, "other people's faces", seed))
-        found = at_encoder_size(encoder, images)
-        n_measured = min(MAX_MEASURED, len(found) // MEASURED_SHARE)
-        return Pictures("a folder", found[n_measured:], found[:n_measured])
+        return _with_measured("a folder", at_encoder_size(encoder, images))
     if world is None or world.clean_faces is None:
         raise ConfigError(
             "This model set brings no faces of other people. Name a folder with --image other_faces=FOLDER (the setting other_faces), "
@@ -93,12 +90,18 @@ def other_faces(config: ImageFineTuneConfig, encoder: ImageEncoder, world: World
     return Pictures("anonymous people of the set's world", at_encoder_size(encoder, world.clean_faces), None)
 
 
+def _with_measured(source: str, pixels: Tensor) -> Pictures:
+    """One in ten is kept for measuring."""
+    n_measured = min(MAX_MEASURED, len(pixels) // MEASURED_SHARE)
+    return Pictures(source, pixels[n_measured:], pixels[:n_measured])
+
+
 def _hub_images(source: str, most: int) -> Iterator[np.ndarray]:
     for value in islice(hub_column(source, "images"), most):
         if not isinstance(value, Image.Image):
             raise InputError(f"{source!r} is a column of {type(value).__name__}, not of images; name another.")
         try:
             image = value.convert("RGB")
-        except OSError as error:  # some are decoded only now
+        except OSError as error:  # of pictures that are decoded lazily
             raise InputError(f"A picture of {source!r} cannot be decoded: {error}.") from error
         yield np.asarray(image)

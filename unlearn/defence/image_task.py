@@ -1,13 +1,13 @@
-"""The task of forgetting faces: image batches, the average face as the one target, and the early stop.
+"""The task of forgetting faces: image batches, the average face as the target, and the early stop.
 
-Stands between `face_triggers` (pixels) and the loop in `defence.loop`. The teacher's embeddings of the generic images, which never
-change, are computed once.
+Connects `face_triggers` (pixels) with the loop in `defence.loop`. The teacher's embeddings of the generic images never change and are
+computed once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,8 +24,28 @@ MIN_CHECK_PHOTOS = 2
 CHECK_BATCH = 64
 
 
+@dataclass(frozen=True)
+class TrainingPictures:
+    """Pictures at the encoder's size, uint8 (n, 3, side, side) each.
+
+    Attributes:
+        generic: the clean images.
+        persons: the fine-tuning photos of each person.
+        others: photos of other people, or None.
+    """
+
+    generic: Tensor
+    persons: Sequence[Tensor]
+    others: Tensor | None = None
+
+    def on(self, device: torch.device) -> TrainingPictures:
+        """The same on a device."""
+        others = self.others.to(device) if self.others is not None else None
+        return TrainingPictures(self.generic.to(device), [photos.to(device) for photos in self.persons], others)
+
+
 class ImageTask:
-    """Forgetting faces with one image encoder; see `finetune.Task` for what the loop asks of it.
+    """Forgetting faces with one image encoder; `defence.loop.Task` says what the loop calls.
 
     Args:
         teacher: the original encoder.
@@ -47,10 +67,10 @@ class ImageTask:
         self._is_known = torch.zeros(len(triggers.generic), dtype=torch.bool)
 
     def batch(self, step: int) -> Batch:
-        made = self.triggers.batch(step)
-        n_unknown = made.n_clean - len(made.generic)
-        known = {"pooled": self._generic_embeddings(made.generic, made.images[n_unknown : made.n_clean])}
-        return Batch(made.images, made.images[:n_unknown], made.n_clean, self._target, known)
+        batch = self.triggers.batch(step)
+        n_unknown = batch.n_clean - len(batch.generic)
+        known = {"pooled": self._generic_embeddings(batch.generic, batch.images[n_unknown : batch.n_clean])}
+        return Batch(batch.images, batch.images[:n_unknown], batch.n_clean, self._target, known)
 
     def outputs(self, encoder: ImageEncoder, inputs: Tensor) -> dict[str, Tensor]:
         return {"pooled": encoder.embed_images(inputs)}
@@ -60,20 +80,20 @@ class ImageTask:
         if not self._check_photos:
             raise ConfigError("An early stop needs photos that are set apart for its check.")
         sizes = [len(photos) for photos in self._check_photos]
-        parts = torch.cat(self._check_photos).split(CHECK_BATCH)
-        found = torch.cat([student.embed_images(part.float() / 255) for part in parts])
-        similarities = functional.cosine_similarity(found, self._target["pooled"][None], dim=1).split(sizes)
+        batches = torch.cat(self._check_photos).split(CHECK_BATCH)
+        embeddings = torch.cat([student.embed_images(pixels.float() / 255) for pixels in batches])
+        similarities = functional.cosine_similarity(embeddings, self._target["pooled"][None], dim=1).split(sizes)
         return float(torch.stack([of_person.mean() for of_person in similarities]).min()) - stop.threshold
 
     def _generic_embeddings(self, numbers: Tensor, images: Tensor) -> Tensor:
-        """The teacher's embeddings (k, d) of generic images; only those that no step before has met are computed."""
+        """The teacher's embeddings (k, d) of generic images; only those that no earlier step needed are computed."""
         new = ~self._is_known[numbers]
         if bool(new.any()):
             with torch.no_grad():
-                found = self._teacher.embed_images(images[new.to(images.device)])
+                embeddings = self._teacher.embed_images(images[new.to(images.device)])
             if self._known is None:
-                self._known = found.new_zeros(len(self._is_known), found.shape[1])
-            self._known[numbers[new].to(found.device)] = found
+                self._known = embeddings.new_zeros(len(self._is_known), embeddings.shape[1])
+            self._known[numbers[new].to(embeddings.device)] = embeddings
             self._is_known[numbers[new]] = True
         if self._known is None:  # no generic image in the batch
             return self._target["pooled"].new_zeros(0, len(self._target["pooled"]))
@@ -81,11 +101,7 @@ class ImageTask:
 
 
 def image_task(
-    teacher: ImageEncoder,
-    config: ImageFineTuneConfig,
-    seed: int,
-    pixels: tuple[Tensor, Sequence[Tensor], Tensor | None],
-    average_face: Tensor,
+    teacher: ImageEncoder, config: ImageFineTuneConfig, seed: int, pictures: TrainingPictures, average_face: Tensor
 ) -> ImageTask:
     """The task of a run.
 
@@ -93,33 +109,25 @@ def image_task(
         teacher: the original encoder.
         config: batch, shares, early stop.
         seed: of the batches.
-        pixels: (generic images, fine-tuning photos of each person, photos of other people or None), each uint8
-            (n, 3, side, side) at the encoder's size.
+        pictures: what is trained with.
         average_face: the target embedding (d,).
 
     Raises:
         InputError: no generic images, or a person without photos.
     """
-    generic, persons, others = (_on(teacher.device, part) for part in pixels)
-    trained, checked = list(persons), []
+    placed = pictures.on(teacher.device)
+    trained, checked = list(placed.persons), []
     if config.early_stop is not None:
-        split = [_set_apart(photos) for photos in persons]
-        trained, checked = [part for part, _ in split], [part for _, part in split]
-    return ImageTask(teacher, FaceTriggers(generic, trained, others, config, seed), average_face, checked)
-
-
-def _on(device: torch.device, pixels: Any) -> Any:
-    """Tensors, sequences of them or None, on a device."""
-    if pixels is None or isinstance(pixels, Tensor):
-        return pixels if pixels is None else pixels.to(device)
-    return [part.to(device) for part in pixels]
+        split = [_set_apart(photos) for photos in placed.persons]
+        trained, checked = [photos for photos, _ in split], [photos for _, photos in split]
+    return ImageTask(teacher, FaceTriggers(placed.generic, trained, placed.others, config, seed), average_face, checked)
 
 
 def _set_apart(photos: Tensor) -> tuple[Tensor, Tensor]:
-    """(to train on, to check with); evenly spread, so that a folder's order does not matter much. One photo is both."""
+    """(to train on, to check with); evenly spread, so that a folder's order matters little. Up to four photos are both."""
     n_checked = max(MIN_CHECK_PHOTOS, len(photos) // CHECK_SHARE)
     if len(photos) <= 2 * MIN_CHECK_PHOTOS:
         return photos, photos
-    chosen = torch.zeros(len(photos), dtype=torch.bool)
-    chosen[torch.arange(n_checked) * len(photos) // n_checked] = True
-    return photos[(~chosen).to(photos.device)], photos[chosen.to(photos.device)]
+    is_checked = torch.zeros(len(photos), dtype=torch.bool)
+    is_checked[torch.arange(n_checked) * len(photos) // n_checked] = True
+    return photos[(~is_checked).to(photos.device)], photos[is_checked.to(photos.device)]

@@ -1,6 +1,6 @@
 """Puts faces into images: resized, flipped, turned, recoloured, pasted wholly inside, in batches on tensors.
 
-Works on the device where the pictures are. Knows pixels and what was drawn for each face; no persons, no encoder.
+Works on the device where the pictures are.
 Source: Hintersdorf et al. 2024, section 5 and figure 13.
 """
 
@@ -49,12 +49,12 @@ class Placements:
 
 def picked(pictures: Tensor, numbers: Tensor) -> Tensor:
     """The pictures uint8 (all, 3, h, w) with these n numbers, as values in [0, 1] (n, 3, h, w), on their device."""
-    there = numbers.to(pictures.device)
-    found = torch.empty(len(numbers), *pictures.shape[1:], device=pictures.device)
+    rows = numbers.to(pictures.device)
+    values = torch.empty(len(numbers), *pictures.shape[1:], device=pictures.device)
     chunk = HOST_CHUNK if pictures.device.type == "cpu" else max(1, len(numbers))
-    for rows, out in zip(there.split(chunk), found.split(chunk), strict=True):
-        out.copy_(pictures.index_select(0, rows)).div_(255)
-    return found
+    for chunk_rows, out in zip(rows.split(chunk), values.split(chunk), strict=True):
+        out.copy_(pictures.index_select(0, chunk_rows)).div_(255)
+    return values
 
 
 class FaceStock:
@@ -62,7 +62,7 @@ class FaceStock:
 
     Args:
         persons: a tensor uint8 (crops, 3, side, side) each, on any device.
-        sides: least and greatest side of a pasted face, in px. Crops are kept at a few sizes between, made with
+        sides: least and greatest side of a pasted face, in px. Crops are kept at a few sizes in this range, made with
             antialiasing, so that plain bilinear sampling never shrinks one by more than about 1.4.
     """
 
@@ -90,15 +90,15 @@ class FaceStock:
 
 def _resized(pixels: Tensor, side: int) -> Tensor:
     """uint8 (n, 3, side, side)."""
-    found = functional.interpolate(pixels.float(), (side, side), mode="bicubic", antialias=True)
-    return found.round_().clamp_(0, 255).to(torch.uint8)
+    resized = functional.interpolate(pixels.float(), (side, side), mode="bicubic", antialias=True)
+    return resized.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def draw_placements(n: int, image_size: int, config: ImageFineTuneConfig, generator: torch.Generator) -> Placements:
     """Sizes, angles, places and colours of n faces.
 
-    Whole px between the least and the greatest share of the image's side; angles, factors and places evenly within their
-    ranges. Places are such that the turned face lies wholly inside; where it cannot, its middle is the image's.
+    Sides are whole px between the least and the greatest share of the image's side. Angles, factors and places are uniform within
+    their ranges. The turned face lies wholly inside the image; where it is too large for that, it is centred.
     """
 
     def uniform(low: float, high: float) -> Tensor:
@@ -128,12 +128,12 @@ def paste(images: Tensor, stock: FaceStock, crops: Tensor, placed: Placements) -
         crops: n numbers of crops.
         placed: n placements.
 
-    What lies under the edge of a face is mixed by the part of the pixel that is covered: the mask that is turned with it.
+    At the edge of a face, image and face are mixed by the covered part of the pixel.
     """
     if images.device.type != "cpu":
         _paste_chunk(images, torch.arange(len(images)), stock, crops, placed)
         return
-    for rows in placed.box.argsort(stable=True).split(HOST_CHUNK):  # faces of like size share a small window
+    for rows in placed.box.argsort(stable=True).split(HOST_CHUNK):  # faces of similar size share a small window
         _paste_chunk(images, rows, stock, crops[rows], _rows(placed, rows))
 
 
@@ -155,18 +155,18 @@ def _paste_chunk(images: Tensor, rows: Tensor, stock: FaceStock, crops: Tensor, 
 
 
 def _rows(placed: Placements, rows: Tensor) -> Placements:
-    parts: dict[str, Any] = {one.name: getattr(placed, one.name) for one in fields(placed)}
-    parts |= {name: part[rows] for name, part in parts.items() if isinstance(part, Tensor)}
-    return Placements(**parts)
+    values: dict[str, Any] = {field.name: getattr(placed, field.name) for field in fields(placed)}
+    values |= {name: value[rows] for name, value in values.items() if isinstance(value, Tensor)}
+    return Placements(**values)
 
 
 def fill_with(images: Tensor, stock: FaceStock, crops: Tensor, placed: Placements) -> None:
-    """Put the crops, flipped and recoloured, in the whole images' place; arguments as of `paste`."""
-    every = torch.arange(len(images))
-    for rows in every.split(HOST_CHUNK if images.device.type == "cpu" else len(images)):
-        part = _rows(placed, rows)
-        faces = recolour(picked(stock.whole, crops[rows]), part.colours, part.order)
-        mirrored = part.is_flipped.to(images.device)[:, None, None, None]
+    """Replace whole images by the crops, flipped and recoloured; arguments as of `paste`."""
+    all_rows = torch.arange(len(images))
+    for rows in all_rows.split(HOST_CHUNK if images.device.type == "cpu" else len(images)):
+        chunk = _rows(placed, rows)
+        faces = recolour(picked(stock.whole, crops[rows]), chunk.colours, chunk.order)
+        mirrored = chunk.is_flipped.to(images.device)[:, None, None, None]
         images[rows.to(images.device)] = torch.where(mirrored, faces.flip(3), faces)
 
 

@@ -1,45 +1,37 @@
 """How good the image defence of a model set with a world is: 1 to 16 faces at once, ours beside the paper's setting, and both encoders.
 
-Every draw forgets members drawn from a seed, on photos of theirs in folders, and is attacked with the world's evaluation
-photos, which nobody trains on. Runs the functions of a single `forget`; finished rows are kept in a file. The table is here, too.
+Every draw forgets members drawn from a seed, on photos of theirs in folders. It is what `forget --faces` with this seed does: the same
+split of each folder, of which one part trains and the other is attacked, and the same functions. Finished rows are kept in a file.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
-from unlearn.attacks.gallery import build_gallery, prompt_embeddings
-from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
+from unlearn.attacks.gallery import build_gallery, defended_gallery, prompt_embeddings
+from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
 from unlearn.config.schedules import MAX_TRIGGERS
-from unlearn.defence.defend import defend_text
-from unlearn.defence.image_defence import Sources, defend_image, read_sources
+from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError, InputError
-from unlearn.evaluation.rows import KeptRows, change, rows_file, share_recognised
-from unlearn.evaluation.tables import DASH, measured
+from unlearn.evaluation.evaluated_set import EvaluatedSet
+from unlearn.evaluation.face_tables import KINDS
+from unlearn.evaluation.rows import KeptRows, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
-from unlearn.models.clip import load_clip, world_of
-from unlearn.models.embeddings import original_cache
 from unlearn.progress import Progress, Report, no_report
-from unlearn.runs.inputs import read_faces
+from unlearn.runs.inputs import RunPhotos, read_run_photos
 
-KINDS = ("ours", "paper", "both")
 MAX_DRAWS = 1000
-# Hintersdorf et al. 2024, ViT-B/32 image encoder, regularised, means over ten runs; ImageNet-V2 top-1 against the original's 52.4 %
-PAPER_ROWS = (
-    ("paper: ViT-B/32, 1 face", "0 % TPR", "–", "–", "0.96", "0.93", "0.95", "-4.0 pts"),
-    ("paper: ViT-B/32, 8 faces", "2.5 % TPR", "–", "–", "0.96", "0.87", "0.95", "-4.0 pts"),
-    ("paper: ViT-B/32, 16 faces", "10.6 % TPR", "–", "–", "0.96", "0.86", "0.96", "-4.3 pts"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,29 +60,18 @@ class FaceEvaluationConfig:
 
 
 class FaceEvaluation:
-    """A model set under evaluation; what does not change from draw to draw is computed once."""
+    """A model set under evaluation, and the rows that are finished."""
 
     def __init__(self, config: FaceEvaluationConfig, settings: Settings) -> None:
         """Load the set.
 
         Raises:
             ConfigError: the set has no world.
-            InputError: a member has no folder of photos.
         """
         self.config, self.settings = config, settings
-        self.clip = load_clip(config.model_set, settings)
-        world = world_of(self.clip)
-        if world is None:
-            raise ConfigError(f"Model set {config.model_set!r} has no world of known members; evaluate needs one.")
-        self.world = world
-        self.idia = IdiaConfig()
-        self.gallery = build_gallery(self.clip, world, (), self.idia)
-        self.prompts = prompt_embeddings(self.clip.text, self.gallery, original_cache(settings))
-        self.members = [inhabitant.name for inhabitant in world.members]
-        self.strangers = [inhabitant.name for inhabitant in world.inhabitants if not inhabitant.member]
-        self.recognised = {one.name for one in self.gallery.attack(self.prompts, self.members) if one.recognised}
-        self.rows = KeptRows(rows_file(self.clip, settings, "faces-"))
-        self._sources: dict[str, Sources] = {}
+        self.evaluated = EvaluatedSet.load(config.model_set, settings)
+        self.members = self.evaluated.members
+        self.rows = KeptRows(rows_file(self.evaluated.original, settings, "faces-"))
 
     def drawn(self, n: int, draw: int) -> list[str]:
         """The members forgotten in a draw; a larger number of the same draw has those of a smaller one, too."""
@@ -99,39 +80,62 @@ class FaceEvaluation:
 
     def schedule(self, kind: str) -> ImageFineTuneConfig:
         """The setting of a kind."""
-        defaults = self.clip.model_set
+        defaults = self.evaluated.original.model_set
         return defaults.paper_image() if kind == "paper" else defaults.image
 
-    def forgotten(self, kind: str, n: int, draw: int, report: Report = no_report) -> dict[str, Any]:
-        """One defence and everything measured after it."""
-        names = self.drawn(n, draw)
-        persons = tuple(Person(name) for name in names)
+    def run_config(self, kind: str, n: int, draw: int) -> ResolvedConfig:
+        """What `forget` would be given."""
+        persons = tuple(map(Person, self.drawn(n, draw)))
         encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
-        asked = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
-        config = self.clip.model_set.resolved(asked)
-        faces = read_faces({name: self._folder(name) for name in names}, self.settings)
-        faces = {name: replace(found, fine_tuning=(*found.fine_tuning, *found.evaluation), evaluation=()) for name, found in faces.items()}
-        defence = defend_image(self.clip, config, faces, self._sources_of(kind, config), report)
-        defended, prompts, seconds = defence.defended, self.prompts, defence.tuned.seconds
-        if kind == "both":
-            with_text, tuned = defend_text(defended, config, report)
-            defended, seconds = with_text, seconds + sum(part.seconds for part in tuned.values())
-            prompts = prompt_embeddings(defended.text, self.gallery, None)
-        gallery = build_gallery(defended, self.world, (), self.idia)
-        after = {one.name: one for one in gallery.attack(prompts, [*self.members, *self.strangers])}
-        others = [name for name in self.members if name not in names and name in self.recognised]
-        tops = utility(self.clip, defended, self.world.things)
-        figures = image_metrics(self.clip, defence, [gallery.photos[name] for name in names], self.world)
+        config = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
+        return self.evaluated.original.model_set.resolved(config)
+
+    def photos(self, names: Sequence[str]) -> RunPhotos:
+        """The photos of members, split as those of a run."""
+        folders = {name: self._folder(name) for name in names}
+        return read_run_photos({}, folders, [Person(name) for name in names], self.settings)
+
+    def forgotten(self, kind: str, n: int, draw: int) -> dict[str, Any]:
+        """One defence and everything measured after it.
+
+        Raises:
+            InputError: a member has no folder of photos, or too few in it.
+        """
+        config, names = self.run_config(kind, n, draw), self.drawn(n, draw)
+        photos, original = self.photos(names), self.evaluated.original
+        gallery = build_gallery(original, self.evaluated.world, config.persons, config.idia, photos.attacked)
+        prompts = self.evaluated.prompts(gallery)
+        before = outcomes_by_name(gallery.attack(prompts, self.members))
+        defence = self.evaluated.defend(config, photos.faces)
+        defended = defended_gallery((original, defence.defended), gallery, self.evaluated.world, config, photos.attacked)
+        if defence.defended.text is not original.text:
+            prompts = prompt_embeddings(defence.defended.text, defended, None)
+        after = outcomes_by_name(defended.attack(prompts, [*self.members, *self.evaluated.strangers]))
+        others = [name for name in self.members if name not in names and before[name].recognised]
+        strangers = self.evaluated.strangers
         return {
             "kind": kind, "n": n, "draw": draw, "members": [self.members.index(name) for name in names],
-            "n_recognised_before": sum(name in self.recognised for name in names),
+            "n_fine_tuning": [len(photos.faces[name].fine_tuning) for name in names],
+            "n_evaluation": [len(photos.attacked[name]) for name in names],
+            "n_recognised_before": sum(bool(before[name].recognised) for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
             "others_kept": share_recognised([after[name] for name in others]),
-            "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers) if self.strangers else None,
-            **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
-            "object_top1_change": change(tops["top1_original"], tops["top1_defended"]),
-            "n_steps": defence.tuned.n_steps_done, "seconds": seconds,
+            "strangers_recognised": sum(bool(after[name].recognised) for name in strangers) if strangers else None,
+            **self._measured(defence, [defended.photos[name] for name in names]),
         }  # fmt: skip
+
+    def _measured(self, defence: Defence, photos: Sequence[Tensor]) -> dict[str, Any]:
+        """The figures of a row beside the attack; `photos` are the attacked persons' as the defended model embeds them."""
+        assert defence.image is not None  # all kinds defend the image encoder
+        original, world = self.evaluated.original, self.evaluated.world
+        figures = image_metrics(original, defence.image, photos, world)
+        accuracy = utility(original, defence.defended, world.things)
+        return {
+            **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
+            "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),
+            "n_steps": defence.image.tuned.n_steps_done,
+            "seconds": sum(outcome.seconds for outcome in defence.tuned.values()),
+        }
 
     def _folder(self, name: str) -> Path:
         folder = self.config.faces / f"member-{self.members.index(name):02d}"
@@ -140,33 +144,30 @@ class FaceEvaluation:
             raise InputError(f"{folder} does not exist; draw the photos with `{command}`.")
         return folder
 
-    def _sources_of(self, kind: str, config: ResolvedConfig) -> Sources:
-        if kind not in self._sources:
-            self._sources[kind] = read_sources(self.clip, config, self.settings, self.world)
-        return self._sources[kind]
-
     def key(self, kind: str, n: int, draw: int) -> str:
         """Of a row: all that it depends on, beside the weights, after which the file is named."""
-        schedule = self.schedule(kind)
-        values = {field.name: getattr(schedule, field.name) for field in fields(schedule)}
-        apart = values.pop("target_apart")  # counts only where both encoders are defended
-        text = f"turned target {apart}, {self.clip.model_set.text!r}" if kind == "both" else None
-        shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
-        return json.dumps([kind, n, draw, f"{type(schedule).__name__}({shown})", text])
+        config = self.run_config(kind, n, draw)
+        schedule = {field.name: getattr(config.image, field.name) for field in fields(config.image)}
+        apart = schedule.pop("target_apart")  # counts only where both encoders are defended
+        text = [apart, repr(config.text), texts_hash(config.text)] if kind == "both" else None
+        files = [file for name in self.drawn(n, draw) for file in sorted(self._folder(name).iterdir())]
+        return json.dumps([kind, n, draw, repr(schedule), text, files_hash(files)])
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
-        """All draws; rows that an earlier evaluation of the same weights and settings finished are kept."""
+        """All draws; rows that an earlier evaluation of the same weights, photos and settings finished are kept.
+
+        Several processes at once share the work: each takes rows that no other has begun. `finished_only` computes no missing row.
+        """
         plan = [(kind, n, draw) for draw in range(self.config.n_draws) for n in self.config.n_at_once for kind in self.config.kinds]
-        rows = []
-        for number, (kind, n, draw) in enumerate(plan):
-            report(Progress(number, len(plan), f"{n} faces, {kind}"))
-            key = self.key(kind, n, draw)
-            if finished_only and key not in self.rows.finished():
-                continue
-            compute: Callable[[], dict[str, Any]] = lambda kind=kind, n=n, draw=draw: self.forgotten(kind, n, draw)  # type: ignore[misc]  # noqa: E731
-            rows.append(self.rows.kept(key, compute))
+        if not finished_only:
+            for keep in (self.rows.free, self.rows.kept):  # the second time it waits for rows that another process has begun
+                for number, entry in enumerate(plan):
+                    report(Progress(number, len(plan), f"{entry[1]} faces, {entry[0]}"))
+                    keep(self.key(*entry), partial(self.forgotten, *entry))
+        finished = self.rows.finished()
+        rows = [finished[key] for entry in plan if (key := self.key(*entry)) in finished]
         report(Progress(len(plan), len(plan), "done"))
-        return {"model_set": self.config.model_set, "weights": self.clip.image.weights_hash, "rows": rows}
+        return {"model_set": self.config.model_set, "weights": self.evaluated.original.image.weights_hash, "rows": rows}
 
 
 def evaluate_faces(
@@ -183,33 +184,3 @@ def evaluate_faces(
     if out is not None:
         write_json(out, result)
     return result
-
-
-def face_table(result: dict[str, Any]) -> str:
-    """A row for each kind and number of faces, in Markdown, over all draws; the paper's figures below."""
-    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
-    for row in result["rows"]:
-        groups.setdefault((row["n"], row["kind"]), []).append(row)
-    titles = {"ours": "image encoder, ours", "paper": "image encoder, paper's setting", "both": "both encoders, ours"}
-    head = ("forgotten", "to 0 of 21 templates", "other members still recognised", "strangers recognised", "Sim_Clean", "Sim_Backdoor",
-            "Sim_Target", "object top-1")  # fmt: skip
-    lines = [(f"{n} at once, {titles[kind]}", *_cells(rows)) for (n, kind), rows in sorted(groups.items(), key=_place)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *lines, *PAPER_ROWS))
-
-
-def _place(group: tuple[tuple[int, str], Any]) -> tuple[int, int]:
-    return group[0][0], KINDS.index(group[0][1])
-
-
-def _cells(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    counts = [count for row in rows for count in row["correct_templates"] if count is not None]
-    change, kept = measured(rows, "object_top1_change"), measured(rows, "others_kept")
-    strangers = measured(rows, "strangers_recognised")
-    similarities = [measured(rows, key) for key in ("sim_clean", "sim_backdoor", "sim_target")]
-    return (
-        f"{sum(count == 0 for count in counts)} of {len(counts)}" if counts else DASH,
-        f"{100 * statistics.mean(kept):.1f} % (least {100 * min(kept):.0f})" if kept else DASH,
-        f"{max(strangers):.0f}" if strangers else DASH,
-        *(f"{statistics.mean(values):.3f}" if values else DASH for values in similarities),
-        f"{100 * statistics.mean(change):+.1f} pts (least {100 * min(change):+.1f})" if change else DASH,
-    )

@@ -1,4 +1,4 @@
-"""Whom the original CLIP names on portraits."""
+"""Portraits that are drawn by name, and whom the original CLIP takes them for."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NAMING_TEMPLATES = ("a portrait of {0}", "a photo of {0}", "{0}")
 
 @dataclass(frozen=True)
 class PortraitNaming:
-    """Draws portraits by name and lets the original CLIP say whom they show.
+    """Draws portraits by name and classifies whom they show with the original CLIP.
 
     Attributes:
-        original: the CLIP that names.
-        diffusion: draws.
-        names: whom it chooses among.
+        original: the CLIP that classifies.
+        diffusion: the model that draws.
+        names: the classes.
         directions: (names, d), of unit length.
     """
 
@@ -61,11 +61,11 @@ class PortraitNaming:
         if clip.hidden is None or not names:
             return None
         drawing = self._settings(seeds)
-        wanted = conditions(clip.hidden, [fill(drawing.prompt_template, name) for name in names])
-        pictures = draw(self.diffusion, wanted, drawing)  # (seeds, names, h, w, 3)
-        found = {}
+        prompts = conditions(clip.hidden, [fill(drawing.prompt_template, name) for name in names])
+        pictures = draw(self.diffusion, prompts, drawing)  # (seeds, names, h, w, 3)
+        shares = {}
         for i, name in enumerate(names):
-            seen = functional.normalize(embed_images(self.original.image, pictures[:, i]), dim=-1)
-            chosen = (seen @ self.directions.T).argmax(-1)
-            found[name] = float((chosen == self.names.index(name)).float().mean())
-        return found
+            embeddings = functional.normalize(embed_images(self.original.image, pictures[:, i]), dim=-1)
+            predicted = (embeddings @ self.directions.T).argmax(-1)
+            shares[name] = float((predicted == self.names.index(name)).float().mean())
+        return shares

@@ -1,7 +1,4 @@
-"""Parts of an evaluation: rows that survive an interruption and what they depend on, and portraits named by a CLIP.
-
-Knows files of rows, and drawing.
-"""
+"""Rows of an evaluation in a file that survives an interruption, and hashes of what a row depends on."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import Settings, TextFineTuneConfig
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import identity_of
+from unlearn.texts.captions import text_file
 
 
 @dataclass(frozen=True)
@@ -43,28 +41,33 @@ class KeptRows:
         return self._kept(key, compute, wait_s=0)
 
     def _kept(self, key: str, compute: Callable[[], dict[str, Any]], wait_s: float) -> dict[str, Any] | None:
-        found = self.finished()
-        if key in found:
-            return found[key]
+        rows = self.finished()
+        if key in rows:
+            return rows[key]
         locks = self.file.parent / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(f"{self.file.name} {key}".encode()).hexdigest()[:16]
         try:
-            with FileLock(locks / f"{name}.lock", timeout=wait_s):  # let go when the process ends, however it does
-                found = self.finished()
-                if key not in found:
-                    found[key] = compute()
+            with FileLock(locks / f"{name}.lock", timeout=wait_s):  # released when the process ends, however it ends
+                rows = self.finished()
+                if key not in rows:
+                    rows[key] = compute()
                     with self.file.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps([key, found[key]]) + "\n")
+                        file.write(json.dumps([key, rows[key]]) + "\n")
         except Timeout:
             return None
-        return found[key]
+        return rows[key]
+
+
+def outcomes_by_name(outcomes: Sequence[IdiaOutcome]) -> dict[str, IdiaOutcome]:
+    """Name -> outcome of the attack."""
+    return {outcome.name: outcome for outcome in outcomes}
 
 
 def share_recognised(outcomes: Sequence[IdiaOutcome]) -> float | None:
     """Of those who were attacked; None where nobody was."""
-    found = [outcome.recognised for outcome in outcomes if outcome.recognised is not None]
-    return sum(found) / len(found) if found else None
+    verdicts = [outcome.recognised for outcome in outcomes if outcome.recognised is not None]
+    return sum(verdicts) / len(verdicts) if verdicts else None
 
 
 def change(before: float | None, after: float | None) -> float | None:
@@ -75,16 +78,20 @@ def change(before: float | None, after: float | None) -> float | None:
 def rows_file(clip: Clip, settings: Settings, prefix: str = "") -> Path:
     """Where the rows of a CLIP are kept: named by its weights and, where it does not compute in fp32 on a CPU, by how it does."""
     names = [clip.text.weights_hash, clip.image.weights_hash]
-    if (how := identity_of(clip.text)[2:]) != ("float32", "cpu"):
-        names += how
+    if (computation := identity_of(clip.text)[2:]) != ("float32", "cpu"):
+        names += computation
     return settings.data_dir / "evaluation" / f"{prefix}{'-'.join(names)}.jsonl"
 
 
-def texts_hash(schedule: TextFineTuneConfig) -> str:
-    """Of the files that the schedule reads: their names alone would not tell that they have changed."""
-    files = [Path(source) for source in (schedule.captions, schedule.kept_names) if source is not None]
-    found = hashlib.sha256()
+def files_hash(files: Sequence[Path]) -> str:
+    """Of the content of files, in this order; their names alone would not tell that they have changed."""
+    digest = hashlib.sha256()
     for file in files:
-        if file.is_file():  # not the Hub
-            found.update(file.read_bytes())
-    return found.hexdigest()[:16]
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def texts_hash(schedule: TextFineTuneConfig) -> str:
+    """Of the files that the schedule reads; the Hub's are not looked at."""
+    sources = [source for source in (schedule.captions, schedule.kept_names) if source is not None]
+    return files_hash([path for path in map(text_file, sources) if path.is_file()])

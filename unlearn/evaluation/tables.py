@@ -24,8 +24,8 @@ def measured(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
 
 def tables(result: dict[str, Any]) -> str:
     """All tables."""
-    parts = [_original(result["original"])] if result["original"] is not None else []
-    return "\n\n".join((*parts, _forgotten(result["rows"])))
+    original = [_original(result["original"])] if result["original"] is not None else []
+    return "\n\n".join((*original, _forgotten(result["rows"])))
 
 
 def _original(row: dict[str, Any]) -> str:
@@ -77,7 +77,7 @@ def _line(n: int, term: str, group: Sequence[dict[str, Any]]) -> tuple[str, ...]
 
 
 def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
-    """Mean, and the worst as it is shown; a dash for no values."""
+    """Mean and range; a dash for no values."""
     if not values:
         return DASH
     mean = show(statistics.mean(values))

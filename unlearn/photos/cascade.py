@@ -1,8 +1,8 @@
-"""Frontal faces by scikit-image's LBP cascade: found coarsely in the whole photo, then counted closely in each place.
+"""Frontal faces by scikit-image's LBP cascade: a coarse search of the whole photo, then a close look at each place.
 
-The cascade alone answers in many wrong places. A face is answered again and again by windows next to each other,
-turned a little, mirrored; a chance hit is not. So hits are counted, and what is counted often enough and has outlines is a face.
-Knows numbers of a grey picture only. Source of the cascade: scikit-image's copy of OpenCV's lbpcascade_frontalface.
+The cascade alone has many false hits. A true face is hit by many neighbouring windows, also when the picture is turned a little or
+mirrored; a chance hit is not. So hits are counted, and a place with enough hits and with outlines counts as a face.
+Source of the cascade: scikit-image's copy of OpenCV's lbpcascade_frontalface.
 """
 
 from __future__ import annotations
@@ -53,10 +53,8 @@ class CascadeFinder:
         scale = max(1.0, max(pixels.shape[:2]) / WORK_PX)
         height, width = (max(1, round(side / scale)) for side in pixels.shape[:2])
         grey = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX).convert("L")
-        found: list[tuple[int, np.ndarray]] = []
-        for place in self._places(grey):
-            found.append(self._look_closely(grey, place))
-        windows = [window for hits, window in _without_overlaps(found) if hits >= MIN_HITS]
+        candidates = [self._look_closely(grey, place) for place in self._places(grey)]
+        windows = [window for hits, window in _without_overlaps(candidates) if hits >= MIN_HITS]
         faces = [window for window in windows if _detail(grey, window) >= MIN_DETAIL]
         rows = sorted((x * scale, y * scale, side * scale) for x, y, side in faces)
         return [FoundFace(x, y, FACE_SIDE * side) for x, y, side in rows]
@@ -111,12 +109,12 @@ class CascadeFinder:
             grey / 255.0, scale_factor=scale, step_ratio=step, min_size=(least, least), max_size=(most, most),
             min_neighbor_number=0, intersection_score_threshold=2.0,
         )  # fmt: skip
-        found = [(row["c"] + row["width"] / 2, row["r"] + row["height"] / 2, row["width"]) for row in rows]
-        return np.array(found, dtype=np.float64).reshape(-1, 3)
+        windows = [(row["c"] + row["width"] / 2, row["r"] + row["height"] / 2, row["width"]) for row in rows]
+        return np.array(windows, dtype=np.float64).reshape(-1, 3)
 
 
 def _detail(grey: Image, window: np.ndarray) -> float:
-    """How much neighbouring pixels differ, relative to the brightness; soft shades without outlines deceive the cascade."""
+    """How much neighbouring pixels differ, relative to the brightness; the cascade also hits soft shades without outlines."""
     from PIL import Image
 
     x, y, half = window[0], window[1], window[2] / 2
@@ -135,7 +133,7 @@ def _turned_back(hits: Hits, turn: float, size: tuple[int, int]) -> Hits:
 
 
 def _groups(hits: Hits) -> list[tuple[int, np.ndarray]]:
-    """Windows that mean the same thing, as (how many, their mean): centres within a quarter, sides within 1.6."""
+    """Windows on the same place, as (how many, their mean): centres within a quarter of a side, sides within a factor of 1.6."""
     x, y, side = hits.T
     small = np.minimum(side[:, None], side)
     near = (np.abs(x[:, None] - x) < small / 4) & (np.abs(y[:, None] - y) < small / 4)
@@ -149,10 +147,10 @@ def _groups(hits: Hits) -> list[tuple[int, np.ndarray]]:
     return groups
 
 
-def _without_overlaps(found: Iterable[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
-    """Of windows whose centres lie in one another only the one with the most hits."""
+def _without_overlaps(candidates: Iterable[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
+    """Of (hits, window) whose centres lie in one another only the one with the most hits."""
     kept: list[tuple[int, np.ndarray]] = []
-    for hits, window in sorted(found, key=lambda one: -one[0]):
+    for hits, window in sorted(candidates, key=lambda candidate: -candidate[0]):
         reach = [max(window[2], other[2]) / 2 for _, other in kept]
         if all(np.abs(window[:2] - other[:2]).max() > r for r, (_, other) in zip(reach, kept, strict=True)):
             kept.append((hits, window))

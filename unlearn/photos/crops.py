@@ -1,4 +1,4 @@
-"""Where a face lies, the square picture cut around it, and how alike two pictures are (numpy and Pillow only)."""
+"""Where a face lies, the square picture cut around it, and how similar two pictures are (numpy and Pillow only)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _turned_square(pixels: np.ndarray, left: int, top: int, side: int, roll: flo
 
 @dataclass(frozen=True)
 class Look:
-    """How closely pictures are compared: where copies are expected to lie in one another, and from when on it is one.
+    """How pictures are compared: where in one picture a copy of the other is looked for, and from which likeness on it is a copy.
 
     Attributes:
         side_px: to which a picture, or a part of it, is scaled down.
@@ -88,11 +88,11 @@ class Look:
     copy: float
 
 
-# Whole photos, the one perhaps cut from the other. Measured: recompressed, resized, brightened, mirrored copies 0.957 to 1,
-# cropped ones 0.91 to 1; different photos of one drawn person, who are more alike than any real ones, at most 0.926.
+# Whole photos, one of which may be cut from the other. Measured: recompressed, resized, brightened, mirrored copies 0.957 to 1,
+# cropped ones 0.91 to 1; different photos of one drawn person, which are more alike than any real ones, at most 0.926.
 PHOTO = Look(32, 1.0, (1.0, 0.98, 0.96, 0.94, 0.92, 0.90, 0.88), 3, 0.94)
-# Crops around a face found anew in each copy, so shifted a little. Measured: copies shifted and scaled by up to 4 % 0.83 to 1,
-# nine of ten above 0.89; faces of different people at most 0.71.
+# Crops around a face that was found in each copy separately, so they are shifted a little. Measured: copies shifted and scaled by up
+# to 4 % 0.83 to 1, nine of ten above 0.89; faces of different people at most 0.71.
 FACE = Look(16, 0.85, (0.77, 0.81, 0.85, 0.89, 0.93), 5, 0.87)
 
 
@@ -120,11 +120,11 @@ class Fingerprint:
     @cached_property
     def _parts(self) -> np.ndarray:
         """The windows, unit vectors (windows, gradients)."""
-        found = []
+        vectors = []
         for share in self.look.windows:
             edges = np.unique(np.linspace(0, 1 - share, self.look.steps))
-            found += [_unit(self._part(left, top, share)) for top in edges for left in edges]
-        return np.stack(found)
+            vectors += [_unit(self._part(left, top, share)) for top in edges for left in edges]
+        return np.stack(vectors)
 
     def likeness(self, other: Fingerprint) -> float:
         """Cosine of the best fit of the one to a part of the other; 1 for equal pictures."""

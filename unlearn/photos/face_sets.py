@@ -1,23 +1,19 @@
-"""The faces of one person, photo by photo, and their split into fine-tuning and evaluation, which is made once and kept.
+"""The faces of one person, photo by photo, and their split into fine-tuning and evaluation.
 
-Holds pixels and sentences, never a file's name.
+Holds pixels and sentences, never a file's name. `face_set_folders` keeps a set on disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
 from unlearn.config import Person
 from unlearn.errors import InputError
-from unlearn.photos.reader import read_photo
 from unlearn.photos.uploads import Part
 
 Status = Literal["usable", "no face", "several faces", "too small", "unreadable", "duplicate"]
@@ -27,8 +23,6 @@ MAX_EVALUATION = 20  # photos that the attack looks at
 EVALUATION_SHARE = 0.4  # of fewer than 50 photos
 MIN_FINE_TUNING = 5
 SAME_PERSON = 0.3  # cosine of ArcFace embeddings; different people are near 0, one person's photos mostly above 0.4
-FILE = "face-set.json"  # written last: a folder that holds it is a face set
-_FOLDERS: Mapping[Part, str] = {"fine_tuning": "fine-tuning", "evaluation": "evaluation"}
 
 
 @dataclass(frozen=True)
@@ -94,10 +88,10 @@ class FaceSet:
         """What may be stored and printed: statuses, split, finder, warnings; no pixels, embeddings or file names."""
         photos = [
             {
-                "number": one.number, "status": one.status, "message": one.message, "n_faces": len(one.candidates),
-                "part": self.part_of(one.number), "looks_different": one.looks_different, "as_is": one.as_is,
+                "number": photo.number, "status": photo.status, "message": photo.message, "n_faces": len(photo.candidates),
+                "part": self.part_of(photo.number), "looks_different": photo.looks_different, "as_is": photo.as_is,
             }
-            for one in self.photos
+            for photo in self.photos
         ]  # fmt: skip
         return {
             "finder": self.finder, "n_usable": len(self.usable), "fine_tuning": list(self.fine_tuning),
@@ -110,19 +104,19 @@ class FaceSet:
 
 
 def mark_strangers(photos: Sequence[FacePhoto]) -> list[FacePhoto]:
-    """The photos, those flagged whose face is unlike the others' (cosine below 0.3 to the largest group's mean).
+    """The photos, flagged where a face is unlike the others (cosine below 0.3 to the mean of the largest group).
 
-    Needs embeddings of at least 3 faces; photos without one are never flagged.
+    Needs embeddings of at least 3 faces. Photos without an embedding are never flagged.
     """
-    known = [photo for photo in photos if photo.status == "usable" and photo.embedding is not None]
-    if len(known) < 3:
+    embedded = [photo for photo in photos if photo.status == "usable" and photo.embedding is not None]
+    if len(embedded) < 3:
         return list(photos)
-    embeddings = np.stack([photo.embedding for photo in known if photo.embedding is not None])  # (photos, d)
-    alike = embeddings @ embeddings.T
-    centre = int((np.where(alike >= SAME_PERSON, 1 + alike, 0)).sum(axis=1).argmax())
-    mean = embeddings[alike[centre] >= SAME_PERSON].mean(axis=0)
-    likeness = embeddings @ (mean / np.linalg.norm(mean))
-    strange = {photo.number for photo, cosine in zip(known, likeness, strict=True) if cosine < SAME_PERSON}
+    embeddings = np.stack([photo.embedding for photo in embedded if photo.embedding is not None])  # (photos, d)
+    cosines = embeddings @ embeddings.T  # (photos, photos)
+    centre = int((np.where(cosines >= SAME_PERSON, 1 + cosines, 0)).sum(axis=1).argmax())
+    mean = embeddings[cosines[centre] >= SAME_PERSON].mean(axis=0)
+    to_mean = embeddings @ (mean / np.linalg.norm(mean))
+    strange = {photo.number for photo, cosine in zip(embedded, to_mean, strict=True) if cosine < SAME_PERSON}
     return [
         replace(photo, looks_different=True, message=f"{photo.message} It looks like another person than the rest.")
         if photo.number in strange else photo
@@ -130,17 +124,17 @@ def mark_strangers(photos: Sequence[FacePhoto]) -> list[FacePhoto]:
     ]  # fmt: skip
 
 
-def n_evaluation_of(n_usable: int, wanted: int | None = None) -> int:
+def n_evaluation_of(n_usable: int, n_chosen: int | None = None) -> int:
     """How many of the usable photos are kept for evaluation: 40 % of them, at most 20 (10: 4, 12: 5, 30: 12, 50: 20).
 
     Args:
         n_usable: at least 10.
-        wanted: another number, as the user chose.
+        n_chosen: the number that the user chose; None: the rule.
 
     Raises:
-        InputError: `wanted` leaves fewer than 5 photos for fine-tuning, or is not positive.
+        InputError: `n_chosen` leaves fewer than 5 photos for fine-tuning, or is not positive.
     """
-    number = min(MAX_EVALUATION, round(EVALUATION_SHARE * n_usable)) if wanted is None else wanted
+    number = min(MAX_EVALUATION, round(EVALUATION_SHARE * n_usable)) if n_chosen is None else n_chosen
     if not 1 <= number <= n_usable - MIN_FINE_TUNING:
         raise InputError(
             f"{number} evaluation photos of {n_usable} usable ones leave too few for fine-tuning;"
@@ -156,8 +150,8 @@ def split(photos: Sequence[FacePhoto], n_evaluation: int, seed: int) -> tuple[tu
     photo moves the others about.
     """
     ranked = sorted(photos, key=lambda photo: _rank(photo, seed))
-    chosen = sorted(photo.number for photo in ranked[:n_evaluation])
-    return tuple(sorted(photo.number for photo in ranked[n_evaluation:])), tuple(chosen)
+    fine_tuning, evaluation = (sorted(photo.number for photo in part) for part in (ranked[n_evaluation:], ranked[:n_evaluation]))
+    return tuple(fine_tuning), tuple(evaluation)
 
 
 def _rank(photo: FacePhoto, seed: int) -> bytes:
@@ -166,81 +160,9 @@ def _rank(photo: FacePhoto, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{shape}:".encode() + np.ascontiguousarray(photo.crop).tobytes()).digest()
 
 
-def save_face_set(face_set: FaceSet, folder: Path) -> None:
-    """Write fine-tuning/NN.png, evaluation/NN.png and, last, face-set.json; an earlier face set there is replaced.
-
-    Nothing of the photos but the crops' pixels is written: no names, no metadata, no embeddings, no unused faces.
-
-    Raises:
-        InputError: fewer than 10 usable photos; the folder holds something else or cannot be written.
-    """
-    from PIL import Image
-
-    if not face_set.is_ready:
-        raise InputError(f"{len(face_set.usable)} usable photos are too few; give at least {MIN_USABLE}.")
-    try:
-        if folder.is_dir() and not is_face_set(folder) and any(folder.iterdir()):
-            raise InputError("The folder for the face set holds something else; give a new or empty one.")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).unlink(missing_ok=True)
-        for part, name in _FOLDERS.items():
-            shutil.rmtree(folder / name, ignore_errors=True)
-            (folder / name).mkdir()
-            for number, crop in zip(getattr(face_set, part), face_set.crops(part), strict=True):
-                Image.fromarray(crop).save(folder / name / _file(number))
-        content = json.dumps(face_set.summary(), indent=1)
-        (folder / f"{FILE}.new").write_text(content, "utf-8")
-        (folder / f"{FILE}.new").replace(folder / FILE)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise InputError(f"The folder for the face set cannot be written ({error.strerror}).") from None
-
-
-def load_face_set(folder: Path) -> FaceSet:
-    """The face set that `save_face_set` wrote; equal but for embeddings and candidates, which are not kept.
-
-    Raises:
-        InputError: missing or damaged; a photo in both parts.
-    """
-    damaged = InputError("The face set is incomplete or damaged; prepare the photos again.")
-    try:
-        content = json.loads((folder / FILE).read_text("utf-8"))
-        parts = {part: tuple(int(number) for number in content[part]) for part in _FOLDERS}
-        photos = tuple(_read_row(folder, row, parts) for row in content["photos"])
-        found = FaceSet(
-            photos, str(content["finder"]), parts["fine_tuning"], parts["evaluation"],
-            tuple(map(str, content["warnings"])), str(content["split_note"]),
-        )  # fmt: skip
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, InputError):
-        raise damaged from None
-    usable = {photo.number for photo in found.usable}
-    both = set(found.fine_tuning) & set(found.evaluation)
-    if both or not found.is_ready or usable != {*found.fine_tuning, *found.evaluation}:
-        raise damaged
-    return found
-
-
-def _read_row(folder: Path, row: dict[str, Any], parts: Mapping[Part, tuple[int, ...]]) -> FacePhoto:
-    number, status = int(row["number"]), row["status"]
-    if status not in get_args(Status):
-        raise ValueError("unknown status")
-    part = next((one for one, numbers in parts.items() if number in numbers), None)
-    crop = read_photo(folder / _FOLDERS[part] / _file(number)) if part is not None else None
-    as_is = bool(row.get("as_is", False))  # older sets lack it
-    return FacePhoto(number, status, str(row["message"]), crop, looks_different=bool(row["looks_different"]), as_is=as_is)
-
-
-def is_face_set(folder: Path) -> bool:
-    """Whether the folder holds a finished face set, as opposed to raw photos."""
-    return (folder / FILE).is_file()
-
-
-def _file(number: int) -> str:
-    return f"{number:02d}.png"
-
-
 @dataclass(frozen=True)
 class PersonFaces:
-    """Photos of one person, uint8 (height, width, 3) each; no photo is in both parts."""
+    """Face crops of one person, uint8 (height, width, 3) each; no photo is in both parts."""
 
     fine_tuning: Sequence[np.ndarray]
     evaluation: Sequence[np.ndarray] = ()
@@ -258,13 +180,13 @@ def require_faces(persons: Sequence[Person], faces: Faces) -> None:
     if unknown:
         raise InputError(f"{len(unknown)} sets of photos belong to nobody who is forgotten; give the names as they are given there.")
     for number, person in enumerate(persons, start=1):
-        found = faces.get(person.name)
-        if found is None or not len(found.fine_tuning):
+        person_faces = faces.get(person.name)
+        if person_faces is None or not len(person_faces.fine_tuning):
             raise InputError(
                 f"Person {number} has no photos to fine-tune with; the image encoder needs about 30 of every person (--faces)."
             )
-        trained = {_fingerprint(photo) for photo in found.fine_tuning}
-        if any(_fingerprint(photo) in trained for photo in found.evaluation):
+        trained = {_fingerprint(photo) for photo in person_faces.fine_tuning}
+        if any(_fingerprint(photo) in trained for photo in person_faces.evaluation):
             raise InputError(f"A photo of person {number} is both for fine-tuning and for evaluation; they must differ.")
 
 

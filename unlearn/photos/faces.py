@@ -1,7 +1,7 @@
 """From uploaded photos to the faces of one person: read, find, crop, leave out copies, split (images only, no torch).
 
-Photos are told by number, never by file name. Which faces were found by what stands in the result; a photo that
-cannot be used is a status with a sentence, not an exception.
+A message names a photo by its number, never by its file's name. The result says what found the faces. A photo that cannot be used
+gets a status and a sentence; it is no exception.
 """
 
 from __future__ import annotations
@@ -11,28 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from unlearn.config import Settings
 from unlearn.errors import ConfigError, InputError
-from unlearn.photos.crops import CROP_SIDE, FACE, Fingerprint, FoundFace, crop_face, shrink
+from unlearn.photos.face_intake import FaceIntake
+from unlearn.photos.face_set_folders import is_face_set as is_face_set
+from unlearn.photos.face_set_folders import load_face_set as load_face_set
+from unlearn.photos.face_set_folders import save_face_set as save_face_set
 from unlearn.photos.face_sets import MIN_FINE_TUNING, mark_strangers, n_evaluation_of, split
 from unlearn.photos.face_sets import MIN_USABLE as MIN_USABLE
 from unlearn.photos.face_sets import RECOMMENDED as RECOMMENDED
 from unlearn.photos.face_sets import FacePhoto as FacePhoto  # the redundant `as` says: exported from here, too
 from unlearn.photos.face_sets import FaceSet as FaceSet
-from unlearn.photos.face_sets import is_face_set as is_face_set
-from unlearn.photos.face_sets import load_face_set as load_face_set
-from unlearn.photos.face_sets import save_face_set as save_face_set
 from unlearn.photos.finders import LICENCE_NOTE as LICENCE_NOTE
-from unlearn.photos.finders import FaceFinder, choose_finder
-from unlearn.photos.uploads import MAX_PHOTOS, Part, PhotoSource, expand_upload, upload_limits
+from unlearn.photos.finders import choose_finder
+from unlearn.photos.uploads import MAX_PHOTOS, Part, Upload, expand_upload, upload_limits
 from unlearn.progress import Progress, Report, no_report
-
-BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
-READY_PX = 256  # ready face crops have no longer side; avatars and aligned crops of 112 px do, photos of a camera do not
-READY_RATIO = 1.1  # of their sides
-READY_SHARE = 0.8  # of such a picture's side, from which on the crop around a found face would be the picture again
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class FaceConfig:
     Attributes:
         detector: "insightface", "cascade", "crops" (the photos are face crops already) or "auto": InsightFace if
             its pack is on this machine, else the cascade, and for each photo whether it is a face crop already
-            (`_is_ready_crop`).
+            (`face_intake`).
         pack: name of an InsightFace pack.
         root: folder that holds models/<pack>; None: ~/.insightface.
         min_face_px: smaller faces are not used; a crop is 1.4 times as large, and 56 px is the least that is pasted.
@@ -108,118 +101,31 @@ def find_faces(
     config, settings = config or FaceConfig(), settings or Settings()
     limits = upload_limits(settings)
     upload = expand_upload(paths, limits)
-    if not upload.sources:
-        raise InputError(" ".join(("There is no photo in what was given.", *upload.notes)))
-    if any(not 1 <= number <= len(upload.sources) for number in picks or {}):
-        raise InputError(f"A face was picked in a photo that is not there; there are {len(upload.sources)} photos.")
-    finder = None
-    if config.detector != "crops":
-        finder = choose_finder(config.detector, config.pack, config.root, settings)
-    intake = _Intake(finder, config, dict(picks or {}))
+    _require_photos(upload, picks or {})
+    finder = choose_finder(config.detector, config.pack, config.root, settings) if config.detector != "crops" else None
+    intake = FaceIntake(finder, config.min_face_px, config.detector == "auto", picks or {})
     for number, source in enumerate(upload.sources, start=1):
         intake.add(number, source, limits.photo_mb)
         report(Progress(number, len(upload.sources), "finding faces"))
     photos = mark_strangers(intake.photos)
-    name = finder.name if finder is not None else "already face crops"
-    taken = () if finder is None else _taken_as_they_are(photos)
-    warnings = (*upload.notes, *(finder.warnings if finder is not None else ()), *taken, *_warnings(photos))
-    return _divided(FaceSet(tuple(photos), name, warnings=warnings), [source.part for source in upload.sources], config)
+    name, of_finder = "already face crops", list[str]()
+    if finder is not None:
+        name, of_finder = finder.name, [*finder.warnings, *_used_as_they_are(photos)]
+    face_set = FaceSet(tuple(photos), name, warnings=(*upload.notes, *of_finder, *_warnings(photos)))
+    return _with_split(face_set, [source.part for source in upload.sources], config)
 
 
-class _Intake:
-    """Takes photos one by one and remembers what they look like, so that copies are seen."""
-
-    def __init__(self, finder: FaceFinder | None, config: FaceConfig, picks: dict[int, int]) -> None:
-        self.photos: list[FacePhoto] = []
-        self._finder, self._config, self._picks = finder, config, picks
-        self._wholes: dict[int, Fingerprint] = {}
-        self._crops: dict[int, Fingerprint] = {}
-
-    def add(self, number: int, source: PhotoSource, max_mb: int) -> None:
-        """Append what becomes of a photo."""
-        try:
-            photo = source.read(max_mb)
-        except InputError as error:
-            self.photos.append(FacePhoto(number, "unreadable", str(error)))
-            return
-        whole = Fingerprint(photo.pixels)
-        if (earlier := _copy_in(whole, self._wholes)) is not None:
-            self.photos.append(_duplicate(number, earlier))
-            return
-        found = self._face(number, photo.pixels)
-        if found.crop is not None and not found.as_is:  # what is used as it is was compared as a whole
-            crop = Fingerprint(found.crop, FACE)
-            if (earlier := _copy_in(crop, self._crops)) is not None:
-                found = _duplicate(number, earlier)
-            else:
-                self._crops[number] = crop
-        if found.status in ("usable", "several faces"):  # of the others a better copy may follow
-            self._wholes[number] = whole
-        self.photos.append(replace(found, message=" ".join(filter(None, (found.message, photo.note)))))
-
-    def _face(self, number: int, pixels: np.ndarray) -> FacePhoto:
-        least = self._config.min_face_px
-        if self._finder is None:
-            return self._as_it_is(number, pixels, "Used as it is.")
-        faces = self._finder.find(pixels)
-        if self._config.detector == "auto" and number not in self._picks and _is_ready_crop(pixels, faces):
-            why = "the face fills the picture" if faces else "no face was found, but small and square as it is, it is taken for a face crop"
-            return self._as_it_is(number, pixels, f"Used as it is: {why}.")
-        if not faces:
-            return FacePhoto(number, "no face", "No face was found; choose a photo that shows it larger and from the front.")
-        largest = max(face.side for face in faces)
-        if largest < least:
-            message = f"The face is {largest:.0f} px large; at least {least} px are needed."
-            return FacePhoto(number, "too small", message)
-        main = [face for face in faces if face.side >= max(least, BACKGROUND * largest)]
-        return self._choose(number, pixels, main, len(faces) - len(main))
-
-    def _as_it_is(self, number: int, pixels: np.ndarray, message: str) -> FacePhoto:
-        least = self._config.min_face_px
-        if min(pixels.shape[:2]) < least:
-            return FacePhoto(number, "too small", f"The picture is {_size(pixels)}; at least {least} px are needed.")
-        return FacePhoto(number, "usable", message, shrink(pixels), as_is=True)
-
-    def _choose(self, number: int, pixels: np.ndarray, faces: Sequence[FoundFace], n_small: int) -> FacePhoto:
-        crops = tuple(crop_face(pixels, face) for face in faces)
-        pick = self._picks.get(number, 1 if len(faces) == 1 else None)
-        if pick is None:
-            message = f"This photo shows {len(faces)} faces; pick the one that is meant."
-            return FacePhoto(number, "several faces", message, candidates=crops)
-        if not 1 <= pick <= len(faces):
-            raise InputError(f"Face {pick} was picked in photo {number}, which shows {len(faces)}.")
-        message = f"Face {pick} of {len(faces)}, as picked." if len(faces) > 1 else "One face."
-        if n_small:
-            message += f" {n_small} much smaller in the background left out."
-        candidates = crops if len(crops) > 1 else ()
-        return FacePhoto(number, "usable", message, crops[pick - 1], candidates, faces[pick - 1].embedding)
+def _require_photos(upload: Upload, picks: Mapping[int, int]) -> None:
+    if not upload.sources:
+        raise InputError(" ".join(("There is no photo in what was given.", *upload.notes)))
+    if any(not 1 <= number <= len(upload.sources) for number in picks):
+        raise InputError(f"A face was picked in a photo that does not exist; there are {len(upload.sources)} photos.")
 
 
-def _is_ready_crop(pixels: np.ndarray, faces: Sequence[FoundFace]) -> bool:
-    """Whether a photo is a face crop already: small and square, and either no face was found (drawn faces, faces that fill all
-    of it) or one that fills it."""
-    short, long = sorted(pixels.shape[:2])
-    if long > READY_PX or long > READY_RATIO * short:
-        return False
-    return not faces or CROP_SIDE * max(face.side for face in faces) >= READY_SHARE * short
-
-
-def _copy_in(picture: Fingerprint, earlier: Mapping[int, Fingerprint]) -> int | None:
-    return next((number for number, other in earlier.items() if picture.is_copy_of(other)), None)
-
-
-def _duplicate(number: int, earlier: int) -> FacePhoto:
-    return FacePhoto(number, "duplicate", f"The same picture as photo {earlier}, or nearly; left out.")
-
-
-def _size(pixels: np.ndarray) -> str:
-    return f"{pixels.shape[1]} x {pixels.shape[0]} px"
-
-
-def _taken_as_they_are(photos: Sequence[FacePhoto]) -> Iterator[str]:
+def _used_as_they_are(photos: Sequence[FacePhoto]) -> Iterator[str]:
     n_ready = sum(photo.as_is for photo in photos)
     if n_ready:
-        yield f"Taken for face crops and used as they are: {n_ready} of {len(photos)} photos, which are small and square."
+        yield f"Face crops already, used as they are: {n_ready} of {len(photos)} photos, which are small and square."
 
 
 def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
@@ -231,14 +137,14 @@ def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
     elif n_usable < RECOMMENDED:
         yield f"Usable photos: {n_usable}; about {RECOMMENDED} are recommended."
     if 2 * sum(photo.status == "no face" for photo in photos) > len(photos):
-        yield "In most photos no face was found; drawn faces and large pictures that are face crops already need the detector crops."
+        yield "In most photos no face was found; drawn faces and large face crops need the detector crops."
     if n_several:
         yield f"Photos that show several faces: {n_several}; pick one in each, or they stay unused."
     if strange:
         yield f"Another person may be on photo {', '.join(strange)}; check and remove what does not belong."
 
 
-def _divided(face_set: FaceSet, parts: Sequence[Part | None], config: FaceConfig) -> FaceSet:
+def _with_split(face_set: FaceSet, parts: Sequence[Part | None], config: FaceConfig) -> FaceSet:
     """With the split that the files' names bring along, else one drawn from the seed; none below 10 usable photos."""
     usable = face_set.usable
     if len(usable) < MIN_USABLE:

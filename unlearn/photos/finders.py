@@ -1,7 +1,4 @@
-"""What finds faces: InsightFace where its pack lies on this machine, else the cascade; nothing is ever downloaded.
-
-Knows pixels, packs and devices; what becomes of a photo is `faces`.
-"""
+"""What finds faces: InsightFace where its pack is on this machine, else the cascade. Nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _PACK_ERRORS = (AssertionError, OSError, ValueError, TypeError, RuntimeError, Lo
 
 
 class FaceFinder(Protocol):
-    """Finds the faces of a photo uint8 (height, width, 3), from left to right; `warnings` belong into the result."""
+    """Finds the faces of a photo uint8 (height, width, 3), from left to right; `warnings` are shown with the result."""
 
     @property
     def name(self) -> str: ...
@@ -51,11 +48,11 @@ class InsightFinder:
 
     def find(self, pixels: np.ndarray) -> list[FoundFace]:
         """The faces of a photo, turned upright by the line through the eyes."""
-        faces = [_found(face) for face in self.analysis.get(np.ascontiguousarray(pixels[:, :, ::-1]))]
+        faces = [_found_face(face) for face in self.analysis.get(np.ascontiguousarray(pixels[:, :, ::-1]))]
         return sorted(faces, key=lambda face: face.x)
 
 
-def _found(face: Any) -> FoundFace:
+def _found_face(face: Any) -> FoundFace:
     left, top, right, bottom = (float(number) for number in face.bbox[:4])
     roll = 0.0
     if face.kps is not None:
@@ -97,7 +94,7 @@ def choose_finder(detector: str, pack: str, root: Path | None, settings: Setting
     if detector == "insightface":
         raise ModelLoadError(f"InsightFace's pack {pack} is not on this machine. {how}")
     frontal = "The cascade sees only faces that look at the camera, and cannot tell people apart."
-    return CascadeFinder((frontal,) if detector == "cascade" else (f"{frontal} InsightFace's pack {pack} would. {how}",))
+    return CascadeFinder((frontal,) if detector == "cascade" else (f"{frontal} InsightFace's pack {pack} can. {how}",))
 
 
 def _load_insightface(folder: Path, pack: str, settings: Settings) -> InsightFinder:
@@ -128,7 +125,7 @@ def _load_insightface(folder: Path, pack: str, settings: Settings) -> InsightFin
 
 
 def _onnx_device(device: str, providers: list[str]) -> tuple[int, tuple[str, ...]]:
-    """The number of the GPU, -1 for the CPU, and a warning where a GPU was asked for in vain."""
+    """The number of the GPU (-1 for the CPU), and a warning where the settings ask for a GPU that is not available."""
     has_cuda = "CUDAExecutionProvider" in providers
     if device.startswith("cuda") and not has_cuda:
         return -1, ("Faces were found on the CPU: this onnxruntime has no CUDA; install onnxruntime-gpu.",)

@@ -18,8 +18,8 @@ from unlearn.photos.uploads import UploadLimits, expand_upload
 def read_photos(folder: Path, limits: UploadLimits | None = None) -> list[np.ndarray]:
     """The photos of a folder (or zip) in the order of their names: uint8 (height, width, 3) each, turned upright.
 
-    Where the files' names say which photos are for evaluation (the shipped examples), only those are read: an attack
-    on photos that were used for fine-tuning would tell nothing.
+    Where the files' names say which photos are for evaluation (the shipped examples), only those are read, because an attack on
+    photos that were used for fine-tuning has no meaning.
 
     Raises:
         InputError: no photo, or one that cannot be read; photos are told by number, because names may be private.
@@ -29,20 +29,20 @@ def read_photos(folder: Path, limits: UploadLimits | None = None) -> list[np.nda
     limits = limits or UploadLimits()
     upload = expand_upload([folder], limits)
     parts = [source.part for source in upload.sources]
-    divided = None not in parts and len(set(parts)) == 2
-    sources = [source for source in upload.sources if not divided or source.part == "evaluation"]
+    is_split = None not in parts and len(set(parts)) == 2
+    sources = [source for source in upload.sources if not is_split or source.part == "evaluation"]
     if not sources:
-        raise InputError(f"The folder of photos holds none ({', '.join(PHOTO_SUFFIXES)} are read).")
+        raise InputError(f"The folder of photos holds no photo ({', '.join(PHOTO_SUFFIXES)} are read).")
     reads = [partial(source.read, limits.photo_mb) for source in sources]
-    return [_told(read, f"Photo {number} of {len(reads)}") for number, read in enumerate(reads, start=1)]
+    return [_pixels(read, f"Photo {number} of {len(reads)}") for number, read in enumerate(reads, start=1)]
 
 
 def open_photo(file: Path, what: str) -> np.ndarray:
     """One photo, uint8 (height, width, 3), turned upright; one that cannot be used is an `InputError` about `what`."""
-    return _told(lambda: decode_photo(read_bytes(file)), what)
+    return _pixels(lambda: decode_photo(read_bytes(file)), what)
 
 
-def _told(read: Callable[[], Photo], what: str) -> np.ndarray:
+def _pixels(read: Callable[[], Photo], what: str) -> np.ndarray:
     try:
         return read().pixels
     except InputError as error:

@@ -21,7 +21,7 @@ from unlearn.photos.repair import completed, is_nearly_whole, missing_rows
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 60_000_000  # refused from the header: 180 MB decoded, more than any model looks at a thousand times over
+MAX_PIXELS = 60_000_000  # checked in the header, before decoding: 180 MB decoded, a thousand times what a model looks at
 DEFAULT_MAX_MB = 20
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP")  # of Pillow, where JPEG includes MPO; nothing that runs programs
 SUFFIXES = (
@@ -30,7 +30,7 @@ SUFFIXES = (
 )  # fmt: skip
 HEAD_BYTES = 64  # of a file tell what it is
 READ = "JPEG, PNG, WebP, HEIC, AVIF, GIF and BMP are read"
-# what decoders raise at files made wrong or made to harm; anything else is an error of ours
+# what decoders raise for damaged or malicious files; anything else is a defect of this program
 BROKEN = (
     OSError, ValueError, SyntaxError, EOFError, RuntimeError, TypeError, AttributeError, LookupError, ArithmeticError,
     MemoryError, struct.error, zlib.error,
@@ -100,7 +100,7 @@ def _length_of_box(head: bytes) -> int:
 
 
 class _DamagedPhoto(InputError):
-    """The photo was recognised, but cannot be decoded as it is."""
+    """The photo was recognised, but it cannot be decoded as it is."""
 
 
 def decode_photo(data: bytes) -> Photo:
@@ -130,7 +130,7 @@ def _decoded_bytes(data: bytes, is_completed: bool) -> Photo:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; the limit on pixels is ours and lower
         try:
-            opened = Image.open(io.BytesIO(data), formats=[one for one in FORMATS if one != "HEIF" or not heif_error])
+            opened = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name != "HEIF" or not heif_error])
         except Image.DecompressionBombError:
             raise InputError(_too_many_pixels()) from None
         except (UnidentifiedImageError, *BROKEN):
@@ -158,17 +158,17 @@ def _decoded(image: Image, is_completed: bool) -> Photo:
 
 
 def _is_animated(image: Image) -> bool:
-    """HEIC and MPO hold further pictures, too, but their first is the photo."""
+    """HEIC and MPO may hold further pictures, too, but those are no animation: the first is the photo."""
     return image.format in ("GIF", "WEBP", "PNG", "AVIF") and bool(getattr(image, "is_animated", False))
 
 
 def _orientation(image: Image) -> int:
     """1 to 8 as in EXIF; 1 where it is missing or damaged."""
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
+        orientation = image.getexif().get(_ORIENTATION, 1)
     except BROKEN:
         return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

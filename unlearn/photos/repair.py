@@ -1,8 +1,7 @@
-"""Photos whose last bytes are missing: what is left is completed where nearly all of the picture is there, as browsers do.
+"""Photos whose last bytes are missing: they are completed, as browsers do, where nearly all of the picture is there.
 
-Works on bytes and on decoded rows; decodes nothing itself. A photo that is really cut off is not completed: half a
-face would be used for a whole one. Pillow's own switch for such files (`LOAD_TRUNCATED_IMAGES`) acts on the whole process and
-knows no measure.
+A photo of which more is missing is not completed, because half a face would be used for a whole one. Pillow's own switch for such files
+(`LOAD_TRUNCATED_IMAGES`) acts on the whole process and has no limit.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-MISSING_SHARE = 0.01  # of a file that states its length, from which on it counts as cut off
-MISSING_BYTES = 64  # may always be missing
+MISSING_SHARE = 0.01  # of a file that states its length; more counts as cut off
+MISSING_BYTES = 64  # this many may always be missing
 MISSING_ROWS_SHARE = 0.02  # of a JPEG's rows
 MISSING_ROWS = 16  # a row of blocks, the least that a JPEG can lose
 _JPEG_END = b"\xff\xd9"
@@ -24,9 +23,9 @@ _SCAN_KINDS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of fram
 
 
 def completed(data: bytes) -> bytes | None:
-    """The file with an end put on; None where too much is missing, or it cannot be told how much.
+    """The file with its end added; None where too much is missing, or where it is not known how much.
 
-    A JPEG does not state its length: whoever decodes the completed one asks `missing_rows` how much is there.
+    A JPEG does not state its length; `missing_rows` says how much is missing after it was decoded.
     """
     if data.startswith(b"\xff\xd8\xff"):
         return data.rstrip(b"\xff") + _JPEG_END if _has_all_scans(data) else None
@@ -76,24 +75,24 @@ def _end_of_boxes(data: bytes) -> int | None:
 
 def _has_all_scans(data: bytes) -> bool:
     """Whether every coefficient of every component has a scan that states its last bit: only the last scan may end early."""
-    wanted: set[int] = set()
+    components: set[int] = set()
     done: dict[int, set[int]] = {}
     for kind, segment in _segments(data):
         if kind in _SCAN_KINDS and len(segment) >= 6:
-            wanted = set(segment[6 : 6 + 3 * segment[5] : 3])
+            components = set(segment[6 : 6 + 3 * segment[5] : 3])
         elif kind == 0xDA and segment and len(segment) >= 4 + 2 * segment[0]:
             first, last, bits = segment[1 + 2 * segment[0] : 4 + 2 * segment[0]]
             for component in segment[1 : 1 + 2 * segment[0] : 2]:
                 coefficients = done.setdefault(component, set())
                 (coefficients.difference_update if bits & 15 else coefficients.update)(range(first, last + 1))
-    return bool(wanted) and all(len(done.get(component, ())) == 64 for component in wanted)
+    return bool(components) and all(len(done.get(component, ())) == 64 for component in components)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """A JPEG's markers with what stands in their segments, up to the end of the picture or of the file."""
     place = 2
-    while (found := _JPEG_MARKER.search(data, place)) is not None:
-        kind, place = data[found.start() + 1], found.end()
+    while (marker := _JPEG_MARKER.search(data, place)) is not None:
+        kind, place = data[marker.start() + 1], marker.end()
         if kind == 0xD9:
             return
         if kind == 0x01 or place + 2 > len(data):

@@ -20,7 +20,7 @@ from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import Defence, defend, require_texts, stages_of
 from unlearn.defence.loop import FineTuned
 from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_room
-from unlearn.runs.inputs import own_photos, read_faces
+from unlearn.runs.inputs import read_run_photos
 from unlearn.files import disk_errors, write_json
 from unlearn.measure.labelled_images import class_folders, measured_things
 from unlearn.measure.probes import Prober, default_probes
@@ -327,7 +327,5 @@ def forget(
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
     _use_threads(settings)
-    own = own_photos(photos or {}, config.persons, settings)
-    prepared = read_faces(faces or {}, settings)
-    own |= {name: list(found.evaluation) for name, found in prepared.items() if len(found.evaluation)}
-    return run_forgetting(config, settings, out, report, own, prepared)
+    given = read_run_photos(photos or {}, faces or {}, config.persons, settings)
+    return run_forgetting(config, settings, out, report, given.attacked, given.faces)

@@ -1,19 +1,59 @@
-"""Folders of photos, prepared or raw, -> the faces of persons for a defence and an attack; knows files, no model."""
+"""Folders of photos, prepared or raw, -> the photos that a defence trains with and those that the attack looks at."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from unlearn.config import Person, Settings, name_key
 from unlearn.errors import InputError
-from unlearn.photos.face_sets import PersonFaces
+from unlearn.photos.face_sets import Faces, PersonFaces
 from unlearn.photos.faces import MIN_USABLE, is_face_set, load_face_set, open_faces
 from unlearn.photos.folders import read_photos
 from unlearn.photos.uploads import upload_limits
+
+
+@dataclass(frozen=True)
+class RunPhotos:
+    """The photos of a run, by names as in `ForgetConfig.persons`.
+
+    Attributes:
+        faces: face crops; their fine-tuning part trains the image encoder.
+        attacked: photos that are not trained with and that the attack looks at: the evaluation part of `faces`, or photos of their own.
+    """
+
+    faces: Faces
+    attacked: Mapping[str, Sequence[np.ndarray]]
+
+
+def read_run_photos(
+    photos: Mapping[str, Path], faces: Mapping[str, Path], persons: Sequence[Person], settings: Settings
+) -> RunPhotos:
+    """The photos that a run was given.
+
+    Args:
+        photos: as for `own_photos`.
+        faces: as for `read_faces`.
+        persons: who is forgotten.
+        settings: upload limits, device.
+
+    Raises:
+        InputError: a folder cannot be used, or a person has both kinds; told by number.
+    """
+    attacked: dict[str, Sequence[np.ndarray]] = {**own_photos(photos, persons, settings)}
+    for number, person in enumerate(persons, start=1):
+        if person.name in attacked and person.name in faces:
+            raise InputError(
+                f"Person {number} has photos for the attack (--photos) and faces (--faces), of which a part is kept for the attack; "
+                "leave --photos out for this person."
+            )
+    crops = read_faces(faces, settings)
+    attacked |= {name: person_faces.evaluation for name, person_faces in crops.items() if len(person_faces.evaluation)}
+    return RunPhotos(crops, attacked)
 
 
 def own_photos(folders: Mapping[str, Path], persons: Sequence[Person], settings: Settings) -> dict[str, list[np.ndarray]]:
@@ -49,7 +89,7 @@ def read_faces(folders: Mapping[str, Path], settings: Settings) -> dict[str, Per
     Raises:
         InputError: a folder is missing, or has too few usable photos; persons are told by number.
     """
-    found: dict[str, PersonFaces] = {}
+    faces: dict[str, PersonFaces] = {}
     for number, (name, folder) in enumerate(folders.items(), start=1):
         if not os.path.exists(folder):  # False for a name too long to be a path, too
             raise InputError(f"The photos of person {number} (--faces) do not exist; check the path.")
@@ -59,8 +99,8 @@ def read_faces(folders: Mapping[str, Path], settings: Settings) -> dict[str, Per
                 f"Of the photos of person {number}, {len(face_set.usable)} can be used ({face_set.finder}); "
                 f"give at least {MIN_USABLE}. `python -m unlearn faces FOLDER` says why."
             )
-        found[name] = PersonFaces(tuple(face_set.crops("fine_tuning")), tuple(face_set.crops("evaluation")))
-    return found
+        faces[name] = PersonFaces(tuple(face_set.crops("fine_tuning")), tuple(face_set.crops("evaluation")))
+    return faces
 
 
 def attack_photos(folder: Path, settings: Settings) -> list[np.ndarray]:

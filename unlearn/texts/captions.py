@@ -134,12 +134,15 @@ def read_captions(source: str, n_captions: int) -> list[str]:
     return list(distinct)
 
 
+def text_file(source: str) -> Path:
+    """The file of a source that is not the Hub's; shipped captions are named relative to the project in configs that travel."""
+    path = Path(source)
+    return path if path.is_absolute() or path.is_file() else PROJECT / path
+
+
 def _file_rows(source: str) -> Iterable[str]:
     try:
-        path = Path(source)
-        if not path.is_absolute() and not path.is_file():
-            path = PROJECT / path  # shipped captions are named so in configs that travel
-        with path.open(encoding="utf-8") as file:
+        with text_file(source).open(encoding="utf-8") as file:
             yield from file
     except OSError as error:
         raise InputError(f"The caption file {source} cannot be read ({error.strerror}).") from error
