@@ -8,7 +8,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -199,14 +198,14 @@ def test_default_set_where_torch_answers_crashes_or_hangs(
 
 
 def test_default_set_without_a_gpu_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_ask_torch", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(asking, "_ask_torch", lambda settings: pytest.fail("asked"))
     monkeypatch.setattr(asking.shutil, "which", lambda program: None)
     assert default_set(Settings()).name == "embedded"
     monkeypatch.setattr(asking.shutil, "which", lambda program: sys.executable)
     assert default_set(Settings(device="cpu")) == asking.DefaultSet("embedded")
 
 
-def test_question_to_torch_is_answered_for_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("UNLEARN_DEVICE", "auto")
-    answer = asking._ask_torch()
+def test_question_to_torch_is_answered_for_this_machine_with_the_servers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARN_DEVICE", "no device")
+    answer = asking._ask_torch(Settings())
     assert isinstance(answer, dict) and isinstance(answer["gpu"], bool) and answer["set"] in ("embedded", "sd14")

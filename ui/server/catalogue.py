@@ -39,7 +39,7 @@ def set_info(settings: Settings, model_set: str) -> SetInfo:
 
 
 def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
-    """Rows {name, member, aliases} as of `experiment.people`, which would import torch."""
+    """Rows {name, member, aliases} as of `runs.questions.people`, which would import torch."""
     world = _world(model_set)
     return [
         {"name": one.name, "member": one.member, "aliases": list(one.aliases)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.config import ForgetConfig, IdiaConfig, PortraitConfig, Settings
-from unlearn.jobs import GpuNeed
+from unlearn.jobs import GpuNeed, Task
 from unlearn.models.sets import EMBEDDED_ROOT, ModelSet, find_model_set, folder_set
 from unlearn.runs.results import PREPARED
 
@@ -30,35 +30,33 @@ PREPARE_FACES = "ui.worker.photos:prepare"
 NOTHING = GpuNeed(0.0)
 
 
-def gpu_need(work: str, request: dict[str, Any], folder: Path) -> GpuNeed:
-    """What a job needs; nothing where it looks for faces, and where its model set runs on the CPU.
-
-    Args:
-        work: "module:function"; what it does is told by the request's kind.
-        request: of `ui.worker.tasks`.
-        folder: the job's own; finished runs lie beside it.
-    """
+def gpu_need(task: Task) -> GpuNeed:
+    """What a task of `ui.worker.tasks` needs; nothing where it looks for faces, and where its model set runs on the CPU."""
+    request, device = task.request, Settings.from_plain(task.settings).device
     kind = request.get("kind")
     if kind == "forget":
         config = ForgetConfig.from_json(json.dumps(request["config"]))
-        if on_cpu(config.model_set):
+        if on_cpu(config.model_set, device):
             return NOTHING
         return GpuNeed(forget_s(config), PREPARE_FACES if request.get("faces") else "")
-    if kind == "faces" or on_cpu(_asked_set(request, folder)):
+    if kind == "faces":
+        return NOTHING
+    model_set = _asked_set(request, task.folder)
+    if on_cpu(model_set, device):
         return NOTHING
     if kind == "portraits":
         n_pictures = 2 * len(request["seeds"]) * (len(request["texts"]) or 2)
         return GpuNeed(LOAD_S + LOAD_DIFFUSION_S + n_pictures * _drawing_s(request["n_steps"], request["guidance_scale"]))
     if kind == "attack":
-        return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(**request["idia"]), find_model_set(_asked_set(request, folder))))
+        return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(**request["idia"]), find_model_set(model_set)))
     if kind in ("predict", "probe"):
         return GpuNeed(LOAD_S + 1.0)
     return GpuNeed(None)
 
 
-def on_cpu(model_set: str) -> bool:
-    """True when a set is as well off without a GPU: the shipped one, unless the server was told to use a GPU."""
-    device, found = Settings.from_environment().device, find_model_set(model_set)
+def on_cpu(model_set: str, device: str) -> bool:
+    """True when a set is as well off without a GPU: the shipped one, unless the server's device is a GPU."""
+    found = find_model_set(model_set)
     shipped = folder_set("embedded", EMBEDDED_ROOT)
     is_shipped = found.clip_folder == shipped.clip_folder and found.diffusion in (None, shipped.diffusion)
     return device == "cpu" or (device == "auto" and is_shipped)

@@ -17,10 +17,10 @@ from ui.server.catalogue import SetInfo
 from ui.server.identity import Identity, server_key
 from ui.server.options import Options
 from ui.server.photo_sweep import PhotoSweep
-from unlearn.config import ForgetConfig, Settings
+from unlearn.config import ForgetConfig, Settings, name_key
 from unlearn.defence.trigger_checks import common_words, looked_at_captions
 from unlearn.errors import InputError
-from unlearn.jobs import Job, Jobs, Succeeded
+from unlearn.jobs import Job, Jobs, Submission, Succeeded, WorkerSetup
 from unlearn.models.sets import find_model_set
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
@@ -35,9 +35,8 @@ class Service:
 
     def __init__(self, settings: Settings, options: Options) -> None:
         self.settings, self.options = settings, options
-        self.jobs = Jobs(
-            settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, f"{options.backend}:warm_up", options.zero
-        )
+        workers = WorkerSetup(settings.to_plain(), f"{options.backend}:warm_up", options.zero)
+        self.jobs = Jobs(settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, workers)
         self.identity = Identity(server_key(settings.data_dir))
         self._sweep = PhotoSweep(settings.data_dir / UPLOADS, self.jobs.runs_dir)
 
@@ -99,9 +98,7 @@ class Service:
         """Queue a job of forgetting; `faces` says whose photos lie where in the folder of inputs."""
         request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
         work = f"{self.options.backend}:forget"
-        return self.jobs.submit(
-            FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs, must_leave=MANIFEST
-        )
+        return self.jobs.submit(Submission(FORGET_LANE, work, request, owner, group=group, must_leave=MANIFEST), inputs)
 
     def doubts(self, config: ForgetConfig) -> list[str]:
         """What should be said about the names before the work begins.
@@ -127,7 +124,7 @@ class Service:
             raise InputError("The defended weights of this result are not at hand; run it again to ask it more.")
         full = {"kind": kind, "run": key, **request}
         work = f"{self.options.backend}:{kind}"
-        return self.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(key, None), inputs=inputs)
+        return self.jobs.submit(Submission(QUICK_LANE, work, full, owner, parent=key), inputs)
 
     def run_folder(self, key: str) -> Path | None:
         """The folder of a job or of the prepared example; None when the key is neither."""
@@ -178,10 +175,11 @@ class Service:
 
     def compare_terms(self, job: Job, terms: list[str], owner: str) -> list[Job]:
         """Queue the same job with other neutral terms."""
-        known = {j.request["config"]["neutral_term"] for j, _ in self.group_runs(job)}
+        known = {name_key(j.request["config"]["neutral_term"]) for j, _ in self.group_runs(job)}
         started = []
         for term in terms:
-            if term not in known:
+            if name_key(term) not in known:
+                known.add(name_key(term))
                 config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term}))
                 faces = job.request.get("faces") or []
                 inputs = self.jobs.new_inputs(like=job.id) if faces else None

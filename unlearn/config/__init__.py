@@ -1,6 +1,6 @@
 """Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
 
-from unlearn.config.persons import Person, check_persons, clean_name, name_key
+from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.schedules import EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.settings import MAX_SEED, ForgetConfig, IdiaConfig, PortraitConfig, ResolvedConfig, Settings, numbered_seeds
 
@@ -18,6 +18,7 @@ __all__ = [
     "TextFineTuneConfig",
     "check_persons",
     "clean_name",
+    "is_same_name",
     "name_key",
     "numbered_seeds",
 ]

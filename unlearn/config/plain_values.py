@@ -9,6 +9,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -18,7 +19,7 @@ Settings = TypeVar("Settings")
 MAX_WHOLE = 2**63 - 1  # what the job database and torch take
 _WORDS = {
     int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "none", Any: "anything",
-    dict: "an object",
+    dict: "an object", Path: "a path",
 }  # fmt: skip
 
 
@@ -94,6 +95,8 @@ def _converted(wanted: Any, hint: Any, value: object, path: str) -> Any:
         return [checked(kinds[0], part, f"{path}[{i}]") for i, part in enumerate(value)]
     elif get_origin(wanted) is dict and isinstance(value, dict):
         return {checked(kinds[0], key, f"A key of {path}"): checked(kinds[1], part, f"A value of {path}") for key, part in value.items()}
+    elif wanted is Path and isinstance(value, str) and _is_text(value):
+        return Path(value)
     elif _fits(wanted, value):
         if isinstance(value, str) and not _is_text(value):
             raise ConfigError(f"{path} holds characters that are no text (half of a surrogate pair); write it anew.")

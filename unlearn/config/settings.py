@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from unlearn.config.paths import user_path
 from unlearn.config.persons import Person as Person
@@ -58,6 +59,8 @@ class Settings:
         precision: "auto" (bf16 on a GPU that has it, else fp32), "fp32" or "bf16".
         max_upload_mb, max_zip_mb, max_total_mb: largest photo, zip, and all files of one upload together that are accepted, in MB.
         max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
+        face_pack: InsightFace pack that finds the faces in the photos of jobs, where it is at hand.
+        face_root: folder that holds `models/PACK` of InsightFace; None: its own, `~/.insightface`.
     """
 
     data_dir: Path = Path("data")
@@ -70,11 +73,14 @@ class Settings:
     max_zip_mb: int = 1000
     max_total_mb: int = 2000
     max_cache_mb: int = 500
+    face_pack: str = "buffalo_l"
+    face_root: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", user_path(self.data_dir))
-        if self.models_dir is not None:
-            object.__setattr__(self, "models_dir", user_path(self.models_dir))
+        for name in ("models_dir", "face_root"):
+            if (folder := getattr(self, name)) is not None:
+                object.__setattr__(self, name, user_path(folder))
         known = self.device in ("auto", "cpu", "cuda") or (
             self.device.startswith("cuda:") and self.device[5:].isdigit()
         )
@@ -85,11 +91,24 @@ class Settings:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
         require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
 
+    def to_plain(self) -> dict[str, Any]:
+        """As values of JSON, for another process; `from_plain` gives back equal settings there."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()}
+
     @classmethod
-    def from_environment(cls) -> Settings:
+    def from_plain(cls, values: object) -> Settings:
+        """The settings that `to_plain` wrote.
+
+        Raises:
+            ConfigError: an unknown setting, or a value that cannot be used.
+        """
+        return from_plain(cls, values, "The server's setting ")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_UPLOAD_MB,
-        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB."""
-        get = os.environ.get
+        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB, _FACE_PACK, _FACE_ROOT."""
+        get = environment.get
         threads = get("UNLEARN_THREADS")
         require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
         limits = {name: value for name in (*_UPLOAD_LIMITS, "max_cache_mb") if (value := get(f"UNLEARN_{name.upper()}"))}
@@ -103,6 +122,8 @@ class Settings:
             offline=(get("UNLEARN_OFFLINE") or get("HF_HUB_OFFLINE") or "0").lower() in ("1", "true", "yes"),
             n_threads=int(threads) if threads else None,
             precision=get("UNLEARN_PRECISION") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
+            face_pack=get("UNLEARN_FACE_PACK") or "buffalo_l",
+            face_root=Path(root) if (root := get("UNLEARN_FACE_ROOT")) else None,
             **{name: int(value) for name, value in limits.items()},
         )
 

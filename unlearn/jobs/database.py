@@ -20,6 +20,7 @@ from unlearn.modes import make_private
 BUSY_TIMEOUT_S = 10.0
 CHECKPOINT_TIMEOUT_S = 0.2  # it is tried again; other writers wait meanwhile
 LIST = "The list of jobs"
+OBSOLETE = {"private_keys", "has_lost_parts"}  # columns of the table of jobs
 UNSTORABLE = "A value cannot be stored in the list of jobs ({}); give texts and numbers only."
 SENTENCES = {
     sqlite3.SQLITE_BUSY: "{list} is locked by another program; close it (a backup, a database browser), then try again.",
@@ -77,6 +78,7 @@ class Database:
         SQLModel.metadata.create_all(self.engine)
         with self.engine.begin() as connection:
             add_missing_columns(connection)
+            drop_obsolete_columns(connection)
 
     @staticmethod
     @contextmanager
@@ -140,6 +142,15 @@ def add_missing_columns(connection: Connection) -> None:
                 kind = column.type.compile(connection.dialect)
                 change = f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
                 connection.exec_driver_sql(change if column.nullable else f"{change} NOT NULL DEFAULT {_default(column)}")
+
+
+def drop_obsolete_columns(connection: Connection) -> None:
+    """Drop the columns of an earlier version that new rows would have to fill, with the jobs that hold a photo in their request."""
+    present = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(job)")}
+    if "private_keys" in present:
+        connection.exec_driver_sql("DELETE FROM job WHERE private_keys <> ''")
+    for name in OBSOLETE & present:
+        connection.exec_driver_sql(f"ALTER TABLE job DROP COLUMN {name}")
 
 
 def _default(column: Column[Any]) -> str:

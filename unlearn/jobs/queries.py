@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, func, literal_column, or_
 from sqlmodel import Session, col, select
@@ -90,10 +90,3 @@ def overdue(session: Session, keep_s: float | None, now: float, ages: Mapping[st
         if limits and age >= min(limits) and parent not in ids:
             found.append(job_id)
     return found
-
-
-def with_private_parts(session: Session, before: float) -> Sequence[JobRow]:
-    """Rows of jobs that ended without success before a time, and still hold what only the work was to see."""
-    return session.exec(
-        select(JobRow).where(JobRow.private_keys != "", col(JobRow.state).not_in(ACTIVE), col(JobRow.finished) <= before)
-    ).all()

@@ -93,7 +93,6 @@ class Retention:
                 continue  # went with its parent a moment ago
             except UnlearnError as failure:
                 error = failure  # tried again the next time; the others go all the same
-        self._store.drop_private_parts(time.time() - KEEP_INPUTS_S)
         for folder in self._inputs_dir.iterdir():
             if self._is_spent(folder):
                 _remove(folder)

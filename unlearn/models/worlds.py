@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unlearn.config import Person
+from unlearn.config import Person, name_key
 from unlearn.errors import ModelLoadError
 from unlearn.files import read_json_object
 
@@ -75,15 +75,15 @@ class World:
         return tuple(inhabitant for inhabitant in self.inhabitants if inhabitant.member)
 
     def find(self, name: str) -> Inhabitant | None:
-        """The inhabitant with this name or alias, whatever the case."""
-        wanted = name.casefold()
-        for inhabitant in self.inhabitants:
-            if wanted == inhabitant.name.casefold():
-                return inhabitant
-        for inhabitant in self.inhabitants:
-            if wanted in (alias.casefold() for alias in inhabitant.aliases):
-                return inhabitant
-        return None
+        """The inhabitant with this name or alias, however it is written."""
+        return self._by_key.get(name_key(name))
+
+    @cached_property
+    def _by_key(self) -> dict[str, Inhabitant]:
+        """Everybody by the keys of name and aliases; a name goes before another's alias."""
+        named = {name_key(inhabitant.name): inhabitant for inhabitant in reversed(self.inhabitants)}
+        aliased = {name_key(alias): inhabitant for inhabitant in reversed(self.inhabitants) for alias in inhabitant.aliases}
+        return aliased | named
 
     def photos(self, inhabitant: Inhabitant) -> np.ndarray:
         """Evaluation photos, never used in training or fine-tuning: uint8 (n, side, side, 3)."""
