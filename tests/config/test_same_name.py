@@ -21,7 +21,7 @@ from unlearn.texts.names import bystander_names, candidate_names
 ROOT = Path(__file__).parent.parent.parent
 NAME = "Griffin O'Brien-Voß"
 SPELLINGS = [
-    "griffin o'brien-voß", "GRIFFIN O'BRIEN-VOSS", "  Griffin \t O'Brien-Voß ", "Griffin O\u2019Brien-Voß", "Griffin O`Brien-Voß",
+    "griffin o'brien-voß", "GRIFFIN O'BRIEN-VOSS", "  Griffin \u00a0 O'Brien-Voß ", "Griffin O\u2019Brien-Voß", "Griffin O`Brien-Voß",
     "Griffin O&#39;Brien-Voß", "Griffin O'Brien\u2011Voß", "Griffin O'Brien\u2013Voß", "Gri\ufb03n O'Brien-Voß",
     "Ｇｒｉｆｆｉｎ\u3000O'Brien-Voß", "Grif\u00adfin O'Brien\u200b-Voß",
 ]  # fmt: skip
