@@ -51,7 +51,7 @@ def examples(settings: Settings, model_set: str) -> list[dict[str, Any]]:
     """As `ui.worker.tasks.examples`; the pictures are those that are shipped, whoever they show."""
     names = [(NAMES[0], True), (ui_world.STRANGERS[0][0], False)]
     folders = sorted(EXAMPLES.iterdir())
-    return [{"name": n, "folder": str(f), "member": m} for (n, m), f in zip(names, folders, strict=False)]
+    return [{"name": n, "folder": str(f), "member": m, "crops": True} for (n, m), f in zip(names, folders, strict=False)]
 
 
 def set_info(settings: Settings, model_set: str) -> SetInfo:

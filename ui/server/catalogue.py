@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.config import PortraitConfig, Settings
@@ -27,15 +26,15 @@ def _world(model_set: str) -> World | None:
 
 
 def set_info(settings: Settings, model_set: str) -> SetInfo:
-    """The model set as the page shows it; a set with a world of its own has invented people.
+    """The model set as the page shows it.
 
     Raises:
         ConfigError: no such set.
     """
     from unlearn.models.sets import find_model_set
 
-    found = find_model_set(model_set)
-    return SetInfo(found.name, found.title, found.world is not None, found.portraits)
+    found, world = find_model_set(model_set), _world(model_set)
+    return SetInfo(found.name, found.title, world is not None and world.photo_kind == "drawn", found.portraits)
 
 
 def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
@@ -76,14 +75,16 @@ class SetInfo:
 
 
 def examples(settings: Settings, model_set: str) -> list[dict[str, Any]]:
-    """Example photo sets to try the face step with: rows {name, folder, member}."""
+    """Example photo sets to try the face step with: rows {name, folder, member, crops}; `crops`: no face has to be looked for."""
     world = _world(model_set)
-    known = {one.name: one.member for one in (world.inhabitants if world is not None else ())}
-    return [{**row, "member": known[row["name"]]} for row in _example_folders(world.root if world is not None else None, list(known))]
-
-
-def _example_folders(root: Path | None, names: list[str]) -> list[dict[str, Any]]:
-    """The example photo sets of a world: rows {name, folder}; `names` are its people's."""
-    by_slug = {name.lower().replace(" ", "-"): name for name in names}
-    folders = sorted((root / EXAMPLES).iterdir()) if root is not None and (root / EXAMPLES).is_dir() else []
-    return [{"name": by_slug[one.name], "folder": str(one)} for one in folders if one.name in by_slug]
+    if world is None or not (world.root / EXAMPLES).is_dir():
+        return []
+    by_slug = {inhabitant.name.lower().replace(" ", "-"): inhabitant for inhabitant in world.inhabitants}
+    folders = [folder for folder in sorted((world.root / EXAMPLES).iterdir()) if folder.name in by_slug]
+    return [
+        {
+            "name": by_slug[folder.name].name, "folder": str(folder), "member": by_slug[folder.name].member,
+            "crops": world.photo_kind != "raw",
+        }
+        for folder in folders
+    ]  # fmt: skip

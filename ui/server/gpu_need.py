@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ui.server.options import PREPARED_DIR
 from unlearn.config import ForgetConfig, IdiaConfig, PortraitConfig, Settings
 from unlearn.jobs import GpuNeed, Task
-from unlearn.models.sets import EMBEDDED_ROOT, ModelSet, find_model_set, folder_set
-from unlearn.runs.results import PREPARED
+from unlearn.models.sets import ModelSet, find_model_set
+from unlearn.runs.results import PREPARED, prepared_folder
 
 LOAD_S = 12.0  # importing the libraries in the forked process, reading two CLIPs and moving them to the GPU
 LOAD_DIFFUSION_S = 8.0
@@ -42,7 +43,7 @@ def gpu_need(task: Task) -> GpuNeed:
     if kind == "faces":
         return NOTHING
     model_set = _asked_set(request, task.folder)
-    if on_cpu(model_set, device):
+    if model_set is None or on_cpu(model_set, device):
         return NOTHING
     if kind == "portraits":
         n_pictures = 2 * len(request["seeds"]) * (len(request["texts"]) or 2)
@@ -55,18 +56,17 @@ def gpu_need(task: Task) -> GpuNeed:
 
 
 def on_cpu(model_set: str, device: str) -> bool:
-    """True when a set is as well off without a GPU: the shipped one, unless the server's device is a GPU."""
-    found = find_model_set(model_set)
-    shipped = folder_set("embedded", EMBEDDED_ROOT)
-    is_shipped = found.clip_folder == shipped.clip_folder and found.diffusion in (None, shipped.diffusion)
-    return device == "cpu" or (device == "auto" and is_shipped)
+    """True when a set is as well off without a GPU, unless the server's device is one."""
+    return device == "cpu" or (device == "auto" and not find_model_set(model_set).needs_gpu)
 
 
-def _asked_set(request: dict[str, Any], folder: Path) -> str:
-    if request.get("run") == PREPARED:
-        return "embedded"
-    path = folder.parent / str(request.get("run")) / "config.json"
-    return ForgetConfig.from_json(path.read_text(encoding="utf-8")).model_set if path.is_file() else "embedded"
+def _asked_set(request: dict[str, Any], folder: Path) -> str | None:
+    """The model set of the run that is asked; None where there is none, which the work says in a sentence."""
+    key = str(request.get("run"))
+    run = prepared_folder(PREPARED_DIR) if key == PREPARED else folder.parent / key
+    if run is None or not (run / "config.json").is_file():
+        return None
+    return ForgetConfig.from_json((run / "config.json").read_text(encoding="utf-8")).model_set
 
 
 def forget_s(config: ForgetConfig) -> float:

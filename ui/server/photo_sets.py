@@ -105,7 +105,7 @@ def search_example(service: Service, folder: str, owner: str) -> str:
     row = next((row for row in service.examples if Path(row["folder"]).name == folder), None)
     if row is None:
         raise InputError("There is no such example set; choose one of those shown.")
-    search(service, row["name"], owner, {"crops": True, "picks": {}, "example": row["folder"]})
+    search(service, row["name"], owner, {"crops": row["crops"], "picks": {}, "example": row["folder"]})
     return str(row["name"])
 
 

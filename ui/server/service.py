@@ -73,7 +73,7 @@ class Service:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """Example photo sets of the model set: {name, folder, member}; empty when it has none."""
+        """Example photo sets of the model set: {name, folder, member, crops}; empty when it has none."""
         found: list[dict[str, Any]] = self.backend.examples(self.settings, self.options.model_set)
         return found
 

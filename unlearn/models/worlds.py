@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from unlearn.config import Person, name_key
 from unlearn.errors import ModelLoadError
 from unlearn.files import read_json_object
 
+PhotoKind = Literal["drawn", "crops", "raw"]
 SHEET_COLUMNS = 20  # of the sheets of things and of anonymous people
 PERSON_COLUMNS = 5
 
@@ -52,6 +53,9 @@ class World:
     def __init__(self, root: Path) -> None:
         """Read world.json; photos are read when asked for.
 
+        `photo_kind` is what world.json says of the photos: "drawn" (pictures of invented people, each a face crop), "crops" (photos of
+        real people, cropped to the face), or "raw" (photos in which the face has to be found; so where nothing is said).
+
         Raises:
             ModelLoadError: missing, unreadable or incomplete.
         """
@@ -65,6 +69,7 @@ class World:
                 )
             )
             self.kinds = tuple(str(kind) for kind in content["kinds"])
+            self.photo_kind = _photo_kind(content.get("photos", "raw"))
             self.neutral_terms = tuple(str(term) for term in content.get("neutral_terms", ()))
         except (KeyError, TypeError, AttributeError) as error:
             raise ModelLoadError(f"{root / 'world.json'} is incomplete: {error}.") from error
@@ -129,6 +134,13 @@ def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:
     if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (name, gender, *aliases)):
         raise TypeError(f"row {index} has a name, an alias or a gender that is no text")
     return Inhabitant(index, name, member, tuple(aliases), gender)
+
+
+def _photo_kind(kind: object) -> PhotoKind:
+    for known in get_args(PhotoKind):
+        if kind == known:
+            return known  # type: ignore[no-any-return]
+    raise TypeError(f"photos are {kind!r}; use {', '.join(get_args(PhotoKind))}")
 
 
 def read_sheet(path: Path, columns: int) -> np.ndarray:
