@@ -10,7 +10,7 @@ import html
 import unicodedata
 from dataclasses import dataclass
 
-from unlearn.config.schedules import MAX_TRIGGERS
+from unlearn.config.limits import MAX_TRIGGERS
 from unlearn.config.spelling import plain_signs, trigger_pattern
 from unlearn.errors import ConfigError, InputError
 

@@ -14,26 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from unlearn.config import limits
+from unlearn.config.limits import require_range, require_short
 from unlearn.config.paths import user_path
-from unlearn.config.persons import Person as Person
-from unlearn.config.persons import check_persons as check_persons
-from unlearn.config.persons import clean_name as clean_name
-from unlearn.config.persons import name_key as name_key
+from unlearn.config.persons import Person, check_persons, clean_name
 from unlearn.config.plain_values import from_plain, require
-from unlearn.config.schedules import MAX_PATH_LENGTH, require_range, require_short
-from unlearn.config.schedules import EarlyStop as EarlyStop  # the redundant `as` says: exported from here, too
-from unlearn.config.schedules import FineTuneConfig as FineTuneConfig
-from unlearn.config.schedules import ImageFineTuneConfig as ImageFineTuneConfig
-from unlearn.config.schedules import TextFineTuneConfig as TextFineTuneConfig
+from unlearn.config.schedules import ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError
 
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
-MAX_SEED = 2**63 - 1  # of what torch takes
-MAX_CANDIDATE_NAMES = 20_000  # 20 times the paper's; 21 prompts each are embedded
-MAX_IMAGES = 1000
-MAX_PORTRAIT_SEEDS = 100
-MAX_PROMPT_LENGTH = 500  # characters; a CLIP context holds fewer
-MAX_THREADS = 1024
 
 
 def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
@@ -42,7 +31,7 @@ def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
     Raises:
         ConfigError: none, or too many to be of use.
     """
-    require_range(what, n_seeds, 1, MAX_PORTRAIT_SEEDS)
+    require_range(what, n_seeds, 1, limits.MAX_PORTRAIT_SEEDS)
     return tuple(range(n_seeds))
 
 
@@ -85,7 +74,7 @@ class Settings:
             self.device.startswith("cuda:") and self.device[5:].isdigit()
         )
         require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
-        require(self.n_threads is None or 1 <= self.n_threads <= MAX_THREADS, f"n_threads must be 1 to {MAX_THREADS}.")
+        require(self.n_threads is None or 1 <= self.n_threads <= limits.MAX_THREADS, f"n_threads must be 1 to {limits.MAX_THREADS}.")
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
         for name in _UPLOAD_LIMITS:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
@@ -145,10 +134,10 @@ class IdiaConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_range("n_candidate_names", self.n_candidate_names, 2, MAX_CANDIDATE_NAMES)
-        require_range("n_images", self.n_images, 1, MAX_IMAGES)
+        require_range("n_candidate_names", self.n_candidate_names, 2, limits.MAX_CANDIDATE_NAMES)
+        require_range("n_images", self.n_images, 1, limits.MAX_IMAGES)
         require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
-        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
+        require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
 
 
 @dataclass(frozen=True)
@@ -171,13 +160,14 @@ class PortraitConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(self.seeds))
-        require(len(self.seeds) <= MAX_PORTRAIT_SEEDS, f"{len(self.seeds)} seeds are given; use at most {MAX_PORTRAIT_SEEDS}.")
-        require(1 <= len(set(self.seeds)) == len(self.seeds), "seeds must be one or more different numbers.")
-        fit = all(isinstance(seed, int) and -MAX_SEED <= seed <= MAX_SEED for seed in self.seeds)
+        n_seeds, most = len(self.seeds), limits.MAX_PORTRAIT_SEEDS
+        require(n_seeds <= most, f"{n_seeds} seeds are given; use at most {most}.")
+        require(1 <= len(set(self.seeds)) == n_seeds, "seeds must be one or more different numbers.")
+        fit = all(isinstance(seed, int) and -limits.MAX_SEED <= seed <= limits.MAX_SEED for seed in self.seeds)
         require(fit, "seeds must be whole numbers of at most 64 bits.")
         require(1 <= self.n_steps <= 1000, f"n_steps is {self.n_steps}; use 1 to 1000.")
         require(1.0 <= self.guidance_scale <= 50.0, f"guidance_scale is {self.guidance_scale}; use 1 to 50.")
-        require_short("prompt_template", self.prompt_template, MAX_PROMPT_LENGTH)
+        require_short("prompt_template", self.prompt_template, limits.MAX_PROMPT_LENGTH)
         require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
         require_short("scheduler", self.scheduler, 100)
 
@@ -215,9 +205,9 @@ class ForgetConfig:
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
         require(self.labelled_images is None or bool(self.labelled_images), "labelled_images is empty; name a folder.")
-        require_short("model_set", self.model_set, 2 * MAX_PATH_LENGTH)
+        require_short("model_set", self.model_set, 2 * limits.MAX_PATH_LENGTH)
         require_short("labelled_images", self.labelled_images)
-        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
+        require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
         check_persons(self.persons, self.neutral_term)
 
     def to_json(self) -> str:

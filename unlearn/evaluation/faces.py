@@ -18,7 +18,7 @@ import torch
 
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
-from unlearn.config.schedules import MAX_TRIGGERS
+from unlearn.config.limits import MAX_TRIGGERS
 from unlearn.defence.defend import defend_text
 from unlearn.defence.image_defence import Sources, defend_image, read_sources
 from unlearn.errors import ConfigError, InputError
