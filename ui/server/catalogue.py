@@ -1,4 +1,4 @@
-"""What the model set holds that the page shows at once: people, photos, things, examples; loads no model."""
+"""What the page shows of the model set at once: people, photos, things, examples. No model is loaded."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def set_info(settings: Settings, model_set: str) -> SetInfo:
     """
     from unlearn.models.sets import find_model_set
 
-    found, world = find_model_set(model_set), _world(model_set)
-    return SetInfo(found.name, found.title, world is not None and world.photo_kind == "drawn", found.portraits)
+    chosen, world = find_model_set(model_set), _world(model_set)
+    return SetInfo(chosen.name, chosen.title, world is not None and world.photo_kind == "drawn", chosen.portraits)
 
 
 def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
     """Rows {name, member, aliases} as of `runs.questions.people`, which would import torch."""
     world = _world(model_set)
     return [
-        {"name": one.name, "member": one.member, "aliases": list(one.aliases)}
-        for one in (world.inhabitants if world is not None else ())
+        {"name": inhabitant.name, "member": inhabitant.member, "aliases": list(inhabitant.aliases)}
+        for inhabitant in (world.inhabitants if world is not None else ())
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which model set "auto" means: a process of its own asks torch, which the server never imports."""
+"""Which model set "auto" means. A process of its own asks torch, because the server never imports it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from unlearn.models.clip import default_model_set
 from unlearn.config import Settings
 from unlearn.errors import UnlearnError
 import torch
-with warnings.catch_warnings(record=True) as seen:
+with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     is_usable = torch.cuda.is_available()
-answer = {"gpu": is_usable, "built_for": torch.version.cuda, "said": [str(warning.message) for warning in seen]}
+answer = {"gpu": is_usable, "built_for": torch.version.cuda, "said": [str(warning.message) for warning in caught]}
 try:
     answer["set"] = default_model_set(Settings.from_plain(json.loads(sys.argv[1])))
 except UnlearnError as error:
@@ -74,8 +74,8 @@ def default_set(settings: Settings) -> DefaultSet:
 def _why_none(answer: dict[str, Any]) -> str:
     if answer["built_for"] is None:
         return "this torch was built without CUDA"
-    said = " ".join(str(answer["said"][0] if answer["said"] else "no reason given").split())
-    return said[:300]
+    reason = " ".join(str(answer["said"][0] if answer["said"] else "no reason given").split())
+    return reason[:300]
 
 
 def _ask_torch(settings: Settings) -> dict[str, Any] | str:

@@ -71,47 +71,47 @@ def _asked_set(request: dict[str, Any], folder: Path) -> str | None:
 
 def forget_s(config: ForgetConfig) -> float:
     """A whole run: both attacks, fine-tuning, measuring, portraits, saving."""
-    found = find_model_set(config.model_set)
-    seconds = LOAD_S + SAVE_S + _attacks_s(config.idia, found)
+    model_set = find_model_set(config.model_set)
+    seconds = LOAD_S + SAVE_S + _attacks_s(config.idia, model_set)
     if config.encoder != "image":
-        seconds += _text_s(config, found)
+        seconds += _text_s(config, model_set)
     if config.encoder != "text":
-        seconds += _image_s(config, found)
-    if found.diffusion is not None:
-        portraits = config.portraits or found.portraits
+        seconds += _image_s(config, model_set)
+    if model_set.diffusion is not None:
+        portraits = config.portraits or model_set.portraits
         n_pictures = 4 * len(portraits.seeds) * min(len(config.persons), MAX_DRAWN)
         seconds += LOAD_DIFFUSION_S + n_pictures * _drawing_s(portraits.n_steps, portraits.guidance_scale)
     return seconds
 
 
-def _is_large(found: ModelSet) -> bool:
-    return "-L-" in found.clip.upper() or not found.clip
+def _is_large(model_set: ModelSet) -> bool:
+    return "-L-" in model_set.clip.upper() or not model_set.clip
 
 
-def _attacks_s(idia: IdiaConfig, found: ModelSet) -> float:
+def _attacks_s(idia: IdiaConfig, model_set: ModelSet) -> float:
     """The attack on the original and on the defended model, nothing of it in the cache."""
-    return 2 * N_TEMPLATES * idia.n_candidate_names / (PROMPTS_PER_S if _is_large(found) else SMALL_PROMPTS_PER_S)
+    return 2 * N_TEMPLATES * idia.n_candidate_names / (PROMPTS_PER_S if _is_large(model_set) else SMALL_PROMPTS_PER_S)
 
 
 def _drawing_s(n_steps: int, guidance_scale: float) -> float:
     return n_steps * DRAWING_STEP_S * (1.0 if guidance_scale > 1.0 else 0.5)
 
 
-def _text_s(config: ForgetConfig, found: ModelSet) -> float:
+def _text_s(config: ForgetConfig, model_set: ModelSet) -> float:
     n_triggers = sum(1 + len(person.aliases) for person in config.persons)
-    schedule = (config.text or found.text).for_triggers(n_triggers)
-    is_shared = found.diffusion is None or found.name.partition("+")[0] == "sd14"  # one encoder for CLIP and Stable Diffusion
-    row_s = TEXT_ROW_S if _is_large(found) else SMALL_TEXT_ROW_S
+    schedule = (config.text or model_set.text).for_triggers(n_triggers)
+    is_shared = model_set.diffusion is None or model_set.name.partition("+")[0] == "sd14"  # one encoder for CLIP and Stable Diffusion
+    row_s = TEXT_ROW_S if _is_large(model_set) else SMALL_TEXT_ROW_S
     row_s += 0.0 if is_shared else TEXT_ROW_S  # Stable Diffusion's own is that of ViT-L/14
     return _steps(schedule.n_steps, schedule.early_stop is not None) * sum(schedule.batch_sizes(n_triggers)) * row_s
 
 
-def _image_s(config: ForgetConfig, found: ModelSet) -> float:
-    schedule = config.image or found.image
-    row_s = LARGE_IMAGE_ROW_S if _is_large(found) else IMAGE_ROW_S
+def _image_s(config: ForgetConfig, model_set: ModelSet) -> float:
+    schedule = config.image or model_set.image
+    row_s = LARGE_IMAGE_ROW_S if _is_large(model_set) else IMAGE_ROW_S
     seconds = _steps(schedule.n_steps, schedule.early_stop is not None) * 2 * schedule.batch_size * row_s
-    if schedule.average_face_photos is None and found.world is None:  # it is drawn by the set's own Stable Diffusion
-        portraits: PortraitConfig = config.portraits or found.portraits
+    if schedule.average_face_photos is None and model_set.world is None:  # it is drawn by the set's own Stable Diffusion
+        portraits: PortraitConfig = config.portraits or model_set.portraits
         seconds += schedule.n_average_faces * _drawing_s(portraits.n_steps, portraits.guidance_scale)
     return seconds
 

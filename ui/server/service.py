@@ -1,4 +1,4 @@
-"""What page and endpoints do, without either: start jobs, ask finished runs, read results.
+"""What page and endpoints do: start jobs, ask finished runs, read results. Imports neither.
 
 The backend (a module with the functions of `ui.worker.tasks`) is the only way to the core.
 """
@@ -68,14 +68,14 @@ class Service:
     @cached_property
     def people(self) -> list[dict[str, Any]]:
         """The persons that the model set has pictures of: {name, member, aliases}; empty when it has none."""
-        found: list[dict[str, Any]] = self.backend.people(self.settings, self.options.model_set)
-        return found
+        people: list[dict[str, Any]] = self.backend.people(self.settings, self.options.model_set)
+        return people
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
         """Example photo sets of the model set: {name, folder, member, crops}; empty when it has none."""
-        found: list[dict[str, Any]] = self.backend.examples(self.settings, self.options.model_set)
-        return found
+        examples: list[dict[str, Any]] = self.backend.examples(self.settings, self.options.model_set)
+        return examples
 
     @cached_property
     def labels(self) -> list[str]:
@@ -164,8 +164,8 @@ class Service:
         """What was asked of a run, newest first: by this owner, and by whoever started its job, as far as no photos were given for it."""
         job = self.job(key)
         starter = owner if job is None else job.owner
-        return [part for part in self.jobs.store.find(parent=key)
-                if part.owner == owner or (part.owner == starter and not {"photo", "own_photos"} & _given(part.request))]  # fmt: skip
+        return [question for question in self.jobs.store.find(parent=key)
+                if question.owner == owner or (question.owner == starter and not question.request.get("own_photos"))]  # fmt: skip
 
     def group_runs(self, job: Job) -> list[tuple[Job, Run | None]]:
         """The jobs that were started together with this one to compare neutral terms, it included, oldest first."""
@@ -196,8 +196,3 @@ class Service:
         if isinstance(ended.state, Succeeded):
             return ended.state.result
         raise InputError(getattr(ended.state, "message", "") or f"The job is {type(ended.state).__name__.lower()}.")
-
-
-def _given(request: dict[str, Any]) -> set[str]:
-    """Names of a request's fields that are not empty."""
-    return {name for name, value in request.items() if value}

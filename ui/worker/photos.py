@@ -1,4 +1,4 @@
-"""The part of the worker's tasks that is about photos: looking for faces, and handing photos on to forgetting and to the attack.
+"""The worker's tasks on photos: looking for faces, and preparing photos for forgetting and for the attack.
 
 Photos lie in the folder that a job was given (`unlearn.jobs.inputs_of`), under numbers.
 """

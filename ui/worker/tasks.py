@@ -91,9 +91,9 @@ def portraits(task: Task, report: Report) -> dict[str, Any]:
         config.portraits or PortraitConfig(), prompt_template=template, seeds=tuple(request["seeds"]),
         n_steps=request["n_steps"], guidance_scale=request["guidance_scale"],
     )  # fmt: skip
-    asked = questions.PortraitRequest(tuple(texts), chosen)
+    portrait_request = questions.PortraitRequest(tuple(texts), chosen)
     rows = []
-    for number, portrait in enumerate(questions.portraits(settings, run, asked, report)):
+    for number, portrait in enumerate(questions.portraits(settings, run, portrait_request, report)):
         file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
         Image.fromarray(portrait.image).save(task.folder / file)
         rows.append({
@@ -133,11 +133,14 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
             )
         after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
     sides = {"original": before, "defended": after}
-    votes = zip(before.templates, after.templates, strict=True)
+    votes = [
+        {"template": original.template, "original": _vote(original), "defended": _vote(defended)}
+        for original, defended in zip(before.templates, after.templates, strict=True)
+    ]
     return {
         "name": person.name, "n_images": before.n_images, "own_photos": photos is not None,
-        **{s: {"correct_templates": o.correct_templates, "recognised": o.recognised} for s, o in sides.items()},
-        "templates": [{"template": one.template, "original": _vote(one), "defended": _vote(two)} for one, two in votes],
+        **{side: {"correct_templates": outcome.correct_templates, "recognised": outcome.recognised} for side, outcome in sides.items()},
+        "templates": votes,
     }  # fmt: skip
 
 

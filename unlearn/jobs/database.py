@@ -1,4 +1,4 @@
-"""The SQLite file of jobs: opened, brought to the present columns, and its errors put into sentences."""
+"""The SQLite file of jobs: opens it, brings its tables up to date, and turns its errors into sentences."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def error_code(error: BaseException) -> int:
 
 def sentence_of(error: BaseException) -> str:
     """What an error of the file means for whoever runs the server; holds no value of a row and no path."""
-    told = SENTENCES.get(error_code(error))
-    return told.format(list=LIST) if told else f"{LIST} could not be used ({type(error).__name__}); restart the server."
+    sentence = SENTENCES.get(error_code(error))
+    return sentence.format(list=LIST) if sentence else f"{LIST} could not be used ({type(error).__name__}); restart the server."
 
 
 class Database:
@@ -89,7 +89,7 @@ class Database:
         except (UnicodeError, OverflowError) as error:
             raise InputError(UNSTORABLE.format(type(error).__name__)) from error
         except StatementError as error:
-            if not isinstance(error, DBAPIError):  # a value that is no JSON, say; the file is well
+            if not isinstance(error, DBAPIError):  # for example a value that is not JSON; the file is fine
                 raise InputError(UNSTORABLE.format(type(error.orig).__name__)) from error
             raise UnlearnError(sentence_of(error)) from error
         except (SQLAlchemyError, sqlite3.Error) as error:

@@ -1,4 +1,4 @@
-"""One job at work: what its worker sends is stored until the job ends, and every way to end becomes an outcome."""
+"""One job at work: stores what its worker sends, and turns every way to end into an outcome."""
 
 from __future__ import annotations
 

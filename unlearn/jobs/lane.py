@@ -1,6 +1,6 @@
 """One queue's thread: takes its jobs in turn and drives the process that works on them.
 
-The thread alone starts work and hears of it; everybody else talks to the job store, or asks to cancel. Nothing that goes
+The thread alone starts work and receives its messages; all other threads talks to the job store, or asks to cancel. Nothing that goes
 wrong ends the thread: a job that was begun gets an end, which the store keeps until it can be written, and no other job
 is begun before. A worker that may be in a bad state is ended, never given another job.
 """
@@ -95,7 +95,7 @@ class Lane(threading.Thread):
                 self._at_work[1].kill()
 
     def health(self) -> LaneHealth:
-        """Whether the lane goes on, and what hinders it."""
+        """Whether the lane works, and what hinders it."""
         worker, trouble = self._worker, self._trouble
         since = self._trouble_since if trouble else None
         return LaneHealth(self.lane, self.is_alive(), worker is not None and worker.alive, self._at_work is not None, trouble, since)
@@ -104,7 +104,7 @@ class Lane(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._turn()
-            except Exception as error:  # nothing may end a lane: its jobs would wait for ever
+            except Exception as error:  # nothing may end the thread: its jobs would wait for ever
                 self._stumble(error)
                 self._stopping.wait(RETRY_S)
 
@@ -112,9 +112,9 @@ class Lane(threading.Thread):
         if self._stopping.is_set():
             return
         reason = str(error) if isinstance(error, UnlearnError) else reason_of(error)
-        if reason != self._trouble:  # a line when it begins, not a line a second
+        if reason != self._trouble:  # logged once, not once a second
             log.error("lane %s: %s", self.lane, reason)
-            if not isinstance(error, UnlearnError | OSError):  # a defect: the places are told, no values
+            if not isinstance(error, UnlearnError | OSError):  # a defect: only places are logged, no values
                 log.error("".join(traceback.format_tb(error.__traceback__)))
         if not self._trouble:
             self._trouble_since, self._trouble_began = time.time(), time.monotonic()
@@ -122,7 +122,7 @@ class Lane(threading.Thread):
         self._replace_worker()
 
     def _turn(self) -> None:
-        """One job, if one waits; what is left of earlier ones comes first."""
+        """Work on one job if one waits; unwritten ends of earlier jobs come first."""
         self._store.write_endings()
         self._store.fail_lost(self.lane)
         waiting = self._store.any_waiting(self.lane)

@@ -85,7 +85,7 @@ class Jobs:
     def start(self) -> None:
         """Mark what a stopped server left running as interrupted, then go on with what was queued."""
         for job_id in self.store.interrupt_running():
-            shutil.rmtree(self.folder(job_id), ignore_errors=True)  # half-written: without manifest it does not exist
+            shutil.rmtree(self.folder(job_id), ignore_errors=True)  # half-written; a run without a manifest does not exist
         self.store.end_in_the_past()
         for inputs in self.inputs_dir.iterdir():
             if not self.store.find(job_id=inputs.name):  # for a job that was never queued
@@ -96,7 +96,7 @@ class Jobs:
         threading.Thread(target=self._expire_forever, name="jobs-retention", daemon=True).start()
 
     def stop(self) -> None:
-        """End the workers; what runs now is found interrupted at the next start."""
+        """End the workers; a job that runs now is marked interrupted at the next start."""
         self._stopped.set()
         for lane in self._lanes.values():
             lane.stop()
@@ -187,7 +187,7 @@ class Jobs:
         return self.store.request_cancel(job_id)
 
     def health(self) -> Health:
-        """Whether the lanes work on their jobs, and if not, why; may be shown to anybody."""
+        """Whether the lanes work on their jobs, and why not; may be shown to anybody."""
         return Health(tuple(lane.health() for lane in self._lanes.values()), tuple(self.store.notes))
 
     def wait(self, job_id: str, timeout_s: float) -> Job:
@@ -198,7 +198,7 @@ class Jobs:
         return job
 
     def delete(self, job_id: str) -> Deleted:
-        """Remove a job, the jobs that build on it, and all their files, and look whether they are gone.
+        """Remove a job, the jobs that build on it, and all their files, and check that they are gone.
 
         Raises:
             InputError: there is no such job.
@@ -218,6 +218,6 @@ class Jobs:
         while not self._stopped.is_set():
             try:
                 self.expire()
-            except Exception as error:  # what is kept too long would be kept for ever if this thread ended
+            except Exception as error:  # without this thread nothing would be deleted any more
                 log.error("retention: %s", error if isinstance(error, UnlearnError) else reason_of(error))
             self._stopped.wait(EXPIRE_EVERY_S)

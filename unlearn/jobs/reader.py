@@ -1,4 +1,4 @@
-"""What is asked of the list of jobs; changes nothing.
+"""Reads the list of jobs; changes nothing.
 
 What pages and lanes ask over and over is answered from memory until a job comes, goes or changes its state. How a job ended is kept
 in memory until it is written, whatever happens to the file meanwhile.
@@ -121,8 +121,8 @@ class JobReader:
 
     def _cancel_requested(self, job_id: str) -> bool:
         with self._session() as session:
-            asked = session.exec(select(JobRow.cancel_requested).where(JobRow.id == job_id)).first()
-        return asked is None or asked
+            is_requested = session.exec(select(JobRow.cancel_requested).where(JobRow.id == job_id)).first()
+        return is_requested is None or is_requested
 
     def _has_ended(self, job_id: str) -> bool:
         """True when the job is known to have ended or to be gone; a file that cannot be read does not tell."""

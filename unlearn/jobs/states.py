@@ -1,4 +1,4 @@
-"""What a job is and the one state it is in, as frozen values.
+"""A job and its state, as frozen values.
 
 A job is always exactly one of `Queued | Running | Succeeded | Failed | Cancelled | Interrupted`.
 """
@@ -36,7 +36,7 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
-    """Ended by an error: a sentence for the user, and details for whoever mends it (places in the code, no values)."""
+    """Ended by an error: a sentence for the user, and details for developers (places in the code, no values)."""
 
     message: str
     details: str = ""
@@ -140,7 +140,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Watch:
-    """What somebody who looks on must know.
+    """What a page that polls needs to know.
 
     Attributes:
         structure: another one when a job came, went, or is in another state or place.

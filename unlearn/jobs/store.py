@@ -102,7 +102,7 @@ class JobStore(JobReader):
         for job_id, ending in list(self._endings.items()):
             try:
                 self._write_ending(job_id, ending)
-            except InputError:  # nothing that is tried again later
+            except InputError:  # trying again would not help
                 self._write_ending(job_id, replace(ending, state=Failed(UNSTORABLE), progress=None, losses=()))
             self._running.written(job_id)
             self._endings.pop(job_id, None)
@@ -123,7 +123,7 @@ class JobStore(JobReader):
     def request_cancel(self, job_id: str) -> bool:
         """Cancel a waiting job at once, ask a running one to stop; False when it had ended.
 
-        A file that cannot be written delays only what is told of it: the wish itself is kept in memory.
+        Where the file cannot be written, the request is kept in memory and takes effect all the same.
         """
         if job_id in self._running:
             self._running.want_stopped(job_id)
@@ -159,7 +159,7 @@ class JobStore(JobReader):
         return ids
 
     def overdue(self, keep_s: float | None) -> list[str]:
-        """Ids of ended jobs whose time is over, see `job_queries.overdue`; the clock of the machine may be set meanwhile."""
+        """Ids of ended jobs whose time is over, see `jobs.queries.overdue`; the clock of the machine may be set meanwhile."""
         with self._session() as session:
             return queries.overdue(session, keep_s, time.time(), self._running.ages_s())
 
@@ -183,10 +183,10 @@ class JobStore(JobReader):
         self.erase(ERASE_WITHIN_S)
 
     def erase(self, within_s: float = 0.0) -> None:
-        """Overwrite on the disk what was deleted; SQLite can do it only while nobody else reads or writes.
+        """Overwrite on the disk what was deleted; SQLite can do so only while nobody else reads or writes.
 
         Raises:
-            UnlearnError: somebody did all the time; try again later.
+            UnlearnError: another program used the file all the time; try again later.
         """
         deadline = time.monotonic() + within_s
         while not self._database.checkpoint():

@@ -1,4 +1,4 @@
-"""A piece of work and how it is run, in whatever process: its function is imported by its dotted name, and its end is a state."""
+"""A piece of work and how a process runs it: the function is imported by its dotted name, and the end of the work is a state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """One piece of work with all that its function is told, so that nothing has to be read from the environment.
+    """One piece of work with everything that its function needs; nothing is read from the environment.
 
     Attributes:
         job: id of the job.
@@ -72,7 +72,7 @@ def resolve(dotted: str) -> Callable[..., Any]:
 
 
 class Reporter:
-    """The `Report` given to the work: raises `JobCancelled` once asked to, and sends not too often."""
+    """The `Report` given to the work: raises `JobCancelled` once the job is to stop, and limits how often messages are sent."""
 
     def __init__(self, job: str, send: Callable[[Message], None], is_cancelled: Callable[[], bool]) -> None:
         self._job, self._send, self._is_cancelled = job, send, is_cancelled
@@ -103,15 +103,15 @@ def run_task(task: Task, report: Reporter) -> State:
         task.folder.mkdir(parents=True, exist_ok=True)
         work: Work = resolve(task.work)
         result = work(task, report)
-        json.dumps(result).encode()  # what cannot be stored fails here, where it can still be told
+        json.dumps(result).encode()  # a result that cannot be stored fails here, with a message
         return Succeeded(result)
     except JobCancelled:
         return Cancelled(report.last.step)
     except UnlearnError as error:
         lack = lack_of_memory(error)
-        report.is_spent = lack is not None  # what is still held would be missing again
+        report.is_spent = lack is not None  # what the process still holds would be missing again
         return Failed(str(lack or error))
-    except Exception as error:  # whatever the work raises, the page lives on
+    except Exception as error:  # whatever the work raises must not end the server
         report.is_spent = True
         # Only places and the kind of error are logged: the text of a foreign error may hold a name.
         frames = "".join(traceback.format_tb(error.__traceback__))

@@ -1,7 +1,7 @@
 """The process that does the work, and the server's handle on it.
 
 The worker gets one task after another through a pipe, imports the task's function by its dotted name and sends
-back what it reports. Every task, message and cancel names its job, so that nothing of one job is taken for another's.
+back what it reports. Every task, message and cancel names its job, so that messages of one job cannot reach another.
 The worker ends with its parent, and it is ended after a cancelled task, so that memory is freed.
 """
 
@@ -50,7 +50,7 @@ def _listen(cancels: Connection, cancelled: set[str]) -> None:
 def _run_warm_up(warm_up: WarmUp) -> None:
     try:
         resolve(warm_up.function)(warm_up.settings)
-    except Exception as error:  # the first task meets the same trouble, and can tell it to somebody
+    except Exception as error:  # the first task will fail in the same way, with a message for its user
         log.error("the warm-up failed with %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
 
@@ -59,7 +59,7 @@ def worker_main(connection: Connection, cancels: Connection, niceness: int, warm
 
     `cancels` brings the ids of jobs that shall stop; one that comes late names a job that is over, and does nothing.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if niceness and hasattr(os, "nice"):
         os.nice(niceness)  # the page stays quick while the work computes
@@ -134,11 +134,11 @@ class Worker:
 
     def ask_to_cancel(self, job: str) -> None:
         """Make the next report of this job's task raise `JobCancelled`; no other job's."""
-        with self._cancels_lock, contextlib.suppress(OSError):  # a process that has ended is no longer to be stopped
+        with self._cancels_lock, contextlib.suppress(OSError):  # the process may have ended already
             self._cancels.send(job)
 
     def kill(self) -> None:
-        """Kill the process; whoever waits for a message is told by an EOFError."""
+        """Kill the process; who waits for a message gets an EOFError."""
         self._process.kill()
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""A lane's worker on ZeroGPU hardware: calls the decorated function for what needs a GPU, and has a process for the rest.
+"""A lane's worker on ZeroGPU hardware: calls the decorated function for work that needs a GPU, and runs the rest in a process.
 
 Work that needs no GPU runs in an ordinary worker process and takes nothing from anybody's share; so does the part of a job that
 comes before its need of one.
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class ZeroWorker:
-    """The lane's handle on one call of the decorated function, or on a process; with the interface of `job_worker.Worker`."""
+    """The lane's handle on one call of the decorated function, or on a process; with the interface of `jobs.worker.Worker`."""
 
     def __init__(self, zero: ZeroGpu, make_process: Callable[[], Worker]) -> None:
         self._zero, self._make_process = zero, make_process
@@ -45,7 +45,7 @@ class ZeroWorker:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the process."""
+        """The exit code of the process; None while it runs, or where there is none."""
         return self._process.exit_code if self._process is not None else None
 
     def start(self, task: Task) -> None:
@@ -93,7 +93,7 @@ class ZeroWorker:
             refused = error
         if not ended:
             put(Message(task.job, last, (), Failed(sentence(refused, seconds))))
-        if self._ended:  # given up meanwhile: what it wrote belongs to nobody
+        if self._ended:  # given up meanwhile: nobody reads what it wrote
             shutil.rmtree(task.folder, ignore_errors=True)
 
     def _lent_messages(self, task: Task) -> Iterator[Message]:
