@@ -20,7 +20,7 @@ from tests.support.ui_fixture_runs import NAMES, attacked, chances, probe_rows, 
 from ui.server.catalogue import SetInfo
 from ui.worker.photos import asked_photo, delete_searched, face_folders, plain_photos
 from ui.worker.photos import faces as faces  # looking for faces needs no model
-from unlearn.config import ForgetConfig, PortraitConfig, Settings
+from unlearn.config import ForgetConfig, PortraitConfig
 from unlearn.errors import InputError
 from unlearn.jobs import Task
 from unlearn.progress import Progress, Report
@@ -30,31 +30,31 @@ N_STEPS = 40
 PAUSE_S = float(os.environ.get("UI_FIXTURE_PAUSE_S", "0.03"))  # read in the worker process
 
 
-def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+def people(model_set: str) -> list[dict[str, Any]]:
     """As `experiment.people`."""
     members = [{"name": n, "member": True, "aliases": a, "gender": g} for n, g, a in ui_world.MEMBERS]
     return members + [{"name": n, "member": False, "aliases": [], "gender": g} for n, g in ui_world.STRANGERS]
 
 
-def photos(settings: Settings, model_set: str, name: str) -> list[Image.Image] | None:
+def photos(model_set: str, name: str) -> list[Image.Image] | None:
     """As `experiment.photos`."""
-    names = [p["name"] for p in people(settings, model_set)]
+    names = [p["name"] for p in people(model_set)]
     return [ui_world.portrait(names.index(name), shot) for shot in range(6)] if name in names else None
 
 
-def things(settings: Settings, model_set: str) -> dict[str, list[str]]:
+def things(model_set: str) -> dict[str, list[str]]:
     """As `experiment.things`."""
     return {"kinds": ui_world.KINDS}
 
 
-def examples(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+def examples(model_set: str) -> list[dict[str, Any]]:
     """As `ui.worker.tasks.examples`; the pictures are those that are shipped, whoever they show."""
     names = [(NAMES[0], True), (ui_world.STRANGERS[0][0], False)]
     folders = sorted(EXAMPLES.iterdir())
     return [{"name": n, "folder": str(f), "member": m, "crops": True} for (n, m), f in zip(names, folders, strict=False)]
 
 
-def set_info(settings: Settings, model_set: str) -> SetInfo:
+def set_info(model_set: str) -> SetInfo:
     """As `ui.server.catalogue.set_info`."""
     portraits = PortraitConfig(seeds=(0, 1, 2), n_steps=20, guidance_scale=3.0, prompt_template="a portrait of {0}")
     return SetInfo("embedded", "Tiny CLIP and Stable Diffusion of an invented world", True, portraits)

@@ -23,7 +23,6 @@ from unlearn.jobs import Task
 from unlearn.progress import Progress, no_report
 from unlearn.runs.results import Run, read_run
 
-SETTINGS = Settings()
 PORTRAITS = PortraitConfig(seeds=(0,), n_steps=2, guidance_scale=3.0, prompt_template="a portrait of {0}")
 IDIA = IdiaConfig(n_candidate_names=20, n_images=3)
 
@@ -91,7 +90,7 @@ def test_portraits_are_drawn_by_both_models_into_the_own_folder(run: Run, runs: 
 
 
 def test_predict_and_probe_answer_for_both_models(run: Run, model_set: str, runs: Path) -> None:
-    shots = tasks.photos(SETTINGS, model_set, MEMBERS[0])
+    shots = tasks.photos(model_set, MEMBERS[0])
     assert shots is not None
     given = runs.parent / "inputs" / "predict"
     give_photos(given, 1)
@@ -150,9 +149,9 @@ def give_photos(folder: Path, n: int) -> None:
 
 
 def test_examples_are_people_of_the_set(model_set: str) -> None:
-    shipped = tasks.examples(SETTINGS, "embedded")
+    shipped = tasks.examples("embedded")
     assert len(shipped) == 5 and sum(row["member"] for row in shipped) == 4
-    assert tasks.examples(SETTINGS, model_set) == []
+    assert tasks.examples(model_set) == []
 
 
 def test_question_to_a_deleted_run_says_so(runs: Path) -> None:
@@ -162,10 +161,10 @@ def test_question_to_a_deleted_run_says_so(runs: Path) -> None:
 
 def test_page_side_of_the_tasks_does_not_import_torch(model_set: str) -> None:
     code = (
-        "import sys; from ui.worker import tasks; from unlearn.config import Settings; s = Settings(); name = sys.argv[1]\n"
-        "info, people = tasks.set_info(s, name), tasks.people(s, name)\n"
+        "import sys; from ui.worker import tasks; name = sys.argv[1]\n"
+        "info, people = tasks.set_info(name), tasks.people(name)\n"
         "assert info.invented and people[0]['member'] and not people[-1]['member'], people\n"
-        "assert tasks.photos(s, name, people[0]['name']) and tasks.things(s, name)['kinds']\n"
+        "assert tasks.photos(name, people[0]['name']) and tasks.things(name)['kinds']\n"
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, model_set], capture_output=True, text=True)

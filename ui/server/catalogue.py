@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from unlearn.config import PortraitConfig, Settings
+from unlearn.config import PortraitConfig
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +25,7 @@ def _world(model_set: str) -> World | None:
     return World(root) if root is not None else None
 
 
-def set_info(settings: Settings, model_set: str) -> SetInfo:
+def set_info(model_set: str) -> SetInfo:
     """The model set as the page shows it.
 
     Raises:
@@ -37,17 +37,14 @@ def set_info(settings: Settings, model_set: str) -> SetInfo:
     return SetInfo(chosen.name, chosen.title, world is not None and world.photo_kind == "drawn", chosen.portraits)
 
 
-def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
-    """Rows {name, member, aliases} as of `runs.questions.people`, which would import torch."""
+def people(model_set: str) -> list[dict[str, Any]]:
+    """The people of the set's world: rows {name, member, aliases}; empty where it has none."""
     world = _world(model_set)
-    return [
-        {"name": inhabitant.name, "member": inhabitant.member, "aliases": list(inhabitant.aliases)}
-        for inhabitant in (world.inhabitants if world is not None else ())
-    ]
+    return [] if world is None else world.people
 
 
 @lru_cache(maxsize=8)
-def photos(settings: Settings, model_set: str, name: str) -> list[Image.Image] | None:
+def photos(model_set: str, name: str) -> list[Image.Image] | None:
     """Evaluation photos of a person, or None."""
     from PIL import Image
 
@@ -58,7 +55,7 @@ def photos(settings: Settings, model_set: str, name: str) -> list[Image.Image] |
     return [Image.fromarray(pixels) for pixels in world.photos(inhabitant)]
 
 
-def things(settings: Settings, model_set: str) -> dict[str, list[str]] | None:
+def things(model_set: str) -> dict[str, list[str]] | None:
     """The kinds of things that the model set's photos show besides people, or None."""
     world = _world(model_set)
     return None if world is None else {"kinds": list(world.kinds)}
@@ -74,7 +71,7 @@ class SetInfo:
     portraits: PortraitConfig
 
 
-def examples(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+def examples(model_set: str) -> list[dict[str, Any]]:
     """Example photo sets to try the face step with: rows {name, folder, member, crops}; `crops`: no face has to be looked for."""
     world = _world(model_set)
     if world is None or not (world.root / EXAMPLES).is_dir():

@@ -62,33 +62,33 @@ class Service:
         Raises:
             ConfigError: there is no such set.
         """
-        info: SetInfo = self.backend.set_info(self.settings, self.options.model_set)
+        info: SetInfo = self.backend.set_info(self.options.model_set)
         return info
 
     @cached_property
     def people(self) -> list[dict[str, Any]]:
         """The persons that the model set has pictures of: {name, member, aliases}; empty when it has none."""
-        people: list[dict[str, Any]] = self.backend.people(self.settings, self.options.model_set)
+        people: list[dict[str, Any]] = self.backend.people(self.options.model_set)
         return people
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
         """Example photo sets of the model set: {name, folder, member, crops}; empty when it has none."""
-        examples: list[dict[str, Any]] = self.backend.examples(self.settings, self.options.model_set)
+        examples: list[dict[str, Any]] = self.backend.examples(self.options.model_set)
         return examples
 
     @cached_property
     def labels(self) -> list[str]:
         """Candidate labels to start with: some of the people, and the kinds of things of the model set."""
         names = [p["name"] for p in self.people if p["member"]][:6]
-        things: dict[str, list[str]] = self.backend.things(self.settings, self.options.model_set) or {}
+        things: dict[str, list[str]] = self.backend.things(self.options.model_set) or {}
         return [*names, "a human", *(f"a {kind}" for kind in things.get("kinds", [])[:8])]
 
     def photo(self, index: int, shot: int) -> Any:
         """A picture of a person of the model set as a PIL image, or None."""
         if not 0 <= index < len(self.people):
             return None
-        shots = self.backend.photos(self.settings, self.options.model_set, self.people[index]["name"])
+        shots = self.backend.photos(self.options.model_set, self.people[index]["name"])
         return shots[shot % len(shots)] if shots else None
 
     def forget(

@@ -112,7 +112,7 @@ def predict(task: Task, report: Report) -> dict[str, Any]:
     request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     report(Progress(0, 1, "Looking at the photo"))
     with tasks_faces.asked_photo(task) as own:
-        shots = None if own is not None else photos(settings, request["model_set"], request["person"])
+        shots = None if own is not None else photos(request["model_set"], request["person"])
         if own is None and not shots:
             raise InputError("The model set has no picture of this person; choose another.")
         image = own if own is not None else np.array(shots[request["shot"] % len(shots)].convert("RGB"))  # type: ignore[index,arg-type]

@@ -79,6 +79,11 @@ class World:
         """Those in the training data."""
         return tuple(inhabitant for inhabitant in self.inhabitants if inhabitant.member)
 
+    @property
+    def people(self) -> list[dict[str, Any]]:
+        """Everybody as plain values: rows {name, member, aliases}."""
+        return [{"name": person.name, "member": person.member, "aliases": list(person.aliases)} for person in self.inhabitants]
+
     def find(self, name: str) -> Inhabitant | None:
         """The inhabitant with this name or alias, however it is written."""
         return self._by_key.get(name_key(name))
