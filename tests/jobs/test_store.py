@@ -126,7 +126,7 @@ def test_job_has_all_losses_as_soon_as_it_has_ended(store: JobStore) -> None:
     store.progress(job.id, Progress(1, 2), [{"encoder": "text", "step": 1, "clean": 0.5}])
     store._database._busy_timeout_s = 0.1
     with store._database.lock, pytest.raises(UnlearnError):  # the end cannot be written yet
-        store.finish(job.id, Succeeded(), Progress(2, 2), [(2, {"clean": 0.4})])
+        store.finish(job.id, Succeeded(), Progress(2, 2), [{"encoder": "text", "step": 2, "clean": 0.4}])
     for _ in ("not written", "written"):
         assert store.get(job.id).ended and [row["step"] for row in store.losses(job.id)] == [1, 2]
         store.write_endings()
