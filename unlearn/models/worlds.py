@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -144,7 +144,7 @@ def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:
 def _photo_kind(kind: object) -> PhotoKind:
     for known in get_args(PhotoKind):
         if kind == known:
-            return known  # type: ignore[no-any-return]
+            return cast(PhotoKind, known)
     raise TypeError(f"photos are {kind!r}; use {', '.join(get_args(PhotoKind))}")
 
 
