@@ -156,7 +156,7 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
             "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **given.get("text", {})}),
             "image": ImageFineTuneConfig(**given.get("image", {})),
             "portraits": PortraitConfig(**given.get("portraits", {})),
-            "needs_gpu": checked(bool, given.get("needs_gpu", True), "needs_gpu"),
+            "needs_gpu": checked(bool, given.get("needs_gpu", True), f"{path}: needs_gpu"),
         }
     except TypeError as error:
         raise ConfigError(f"{path} names an unknown setting: {error}.") from error
