@@ -84,16 +84,15 @@ def _number(text: str, flag: str, kind: type[int] | type[float] = int) -> float:
 
 
 def settings_of(flags: argparse.Namespace) -> Settings:
-    """The settings that the flags mean, also left in the environment for the worker processes.
+    """The settings that the flags mean, each of which is the environment's unless it was given.
 
     Raises:
         ConfigError: a value cannot be used.
     """
-    for name in ("device", "threads", "data_dir", "models_dir", "offline", "precision", "face_pack", "face_root",
-                 "max_upload_mb", "max_zip_mb", "max_total_mb"):  # fmt: skip
-        if (value := getattr(flags, name)) is not None:
-            os.environ[f"UNLEARN_{name.upper()}"] = value
-    settings = Settings.from_environment()
+    names = ("device", "threads", "data_dir", "models_dir", "offline", "precision", "face_pack", "face_root", "max_upload_mb",
+             "max_zip_mb", "max_total_mb")  # fmt: skip
+    chosen = {f"UNLEARN_{name.upper()}": value for name in names if (value := getattr(flags, name)) is not None}
+    settings = Settings.from_environment({**os.environ, **chosen})
     return replace(settings, data_dir=settings.data_dir.resolve())
 
 

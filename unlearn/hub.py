@@ -53,8 +53,8 @@ def settle_proxies(*hosts: str) -> None:
         os.environ[name] = value
     if replaced:
         os.environ[REPLACED] = json.dumps({**_replaced(), **replaced})
-    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    direct = dict.fromkeys([*_direct_hosts(given), *LOOPBACK, *(host.strip("[]") for host in hosts if host)])
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    direct = dict.fromkeys([*_direct_hosts(no_proxy), *LOOPBACK, *(host.strip("[]") for host in hosts if host)])
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(direct)
 
 
@@ -76,8 +76,8 @@ def why_unreachable(endpoint: str) -> str | None:
 
 
 def _replaced() -> dict[str, str]:
-    found: dict[str, str] = json.loads(os.environ.get(REPLACED) or "{}")
-    return found
+    replaced: dict[str, str] = json.loads(os.environ.get(REPLACED) or "{}")
+    return replaced
 
 
 def _with_scheme(proxy: str) -> str:
@@ -106,17 +106,17 @@ def _shown(proxy: str) -> str:
     return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
-def _direct_hosts(given: str) -> list[str]:
+def _direct_hosts(no_proxy: str) -> list[str]:
     """The entries of NO_PROXY that a client can be made with; brackets are taken off, others are left out with a warning."""
-    kept = []
-    for entry in filter(None, (part.strip() for part in given.split(","))):
+    hosts = []
+    for entry in filter(None, (part.strip() for part in no_proxy.split(","))):
         if entry.startswith("[") and entry.endswith("]"):
             entry = entry[1:-1]
         if _HOST_PATTERN.fullmatch(entry) or _is_network(entry):
-            kept.append(entry)
+            hosts.append(entry)
         else:
             log.warning("NO_PROXY holds %r, which is no host; it is left out.", entry)
-    return kept
+    return hosts
 
 
 def _is_network(entry: str) -> bool:

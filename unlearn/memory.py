@@ -22,10 +22,10 @@ def free_memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/
 
     Linux grants memory that it does not have and kills who uses it, so that no error could be caught.
     """
-    found = _numbers(meminfo)
-    if "MemAvailable" not in found:
+    numbers = _numbers(meminfo)
+    if "MemAvailable" not in numbers:
         return None
-    free = 1024 * (found["MemAvailable"] + found.get("SwapFree", 0))
+    free = 1024 * (numbers["MemAvailable"] + numbers.get("SwapFree", 0))
     try:
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
     except (OSError, ValueError):  # no container, or one without limit ("max")
@@ -44,8 +44,8 @@ def _numbers(path: Path) -> dict[str, int]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the memory of this machine or of its GPU does not suffice; libraries have no class in common for it."""
-    said = f"{type(error).__name__} {error}".lower()
-    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
 
 
 def keep_freed_memory() -> bool:
@@ -57,5 +57,5 @@ def keep_freed_memory() -> bool:
     except AttributeError:  # not glibc
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _KEEP_BYTES), (_TOP_PAD, _GROW_BYTES))
-    taken = [mallopt(ctypes.c_int(name), ctypes.c_int(value)) == 1 for name, value in settings]
-    return all(taken)
+    accepted = [mallopt(ctypes.c_int(name), ctypes.c_int(value)) == 1 for name, value in settings]
+    return all(accepted)

@@ -26,7 +26,7 @@ Report = Callable[[Progress], None]  # raises JobCancelled when the user asked t
 
 
 def no_report(progress: Progress) -> None:
-    """The `Report` of a caller who does not watch."""
+    """The `Report` of a caller who ignores progress."""
 
 
 TOTAL = 1000  # units of a whole run

@@ -29,9 +29,9 @@ IMAGE: dict[str, Any] = {
 }  # fmt: skip
 # With the stochastic solver 40 steps draw whole glasses and mouths where 20 do not.
 PORTRAITS: dict[str, Any] = {"n_steps": 40, "guidance_scale": 3.0, "scheduler": "DPMSolverMultistepScheduler", "prompt_template": "a portrait of {0}"}
-DEFAULTS: dict[str, dict[str, Any]] = {"text": TEXT, "image": IMAGE, "portraits": PORTRAITS}
+DEFAULTS: dict[str, Any] = {"text": TEXT, "image": IMAGE, "portraits": PORTRAITS, "needs_gpu": False}
 
 
-def write_defaults(root: Path, defaults: dict[str, dict[str, Any]]) -> None:
+def write_defaults(root: Path, defaults: dict[str, Any]) -> None:
     """Write `root`/defaults.json."""
     (root / "defaults.json").write_text(json.dumps(defaults, indent=1) + "\n", "utf-8")

@@ -87,7 +87,7 @@ def write_world(root: Path) -> None:
     content = {
         "members": [{"name": p.name, "gender": p.look.gender, "aliases": list(p.aliases)} for p in people if p.member],
         "strangers": [{"name": p.name, "gender": p.look.gender} for p in people if not p.member],
-        "kinds": list(KINDS), "colours": list(COLOURS), "settings": list(SETTINGS), "neutral_terms": list(world.NEUTRAL_TERMS),
+        "photos": "drawn", "kinds": list(KINDS), "colours": list(COLOURS), "settings": list(SETTINGS), "neutral_terms": list(world.NEUTRAL_TERMS),
     }  # fmt: skip
     (root / "world.json").write_text(json.dumps(content, indent=1) + "\n")
 

@@ -201,13 +201,27 @@ def test_settings_from_environment_reads_every_variable(monkeypatch: pytest.Monk
         "MODELS_DIR": "m",
         "OFFLINE": "1",
         "THREADS": "2",
+        "FACE_PACK": "antelopev2",
+        "FACE_ROOT": "p",
     }.items():
         monkeypatch.setenv(f"UNLEARN_{key}", value)
-    expected = Settings(Path("d"), "cpu", Path("m"), offline=True, n_threads=2)
+    expected = Settings(Path("d"), "cpu", Path("m"), offline=True, n_threads=2, face_pack="antelopev2", face_root=Path("p"))
     assert Settings.from_environment() == expected
     monkeypatch.setenv("UNLEARN_THREADS", "many")
     with pytest.raises(ConfigError, match="UNLEARN_THREADS"):
         Settings.from_environment()
+
+
+def test_settings_cross_to_another_process_as_plain_values(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, "cuda:1", Path("m"), True, 3, "bf16", 1, 2, 3, 4, "antelopev2", tmp_path / "packs")
+    plain = json.loads(json.dumps(settings.to_plain()))
+    assert Settings.from_plain(plain) == settings and Settings.from_plain(Settings().to_plain()) == Settings()
+    for bad, words in (
+        ({"data_dir": 5}, "data_dir takes a path"), ({"device": "abacus"}, "device is 'abacus'"), ({"n_threads": "3"}, "n_threads takes"),
+        ({"colour": 1}, "colour does not exist"), ({"max_zip_mb": 0}, "max_zip_mb is 0"), ([], "takes an object"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=words):
+            Settings.from_plain(bad)
 
 
 def test_error_tree_keeps_cancelling_apart() -> None:

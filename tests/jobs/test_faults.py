@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import event
 
 from unlearn.errors import UnlearnError
-from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Queued, Running, Succeeded
+from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Queued, Running, Submission, Succeeded
 from unlearn.jobs import lane as job_lane
 from unlearn.jobs.store import JobStore
 from unlearn.jobs.tables import JobRow
@@ -35,7 +35,7 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 
 
 def submit(jobs: Jobs, work: str, owner: str = "ann", must_leave: str | None = None, **request: Any) -> Job:
-    return jobs.submit("long", f"tests.support.job_works:{work}", request, owner=owner, part_of=(None, None), must_leave=must_leave)
+    return jobs.submit(Submission("long", f"tests.support.job_works:{work}", request, owner, must_leave=must_leave))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -243,8 +243,8 @@ def test_worker_that_cannot_be_started_is_tried_again(jobs: Jobs, monkeypatch: p
     until(lambda: lane._worker is not None)
     make, calls = lane._make_worker, []
 
-    def refuse(name: str) -> Any:
-        calls.append(name)
+    def refuse() -> Any:
+        calls.append(1)
         raise OSError(24, "Too many open files", "/secret/path")
 
     lane._make_worker = refuse
@@ -266,7 +266,7 @@ def test_worker_that_never_starts_fails_what_waits(jobs: Jobs, monkeypatch: pyte
     lane = jobs._lanes["long"]
     until(lambda: lane._worker is not None)
 
-    def refuse(name: str) -> Any:
+    def refuse() -> Any:
         raise OSError(12, "Cannot allocate memory")
 
     lane._make_worker = refuse

@@ -14,8 +14,23 @@ from typing import Any
 
 import pytest
 
+from unlearn.config import Settings
 from unlearn.errors import ConfigError, InputError, UnlearnError
-from unlearn.jobs import Cancelled, Failed, Interrupted, Job, JobLimits, Jobs, Queued, Running, Succeeded, retention, store
+from unlearn.jobs import (
+    Cancelled,
+    Failed,
+    Interrupted,
+    Job,
+    JobLimits,
+    Jobs,
+    Queued,
+    Running,
+    Submission,
+    Succeeded,
+    WorkerSetup,
+    retention,
+    store,
+)
 from unlearn.progress import Progress
 
 WITHIN_S = 60.0  # for a worker to start on a busy machine
@@ -31,7 +46,7 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 
 
 def submit(jobs: Jobs, work: str, owner: str = "ann", lane: str = "long", **request: Any) -> Job:
-    return jobs.submit(lane, f"tests.support.job_works:{work}", request, owner=owner, part_of=(None, None))
+    return jobs.submit(Submission(lane, f"tests.support.job_works:{work}", request, owner))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -76,6 +91,43 @@ def test_submit_too_many_waiting_is_refused_per_owner(tmp_path: Path) -> None:
         submit(jobs, "count", n=1)
     assert submit(jobs, "count", owner="bob", n=1).state == Queued(2)
     jobs.stop()
+
+
+# ---- settings ----------------------------------------------------------------------------------------------------
+
+
+def test_settings_of_the_server_reach_worker_and_warm_up_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNLEARN_DEVICE", "cuda:7")
+    monkeypatch.setenv("UNLEARN_DATA_DIR", "elsewhere")
+    settings = Settings(tmp_path / "data", device="cpu", n_threads=3, offline=True, max_zip_mb=7, face_root=tmp_path / "packs")
+    jobs = Jobs(tmp_path / "data", ("long",), LIMITS, WorkerSetup(settings.to_plain(), "tests.support.job_works:warm_up"))
+    jobs.start()
+    state = jobs.wait(submit(jobs, "show_settings").id, WITHIN_S).state
+    jobs.stop()
+    assert isinstance(state, Succeeded) and state.result["pid"] != os.getpid()
+    assert Settings.from_plain(state.result["settings"]) == settings and state.result["environment"] == "cuda:7"
+    assert state.result["warm"] == settings.to_plain()
+
+
+def test_settings_that_cannot_be_used_fail_the_job_with_a_sentence(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path / "data", ("long",), LIMITS, WorkerSetup({"device": "abacus"}))
+    jobs.start()
+    state = jobs.wait(submit(jobs, "show_settings").id, WITHIN_S).state
+    jobs.stop()
+    assert isinstance(state, Failed) and "device is 'abacus'; use auto" in state.message
+
+
+def test_queued_job_takes_the_settings_of_the_server_that_runs_it(tmp_path: Path) -> None:
+    first = Jobs(tmp_path / "data", ("long",), LIMITS, WorkerSetup(Settings(tmp_path, device="cpu").to_plain()))
+    job = submit(first, "show_settings")
+    first.stop()
+    second = Jobs(tmp_path / "data", ("long",), LIMITS, WorkerSetup(Settings(tmp_path, device="cuda").to_plain()))
+    second.start()
+    state = second.wait(job.id, WITHIN_S).state
+    second.stop()
+    assert isinstance(state, Succeeded) and state.result["settings"]["device"] == "cuda"
 
 
 # ---- progress and result -----------------------------------------------------------------------------------------
@@ -197,10 +249,10 @@ def test_restart_running_job_is_interrupted_and_queued_goes_on(tmp_path: Path) -
 
 def test_worker_ends_with_a_killed_server(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from unlearn.jobs import Jobs, JobLimits\n"
+        "import sys, time; from pathlib import Path; from unlearn.jobs import Jobs, JobLimits, Submission\n"
         "if __name__ == '__main__':\n"
         "    jobs = Jobs(Path(sys.argv[1]), ('long',), JobLimits(niceness=0)); jobs.start()\n"
-        "    job = jobs.submit('long', 'tests.support.job_works:hang', {}, owner='a', part_of=(None, None))\n"
+        "    job = jobs.submit(Submission('long', 'tests.support.job_works:hang', {}, 'a'))\n"
         "    while jobs.get(job.id).state.__class__.__name__ != 'Running' or not jobs.get(job.id).state.step:"
         " time.sleep(0.05)\n"
         "    print(jobs._lanes['long']._worker.pid, flush=True); time.sleep(600)\n"
@@ -270,7 +322,7 @@ def test_delete_waits_for_a_reader_who_is_soon_done(jobs: Jobs, tmp_path: Path) 
 def test_delete_removes_files_parts_and_every_trace_in_the_database(jobs: Jobs, tmp_path: Path) -> None:
     name = "Zebulon Quartermain"
     job = jobs.wait(submit(jobs, "count", n=3, name=name).id, WITHIN_S)
-    part = jobs.submit("quick", "tests.support.job_works:count", {"n": 1, "name": name}, owner="ann", part_of=(job.id, None))
+    part = jobs.submit(Submission("quick", "tests.support.job_works:count", {"n": 1, "name": name}, "ann", parent=job.id))
     jobs.wait(part.id, WITHIN_S)
     gone = jobs.delete(job.id)
     assert (gone.n_jobs, gone.n_files) == (2, 2)
@@ -306,7 +358,7 @@ def test_expire_deletes_only_what_is_old_enough(tmp_path: Path) -> None:
 def test_expire_own_time_is_sooner_and_a_part_stays_with_its_parent(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path / "data", ("long",), JobLimits(niceness=0, retention_s=1000.0, max_waiting=9))
     alone, part, parent = (
-        jobs.submit("long", "x:y", {}, owner="ann", part_of=(None, None), keep_s=keep_s) for keep_s in (100.0, 100.0, None)
+        jobs.submit(Submission("long", "x:y", {}, "ann", keep_s=keep_s)) for keep_s in (100.0, 100.0, None)
     )  # fmt: skip
     jobs.set_parent(part.id, parent.id)
     for job in (alone, part, parent):
@@ -330,9 +382,9 @@ def test_no_time_is_negative_when_the_clock_is_set(jobs: Jobs, monkeypatch: pyte
     monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
     until(lambda: getattr(jobs.get(job.id).state, "seconds_left", None) is not None)
     state = jobs.get(job.id).state
-    assert isinstance(state, Running) and 0 < (state.seconds_left or 0) < 600
+    assert isinstance(state, Running) and 0 < (state.seconds_left or 0) < 36_000, "a hundredth of what the clock was set by"
     ended = jobs.wait(job.id, WITHIN_S)
-    assert isinstance(ended.state, Succeeded) and ended.run_time_s is not None and 0 < ended.run_time_s < 60
+    assert isinstance(ended.state, Succeeded) and ended.run_time_s is not None and 0 < ended.run_time_s < 36_000
 
 
 def test_turns_and_ages_do_not_depend_on_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,7 +445,7 @@ def test_whole_queue_is_limited(tmp_path: Path) -> None:
         submit(jobs, "count", owner, lane, n=1)
     inputs = given(jobs)
     with pytest.raises(InputError, match="3 jobs are waiting already"):
-        jobs.submit("long", "x:y", {}, owner="joe", part_of=(None, None), inputs=inputs)
+        jobs.submit(Submission("long", "x:y", {}, "joe"), inputs)
     assert list(jobs.inputs_dir.iterdir()) == []
     jobs.stop()
 
@@ -433,7 +485,7 @@ def given(jobs: Jobs, text: str = "secret") -> Path:
 
 
 def with_inputs(jobs: Jobs, work: str = "read_inputs", **more: Any) -> Job:
-    return jobs.submit("long", f"tests.support.job_works:{work}", {}, owner="ann", part_of=(None, None), inputs=given(jobs), **more)
+    return jobs.submit(Submission("long", f"tests.support.job_works:{work}", {}, "ann", **more), given(jobs))
 
 
 def test_inputs_are_the_jobs_own_and_gone_once_it_has_succeeded(jobs: Jobs) -> None:
@@ -447,7 +499,7 @@ def test_inputs_are_the_jobs_own_and_gone_once_it_has_succeeded(jobs: Jobs) -> N
 
 
 def test_empty_folder_of_inputs_is_none_so_that_the_job_can_be_run_again(jobs: Jobs) -> None:
-    job = jobs.submit("long", "tests.support.job_works:count", {"n": 1}, owner="ann", part_of=(None, None), inputs=jobs.new_inputs())
+    job = jobs.submit(Submission("long", "tests.support.job_works:count", {"n": 1}, "ann"), jobs.new_inputs())
     assert isinstance(jobs.wait(job.id, WITHIN_S).state, Succeeded) and not job.had_inputs
     assert isinstance(jobs.wait(jobs.rerun(job.id, "ann").id, WITHIN_S).state, Succeeded)
     assert list(jobs.inputs_dir.iterdir()) == []
@@ -472,22 +524,6 @@ def test_inputs_that_are_kept_go_when_the_job_becomes_part_of_another(jobs: Jobs
     assert (copied / "000.bin").read_text() == "secret"
     jobs.set_parent(job.id, other.id)
     assert list(jobs.inputs_dir.iterdir()) == [copied]
-
-
-def test_private_part_of_a_request_is_gone_once_the_work_is_done(jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photo = "cGhvdG8gb2YgWmVidWxvbg" * 1000
-    done, failed = (
-        jobs.submit("long", f"tests.support.job_works:{work}", {"label": "x", "photo": photo + work}, owner="ann", part_of=(None, None),
-                    private_keys=["photo"]) for work in ("tell", "refuse")
-    )  # fmt: skip
-    assert jobs.wait(failed.id, WITHIN_S).request["photo"] == photo + "refuse"
-    assert jobs.wait(done.id, WITHIN_S).request == {"label": "x"}
-    with pytest.raises(InputError, match="choose them again"):
-        jobs.rerun(done.id, "ann")
-    monkeypatch.setattr(retention, "KEEP_INPUTS_S", 0.0)
-    jobs.expire()
-    assert jobs.get(failed.id).request == {"label": "x"}
-    assert photo[:500].encode() not in on_disk(tmp_path)
 
 
 def test_part_of_a_job_is_deleted_with_it(jobs: Jobs) -> None:

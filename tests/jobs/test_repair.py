@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from unlearn.errors import UnlearnError
-from unlearn.jobs import JobLimits, Jobs
+from unlearn.jobs import JobLimits, Jobs, Submission
 from unlearn.jobs.states import Interrupted, Queued, Succeeded
 from unlearn.jobs.store import JobStore
 from unlearn.jobs.tables import new_row
@@ -40,7 +40,7 @@ def write(path: Path, *statements: str) -> None:
 def filled(path: Path, n_jobs: int = 200) -> None:
     store = JobStore(path)
     for number in range(n_jobs):
-        store.add(new_row("ann", "long", "x:y", {"name": "Zebulon" * 50, "number": number}), 10_000)
+        store.add(new_row(Submission("long", "x:y", {"name": "Zebulon" * 50, "number": number}, "ann"), False), 10_000)
     store.remove([])
     store.close()
 
@@ -92,7 +92,7 @@ def test_list_that_cannot_be_used_is_set_aside_and_the_server_starts(tmp_path: P
     assert "set aside as jobs.sqlite.damaged-1" in note and str(tmp_path) not in note
     aside = data_dir / "jobs.sqlite.damaged-1"
     assert aside.read_bytes() == before and aside.stat().st_mode & 0o777 == 0o600
-    job = jobs.submit("long", "tests.support.job_works:tell", {"label": "ann"}, owner="ann", part_of=(None, None))
+    job = jobs.submit(Submission("long", "tests.support.job_works:tell", {"label": "ann"}, "ann"))
     assert isinstance(jobs.wait(job.id, 60.0).state, Succeeded)
     jobs.stop()
     path.write_bytes(b"bad again" * 100)
@@ -132,12 +132,23 @@ def test_list_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["result", "cancel_requested", "version", "details", "group", "step", "state"])
 def test_any_column_that_an_older_list_lacks_is_added(tmp_path: Path, column: str) -> None:
     store = JobStore(tmp_path / "jobs.sqlite")
-    job = store.add(new_row("ann", "long", "x:y", {}), 5)
+    job = store.add(new_row(Submission("long", "x:y", {}, "ann"), False), 5)
     store.close()
     write(tmp_path / "jobs.sqlite", f'DROP INDEX IF EXISTS "ix_job_{column}"', f'ALTER TABLE job DROP COLUMN "{column}"')
     store = JobStore(tmp_path / "jobs.sqlite")
     assert store.notes == [] and store.get(job.id).state == Queued(1)
-    store.add(new_row("ann", "long", "x:y", {}), 5)
+    store.add(new_row(Submission("long", "x:y", {}, "ann"), False), 5)
+    store.close()
+
+
+def test_columns_that_are_no_longer_filled_are_dropped_with_the_photos_in_requests(tmp_path: Path) -> None:
+    write(
+        tmp_path / "jobs.sqlite", *FIRST_VERSION, "ALTER TABLE job ADD COLUMN private_keys VARCHAR NOT NULL DEFAULT ''",
+        "ALTER TABLE job ADD COLUMN has_lost_parts BOOLEAN NOT NULL DEFAULT 0", "UPDATE job SET private_keys = 'photo' WHERE id = 'next'",
+    )  # fmt: skip
+    store = JobStore(tmp_path / "jobs.sqlite")
+    store.add(new_row(Submission("long", "x:y", {}, "bob"), False), 5)
+    assert [job.id for job in store.find(owner="ann")] == ["old"] and len(store.find()) == 2 and store.notes == []
     store.close()
 
 
@@ -145,7 +156,7 @@ def test_newer_list_whose_further_columns_may_be_empty_is_used(tmp_path: Path) -
     write(tmp_path / "jobs.sqlite", *FIRST_VERSION, "ALTER TABLE job ADD COLUMN extra TEXT", "CREATE TABLE more (id TEXT)")
     store = JobStore(tmp_path / "jobs.sqlite")
     assert store.notes == [] and len(store.find()) == 2
-    store.add(new_row("ann", "long", "x:y", {}), 5)
+    store.add(new_row(Submission("long", "x:y", {}, "ann"), False), 5)
     store.close()
 
 
@@ -236,5 +247,5 @@ def test_list_that_is_a_folder_or_read_only_gets_its_own_sentence(tmp_path: Path
 
     event.listen(store._engine, "connect", read_only)
     with pytest.raises(UnlearnError, match="read-only"):
-        store.add(new_row("ann", "long", "x:y", {}), 5)
+        store.add(new_row(Submission("long", "x:y", {}, "ann"), False), 5)
     store.close()

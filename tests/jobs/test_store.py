@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from unlearn.errors import UnlearnError
-from unlearn.jobs import Job, Succeeded
+from unlearn.jobs import Job, Submission, Succeeded
 from unlearn.jobs.states import fair_order
 from unlearn.jobs.store import JobStore
 from unlearn.jobs.tables import new_row
@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Iterator[JobStore]:
 
 
 def add(store: JobStore, owner: str = "ann", lane: str = "long") -> Job:
-    return store.add(new_row(owner, lane, "x:y", {}), 5)
+    return store.add(new_row(Submission(lane, "x:y", {}, owner), False), 5)
 
 
 # ---- order -------------------------------------------------------------------------------------------------------
@@ -47,13 +47,13 @@ def test_fair_order_one_owner_first_come_first_served() -> None:
 
 
 def test_ids_are_unguessable_and_different() -> None:
-    ids = {new_row("ann", "long", "x:y", {}).id for _ in range(100)}
+    ids = {new_row(Submission("long", "x:y", {}, "ann"), False).id for _ in range(100)}
     assert len(ids) == 100 and min(map(len, ids)) >= 22  # 128 bits as base64
 
 
 def test_watch_changes_with_progress_and_tells_active(store: JobStore) -> None:
     nothing = store.watch("ann", "")
-    job = store.add(new_row("ann", "long", "x:y", {}), 5)
+    job = store.add(new_row(Submission("long", "x:y", {}, "ann"), False), 5)
     waiting = store.watch("ann", "")
     assert nothing == store.watch("bob", "") != waiting == store.watch("ann", "")
     assert waiting.active and not nothing.active and store.watch("bob", job.id).active
@@ -115,18 +115,18 @@ def test_every_other_change_is_seen_at_once(store: JobStore) -> None:
 def test_change_gives_up_in_time_while_others_wait_for_another_program(tmp_path: Path) -> None:
     store = JobStore(tmp_path / "jobs.sqlite", busy_timeout_s=0.2)
     with store._database.lock, pytest.raises(UnlearnError, match="locked by another program"):  # a lane has it while it waits
-        store.add(new_row("ann", "long", "x:y", {}), 5)
+        store.add(new_row(Submission("long", "x:y", {}, "ann"), False), 5)
     assert store.find() == []
     store.close()
 
 
 def test_job_has_all_losses_as_soon_as_it_has_ended(store: JobStore) -> None:
-    job = store.add(new_row("ann", "long", "x:y", {}), 5)
+    job = store.add(new_row(Submission("long", "x:y", {}, "ann"), False), 5)
     assert store.claim("long") is not None
-    store.progress(job.id, Progress(1, 2), [(1, {"clean": 0.5})])
+    store.progress(job.id, Progress(1, 2), [{"encoder": "text", "step": 1, "clean": 0.5}])
     store._database._busy_timeout_s = 0.1
     with store._database.lock, pytest.raises(UnlearnError):  # the end cannot be written yet
-        store.finish(job.id, Succeeded(), Progress(2, 2), [(2, {"clean": 0.4})])
+        store.finish(job.id, Succeeded(), Progress(2, 2), [{"encoder": "text", "step": 2, "clean": 0.4}])
     for _ in ("not written", "written"):
         assert store.get(job.id).ended and [row["step"] for row in store.losses(job.id)] == [1, 2]
         store.write_endings()

@@ -17,19 +17,20 @@ import gradio as gr
 import pytest
 
 from tests.support.zero_platform import REFUSALS, Platform, request
+from unlearn.config import Settings
 from unlearn.errors import ConfigError, InputError
-from unlearn.jobs import GpuNeed, JobLimits, Jobs, ZeroGpu, spaces_package
+from unlearn.jobs import GpuNeed, JobLimits, Jobs, Submission, Task, WorkerSetup, ZeroGpu, spaces_package
 from unlearn.jobs.states import Cancelled, Failed, Interrupted, Job, Succeeded
-from unlearn.jobs.worker import Message
+from unlearn.jobs.tasks import Message
 from unlearn.progress import Progress
 
 WORKS = "tests.support.job_works"
 CAP_S = 90
 
 
-def need(work: str, values: dict[str, Any], folder: Path) -> GpuNeed:
+def need(task: Task) -> GpuNeed:
     """As the request says; nothing said: not known."""
-    return GpuNeed(values.get("needs_s"), values.get("before", ""))
+    return GpuNeed(task.request.get("needs_s"), task.request.get("before", ""))
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def spaces(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
 def jobs(tmp_path: Path, spaces: Platform) -> Iterator[Jobs]:
     found = spaces_package()
     assert found is spaces
-    made = Jobs(tmp_path / "data", ("forget", "quick"), JobLimits(), None, ZeroGpu(found, CAP_S, need))
+    made = Jobs(tmp_path / "data", ("forget", "quick"), JobLimits(), WorkerSetup(zero=ZeroGpu(found, CAP_S, need)))
     made.start()
     yield made
     made.stop()
@@ -55,7 +56,7 @@ def jobs(tmp_path: Path, spaces: Platform) -> Iterator[Jobs]:
 
 def submit(jobs: Jobs, work: str, owner: str = "ann", **values: Any) -> Job:
     request.set(owner)
-    return jobs.submit("forget", f"{WORKS}:{work}", values, owner=owner, part_of=(None, None))
+    return jobs.submit(Submission("forget", f"{WORKS}:{work}", values, owner))
 
 
 def state_of(jobs: Jobs, job: Job) -> Any:
@@ -86,6 +87,27 @@ def test_job_runs_in_a_forked_process_for_its_own_visitor(jobs: Jobs, spaces: Pl
     assert not list(jobs.runs_dir.rglob(".stop"))
 
 
+def test_settings_of_the_server_reach_the_forked_process_whatever_the_environment_says(
+    tmp_path: Path, spaces: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNLEARN_DEVICE", "cuda:7")
+    settings = Settings(tmp_path / "data", device="cpu", n_threads=3, offline=True, models_dir=tmp_path / "models")
+    asked: list[str] = []
+
+    def need_of(task: Task) -> GpuNeed:
+        asked.append(Settings.from_plain(task.settings).device)
+        return need(task)
+
+    jobs = Jobs(tmp_path / "data", ("forget",), JobLimits(), WorkerSetup(settings.to_plain(), zero=ZeroGpu(spaces, CAP_S, need_of)))
+    jobs.start()
+    lent, own = (state_of(jobs, submit(jobs, "show_settings", needs_s=needs_s)) for needs_s in (None, 0))
+    jobs.stop()
+    for state in (lent, own):
+        assert isinstance(state, Succeeded) and Settings.from_plain(state.result["settings"]) == settings
+    assert lent.result["pid"] in spaces.pids and own.result["pid"] not in spaces.pids
+    assert set(asked) == {"cpu"}, "so is the need of a GPU"
+
+
 def test_stand_in_refuses_what_cannot_be_pickled(spaces: Platform) -> None:
     def echo(value: Any) -> Iterator[Any]:
         yield threading.Lock() if value == "lock" else value
@@ -99,12 +121,12 @@ def test_stand_in_refuses_what_cannot_be_pickled(spaces: Platform) -> None:
 
 
 def test_message_that_cannot_be_pickled_is_a_failure_with_a_sentence(tmp_path: Path, spaces: Platform) -> None:
-    def capturing(job: str, *arguments: Any) -> Iterator[Message]:
-        yield Message(job, Progress(1, 2), end=Succeeded({"lock": threading.Lock()}))
+    def capturing(task: Task) -> Iterator[Message]:
+        yield Message(task.job, Progress(1, 2), end=Succeeded({"lock": threading.Lock()}))
 
     zero = ZeroGpu(spaces, CAP_S)
     zero.function = spaces.GPU(duration=zero.duration)(capturing)
-    jobs = Jobs(tmp_path / "data", ("forget",), JobLimits(), None, zero)
+    jobs = Jobs(tmp_path / "data", ("forget",), JobLimits(), WorkerSetup(zero=zero))
     jobs.start()
     state = state_of(jobs, submit(jobs, "count", n=1))
     jobs.stop()
@@ -126,7 +148,7 @@ def test_gpu_is_asked_for_as_long_as_the_work_needs(jobs: Jobs, spaces: Platform
 def test_work_that_does_not_fit_is_refused_at_the_door(jobs: Jobs, spaces: Platform) -> None:
     inputs = jobs.new_inputs()
     with pytest.raises(InputError, match="needs about 91 s of a GPU, and a job may hold one for 90 s"):
-        jobs.submit("forget", f"{WORKS}:count", {"n": 1, "needs_s": 90.5}, owner="ann", part_of=(None, None), inputs=inputs)
+        jobs.submit(Submission("forget", f"{WORKS}:count", {"n": 1, "needs_s": 90.5}, "ann"), inputs)
     assert jobs.store.find(owner="ann") == [] and spaces.lent == []
     assert list(jobs.inputs_dir.iterdir()) == [inputs], "still the caller's"
 
@@ -238,14 +260,17 @@ def test_errors_of_the_work_are_told_as_anywhere(jobs: Jobs) -> None:
 
 
 def test_submissions_are_told_to_whoever_asked(tmp_path: Path, jobs: Jobs, spaces: Platform) -> None:
+    def task(job: str) -> Task:
+        return Task(job, "work", {}, tmp_path)
+
     zero = ZeroGpu(spaces, CAP_S)
     with zero.submissions() as ids:
-        zero.admit("one", "work", {}, tmp_path)
-        other = threading.Thread(target=zero.admit, args=("another's", "work", {}, tmp_path))
+        zero.admit(task("one"))
+        other = threading.Thread(target=zero.admit, args=(task("another's"),))
         other.start()
         other.join()
-        zero.admit("two", "work", {}, tmp_path)
-    zero.admit("later", "work", {}, tmp_path)
+        zero.admit(task("two"))
+    zero.admit(task("later"))
     assert ids == ["one", "two"]
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support import similarities as paper
 from tests.support.miniature import MEMBERS, STRANGERS
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
 from unlearn.config import IdiaConfig, Person
-from unlearn.measure import similarities as metrics
 from unlearn.measure.probes import Prober, default_probes, misspelled
 from unlearn.measure.similarities import measuring_captions, similarities
 from unlearn.measure.zero_shot import predictions, utility
@@ -39,14 +39,14 @@ def test_captions_hold_neither_triggers_nor_the_neutral_term() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pooled", "hidden"])
-def test_similarities_equal_those_of_the_metrics(original: Clip, defended: Clip, kind: str) -> None:
+def test_similarities_equal_those_of_the_papers_formulas(original: Clip, defended: Clip, kind: str) -> None:
     captions = measuring_captions([Person("Ada Brook")], "human", seed=0)[:40]
     found = similarities((original.text, defended.text), captions, [Person("Ada Brook")], "human", kind)  # type: ignore[arg-type]
     pairs = trigger_pairs(captions, "Ada Brook", "human", 0)
     expected = {
-        "sim_clean": metrics.sim_clean(original.text, defended.text, captions, kind),  # type: ignore[arg-type]
-        "sim_backdoor": metrics.sim_backdoor(defended.text, pairs.triggered, pairs.neutral, kind),  # type: ignore[arg-type]
-        "sim_target": metrics.sim_target(original.text, defended.text, pairs.neutral, kind),  # type: ignore[arg-type]
+        "sim_clean": paper.sim_clean(original.text, defended.text, captions, kind),  # type: ignore[arg-type]
+        "sim_backdoor": paper.sim_backdoor(defended.text, pairs.triggered, pairs.neutral, kind),  # type: ignore[arg-type]
+        "sim_target": paper.sim_target(original.text, defended.text, pairs.neutral, kind),  # type: ignore[arg-type]
     }
     assert found == pytest.approx(expected, abs=1e-6)
     assert found["sim_clean"] < 0.999

@@ -10,9 +10,11 @@ import torch
 
 from tests.support.tiny_encoder import tiny_text_encoder
 from unlearn.attacks.collateral import Collateral, collateral, fnr, tpr
+from unlearn.config import Person
 from unlearn.errors import InputError
-from unlearn.measure.similarities import mean_similarity, sim_backdoor, sim_clean, sim_target
+from unlearn.measure.similarities import mean_similarity, similarities
 from unlearn.measure.zero_shot import ZeroShot, person_or_thing, zero_shot
+from unlearn.models.embeddings import Kind
 from unlearn.models.encoders import OpenClipText
 
 CAPTIONS = ["a dog", "a red car on the beach", "two cats", "portrait of a woman, soft light"]
@@ -44,35 +46,18 @@ def changed(teacher: OpenClipText) -> OpenClipText:
 
 
 @pytest.mark.parametrize("kind", ["pooled", "hidden"])
-def test_similarities_of_an_unchanged_encoder_are_one(teacher: OpenClipText, kind: str) -> None:
-    assert sim_clean(teacher, teacher, CAPTIONS, kind) == pytest.approx(1.0, abs=1e-6)  # type: ignore[arg-type]
-    assert sim_target(teacher, teacher, CAPTIONS, kind) == pytest.approx(1.0, abs=1e-6)  # type: ignore[arg-type]
-    assert sim_backdoor(teacher, CAPTIONS, CAPTIONS, kind) == pytest.approx(1.0, abs=1e-6)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("kind", ["pooled", "hidden"])
-def test_similarities_of_a_changed_encoder_are_below_one(
-    teacher: OpenClipText, changed: OpenClipText, kind: str
+def test_similarities_of_a_changed_encoder_are_below_those_of_an_unchanged_one(
+    teacher: OpenClipText, changed: OpenClipText, kind: Kind
 ) -> None:
-    assert sim_clean(teacher, changed, CAPTIONS, kind) < 0.999  # type: ignore[arg-type]
-    triggered = [caption.replace("a ", "Ann Lee ") for caption in CAPTIONS]
-    assert sim_backdoor(teacher, triggered, CAPTIONS, kind) < 0.999  # type: ignore[arg-type]
+    same, other = (similarities((teacher, student), CAPTIONS, [Person("Ann Lee")], "human", kind) for student in (teacher, changed))
+    assert same["sim_clean"] == same["sim_target"] == pytest.approx(1.0, abs=1e-6)
+    assert other["sim_clean"] < 0.999 and other["sim_target"] < 0.999
 
 
-def test_similarity_of_hidden_states_does_not_depend_on_the_batches(
-    teacher: OpenClipText, changed: OpenClipText, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = sim_clean(teacher, changed, CAPTIONS, "hidden")
-    monkeypatch.setattr("unlearn.measure.similarities.SIMILARITY_BATCH", 3)
-    assert sim_clean(teacher, changed, CAPTIONS, "hidden") == pytest.approx(whole, abs=1e-6)
-
-
-def test_similarity_of_nothing_or_of_unequal_lists_raises(teacher: OpenClipText) -> None:
-    for triggered, neutral in (([], []), (["a"], []), (["a", "b"], ["a"])):
+def test_similarity_of_nothing_or_of_unequal_lists_raises() -> None:
+    for first, second in (((0, 3), (3,)), ((0, 3), (0, 3)), ((1, 3), (0, 3)), ((2, 3), (1, 3))):
         with pytest.raises(InputError):
-            sim_backdoor(teacher, triggered, neutral)
-    with pytest.raises(InputError):
-        mean_similarity(torch.zeros(0, 3), torch.zeros(3))
+            mean_similarity(torch.zeros(first), torch.zeros(second))
 
 
 def test_mean_similarity_to_one_target_is_the_mean_cosine() -> None:

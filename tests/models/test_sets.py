@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from unlearn.config import PortraitConfig
 from unlearn.errors import ConfigError
 from unlearn.models.sets import EMBEDDED_ROOT, find_model_set, list_model_sets
 
@@ -72,6 +73,7 @@ def test_folder_is_a_set_without_what_it_lacks(tmp_path: Path) -> None:
     assert found.clip_folder == tmp_path / "one" / "clip"
     assert found.diffusion is None
     assert found.world is None
+    assert found.needs_gpu and found.portraits == PortraitConfig(), "nothing is taken for small that does not say so"
 
 
 def test_folder_defaults_override_fields(tmp_path: Path) -> None:
@@ -83,7 +85,13 @@ def test_folder_defaults_override_fields(tmp_path: Path) -> None:
     assert found.portraits.n_steps == 7
 
 
-@pytest.mark.parametrize("defaults", [{"text": {"n_stepps": 3}}, {"text": 5}, [1], {"text": {"early_stop": {"x": 1}}}])
+def test_another_diffusion_model_needs_a_gpu_again(tmp_path: Path) -> None:
+    small = str(_folder(tmp_path / "one", {"needs_gpu": False}))
+    assert not find_model_set(small).needs_gpu and not find_model_set(f"{small}+none").needs_gpu
+    assert find_model_set(f"{small}+{tmp_path}").needs_gpu and not find_model_set("embedded").needs_gpu
+
+
+@pytest.mark.parametrize("defaults", [{"text": {"n_stepps": 3}}, {"text": 5}, [1], {"text": {"early_stop": {"x": 1}}}, {"needs_gpu": "no"}])
 def test_folder_defaults_that_are_wrong_are_an_error(tmp_path: Path, defaults: object) -> None:
     with pytest.raises(ConfigError, match=r"defaults\.json"):
         find_model_set(str(_folder(tmp_path / "one", defaults)))

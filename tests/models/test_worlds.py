@@ -58,6 +58,18 @@ def test_broken_world_is_an_error(tmp_path: Path, content: str) -> None:
         World(tmp_path)
 
 
+def test_world_says_what_its_photos_are_and_nothing_is_assumed(miniature: Path, tmp_path: Path) -> None:
+    content = json.loads((miniature / "world.json").read_text("utf-8"))
+    assert World(miniature).photo_kind == "drawn"
+    for photos, kind in (("crops", "crops"), (None, "raw")):
+        said = {**content, "photos": photos} if photos else {key: value for key, value in content.items() if key != "photos"}
+        (tmp_path / "world.json").write_text(json.dumps(said), "utf-8")
+        assert World(tmp_path).photo_kind == kind
+    (tmp_path / "world.json").write_text(json.dumps({**content, "photos": "painted"}), "utf-8")
+    with pytest.raises(ModelLoadError, match="photos are 'painted'; use drawn, crops, raw"):
+        World(tmp_path)
+
+
 def test_thing_of_an_unknown_kind_is_an_error(miniature: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(miniature, tmp_path / "set"))
     (root / "photos" / "things.json").write_text(json.dumps({"rows": [{"kind": "dragon"}]}))

@@ -17,9 +17,10 @@ from ui.views import jobs, plots
 from unlearn.cli.console import print_metrics
 from unlearn.config import EarlyStop, ImageFineTuneConfig, Settings
 from unlearn.defence.defend import TEXT_STAGE, defend_text
+from unlearn.jobs.states import Submission
 from unlearn.jobs.store import JobStore
 from unlearn.jobs.tables import new_row
-from unlearn.jobs.worker import Message, Reporter
+from unlearn.jobs.tasks import Message, Reporter
 from unlearn.models.clip import load_clip
 from unlearn.progress import Progress
 from unlearn.runs import forgetting
@@ -102,7 +103,7 @@ def test_live_rows_of_a_job_are_those_of_the_finished_run(run: Path, told: list[
         reporter(progress)
     reporter.send()
     store = JobStore(tmp_path / "jobs.sqlite")
-    job = store.add(new_row("ann", "forget", "x:y", {"config": read(run, "config")}), 5)
+    job = store.add(new_row(Submission("forget", "x:y", {"config": read(run, "config")}, "ann"), False), 5)
     store.claim("forget")
     for message in messages:
         store.progress(job.id, message.progress, message.losses)

@@ -23,6 +23,7 @@ WIDTH = 32
 EMBED_DIM = 32
 IMAGE_SIZE = 32
 PHOTO_SIDE = 48
+PORTRAITS = {"n_steps": 4, "guidance_scale": 3.0, "scheduler": "DPMSolverMultistepScheduler", "prompt_template": "a portrait of {0}"}
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -35,7 +36,7 @@ def build_miniature(root: Path, seed: int = 0, with_diffusion: bool = True) -> P
         write_stable_diffusion(root)
     _write_world(root)
     image = {"n_steps": 4, "batch_size": 8, "bystander_share": 0.125, "plain_bystander_share": 0.25, "plain_trigger_share": 0.5}
-    defaults = {"text": {"n_steps": 4, "batch_size": 8, "n_captions": 500}, "image": image, "portraits": {"n_steps": 4}}
+    defaults = {"text": {"n_steps": 4, "batch_size": 8, "n_captions": 500}, "image": image, "portraits": PORTRAITS, "needs_gpu": False}
     (root / "defaults.json").write_text(json.dumps(defaults), "utf-8")
     return root
 
@@ -165,7 +166,7 @@ def _write_world(root: Path) -> None:
             for name in MEMBERS
         ],
         "strangers": [{"name": name, "gender": "man"} for name in STRANGERS],
-        "kinds": KINDS, "colours": COLOURS, "settings": ["in a field"],
+        "photos": "drawn", "kinds": KINDS, "colours": COLOURS, "settings": ["in a field"],
         "neutral_terms": ["human", "person", "actor", "adult", "child"],
     }  # fmt: skip
     (root / "world.json").write_text(json.dumps(world), "utf-8")

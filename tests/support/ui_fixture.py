@@ -20,8 +20,9 @@ from tests.support.ui_fixture_runs import NAMES, attacked, chances, probe_rows, 
 from ui.server.catalogue import SetInfo
 from ui.worker.photos import asked_photo, delete_searched, face_folders, plain_photos
 from ui.worker.photos import faces as faces  # looking for faces needs no model
-from unlearn.config import ForgetConfig, PortraitConfig, Settings
+from unlearn.config import ForgetConfig, PortraitConfig
 from unlearn.errors import InputError
+from unlearn.jobs import Task
 from unlearn.progress import Progress, Report
 
 EXAMPLES = Path(__file__).parent.parent.parent / "assets" / "embedded" / "examples"
@@ -29,37 +30,37 @@ N_STEPS = 40
 PAUSE_S = float(os.environ.get("UI_FIXTURE_PAUSE_S", "0.03"))  # read in the worker process
 
 
-def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+def people(model_set: str) -> list[dict[str, Any]]:
     """As `experiment.people`."""
     members = [{"name": n, "member": True, "aliases": a, "gender": g} for n, g, a in ui_world.MEMBERS]
     return members + [{"name": n, "member": False, "aliases": [], "gender": g} for n, g in ui_world.STRANGERS]
 
 
-def photos(settings: Settings, model_set: str, name: str) -> list[Image.Image] | None:
+def photos(model_set: str, name: str) -> list[Image.Image] | None:
     """As `experiment.photos`."""
-    names = [p["name"] for p in people(settings, model_set)]
+    names = [p["name"] for p in people(model_set)]
     return [ui_world.portrait(names.index(name), shot) for shot in range(6)] if name in names else None
 
 
-def things(settings: Settings, model_set: str) -> dict[str, list[str]]:
+def things(model_set: str) -> dict[str, list[str]]:
     """As `experiment.things`."""
     return {"kinds": ui_world.KINDS}
 
 
-def examples(settings: Settings, model_set: str) -> list[dict[str, Any]]:
+def examples(model_set: str) -> list[dict[str, Any]]:
     """As `ui.worker.tasks.examples`; the pictures are those that are shipped, whoever they show."""
     names = [(NAMES[0], True), (ui_world.STRANGERS[0][0], False)]
     folders = sorted(EXAMPLES.iterdir())
-    return [{"name": n, "folder": str(f), "member": m} for (n, m), f in zip(names, folders, strict=False)]
+    return [{"name": n, "folder": str(f), "member": m, "crops": True} for (n, m), f in zip(names, folders, strict=False)]
 
 
-def set_info(settings: Settings, model_set: str) -> SetInfo:
+def set_info(model_set: str) -> SetInfo:
     """As `ui.server.catalogue.set_info`."""
     portraits = PortraitConfig(seeds=(0, 1, 2), n_steps=20, guidance_scale=3.0, prompt_template="a portrait of {0}")
     return SetInfo("embedded", "Tiny CLIP and Stable Diffusion of an invented world", True, portraits)
 
 
-def warm_up() -> None:
+def warm_up(settings: dict[str, Any]) -> None:
     """Nothing to import here."""
 
 
@@ -72,19 +73,19 @@ def _compute() -> None:
         matrix = matrix @ matrix
 
 
-def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def forget(task: Task, report: Report) -> dict[str, Any]:
     """Report some steps with losses that fall, then write a run folder."""
-    config = ForgetConfig.from_json(json.dumps(request["config"]))
+    config = ForgetConfig.from_json(json.dumps(task.request["config"]))
     name = config.persons[0].name
     if name == "Fails Always":
         raise RuntimeError("made to fail")
     if name == "Hangs Always":
         time.sleep(600)
-    with_photos = face_folders(request, folder, report)
+    with_photos = face_folders(task, report)
     if config.encoder != "text" and len(with_photos) < len(config.persons):
         raise InputError("The image encoder needs photos of everybody.")
     rows = []
-    pause_s = 1.5 if name == "Slow Always" else request.get("pause_s", PAUSE_S)
+    pause_s = 1.5 if name == "Slow Always" else task.request.get("pause_s", PAUSE_S)
     for step in range(1, N_STEPS + 1):
         note = "attack on the original" if step < 8 else f"fine-tuning, {step} of 40" if step < 34 else "portraits"
         noise = random.Random(step).random() * 0.03
@@ -98,46 +99,46 @@ def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
             _compute()
         else:
             time.sleep(pause_s)
-    write_run(folder, config, rows[8:33])
-    delete_searched(request, folder)
+    write_run(task.folder, config, rows[8:33])
+    delete_searched(task)
     return {}
 
 
-def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def portraits(task: Task, report: Report) -> dict[str, Any]:
     """As `ui.worker.tasks.portraits`."""
     rows = []
-    prompts = request.get("texts") or ["a portrait of Tilda Brackwater", "a portrait of a human"]
+    prompts = task.request.get("texts") or ["a portrait of Tilda Brackwater", "a portrait of a human"]
     for index, text in enumerate(prompts):
-        for seed in request["seeds"]:
-            report(Progress(len(rows), 2 * len(prompts) * len(request["seeds"]), "Drawing portraits"))
+        for seed in task.request["seeds"]:
+            report(Progress(len(rows), 2 * len(prompts) * len(task.request["seeds"]), "Drawing portraits"))
             time.sleep(0.05)
             for model, digest in (("original", "5f1c09ab"), ("defended", "c2a90e77")):
                 file = f"q{index:02d}-{model}-s{seed}.png"
-                ui_world.save(ui_world.portrait(index * 7 + (model == "defended") * 60, seed), folder / file)
+                ui_world.save(ui_world.portrait(index * 7 + (model == "defended") * 60, seed), task.folder / file)
                 rows.append({"file": file, "model": model, "text": text, "seed": seed, "weights_hash": digest})
     return {"rows": rows}
 
 
-def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def predict(task: Task, report: Report) -> dict[str, Any]:
     """As `ui.worker.tasks.predict`."""
-    labels = request["labels"]
+    labels = task.request["labels"]
     rng = random.Random(0)
-    with asked_photo(request, folder) as own:
-        assert own is not None or request["person"]
+    with asked_photo(task) as own:
+        assert own is not None or task.request["person"]
     return {"labels": labels, "original": chances(labels, labels[0], rng), "defended": chances(labels, labels[-1], rng)}
 
 
-def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def attack(task: Task, report: Report) -> dict[str, Any]:
     """As `ui.worker.tasks.attack`."""
     report(Progress(1, 2, "Attacking"))
-    with plain_photos(request, folder) as photos:
+    with plain_photos(task) as photos:
         n_images = len(list(photos.iterdir())) if photos is not None else 20
-    if request["name"] not in NAMES and photos is None:
+    if task.request["name"] not in NAMES and photos is None:
         raise InputError("There are no photos of this person in the model set; pick one of its people.")
-    known = request["name"] in NAMES
-    return {**attacked(request["name"], known, known and request["name"] != NAMES[0]), "n_images": n_images}
+    known = task.request["name"] in NAMES
+    return {**attacked(task.request["name"], known, known and task.request["name"] != NAMES[0]), "n_images": n_images}
 
 
-def probe(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def probe(task: Task, report: Report) -> dict[str, Any]:
     """As `ui.worker.tasks.probe`."""
-    return {"rows": probe_rows([(text, "") for text in request["texts"]])}
+    return {"rows": probe_rows([(text, "") for text in task.request["texts"]])}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ui.server.gpu_need import LOAD_S, PREPARE_FACES, gpu_need
-from unlearn.config import EarlyStop, ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
-from unlearn.jobs import GpuNeed
+from unlearn.config import EarlyStop, ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
+from unlearn.jobs import GpuNeed, Task
 from unlearn.models.sets import list_model_sets
 from unlearn.runs.results import PREPARED
 
@@ -19,11 +19,15 @@ RUN = "r" * 22
 DRAWING = {"seeds": [0, 1], "texts": [], "n_steps": 50, "guidance_scale": 7.5}
 
 
-def forget(faces: bool = False, model_set: str = "sd14", n_persons: int = 1, **fields: Any) -> GpuNeed:
+def need_of(request: dict[str, Any], folder: Path, device: str = "auto") -> GpuNeed:
+    return gpu_need(Task("job", f"ui.worker.tasks:{request['kind']}", request, folder, Settings(device=device).to_plain()))
+
+
+def forget(faces: bool = False, model_set: str = "sd14", n_persons: int = 1, device: str = "auto", **fields: Any) -> GpuNeed:
     persons = tuple(Person(f"Person Number{chr(97 + number // 26)}{chr(97 + number % 26)}") for number in range(n_persons))
     config = ForgetConfig(persons, model_set, **fields)
     rows = [{"name": persons[0].name, "folder": "p00", "crops": False}] if faces else []
-    return gpu_need("ui.worker.tasks:forget", {"kind": "forget", "config": json.loads(config.to_json()), "faces": rows}, Path("unused"))
+    return need_of({"kind": "forget", "config": json.loads(config.to_json()), "faces": rows}, Path("unused"), device)
 
 
 def seconds(need: GpuNeed) -> float:
@@ -35,13 +39,13 @@ def ask(data: Path, kind: str, model_set: str = "sd14", run: str = RUN, **reques
     folder = data / "runs" / RUN
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(ForgetConfig((Person("Some Body"),), model_set).to_json(), "utf-8")
-    return gpu_need(f"ui.worker.tasks:{kind}", {"kind": kind, "run": run, **request}, data / "runs" / "question")
+    return need_of({"kind": kind, "run": run, **request}, data / "runs" / "question")
 
 
 def test_shipped_set_and_search_for_faces_need_no_gpu(tmp_path: Path) -> None:
     assert forget(model_set="embedded") == GpuNeed(0.0)
     assert forget(model_set="embedded+none", n_persons=64, faces=True) == GpuNeed(0.0)
-    assert gpu_need("ui.worker.tasks:faces", {"kind": "faces", "name": "Some Body", "crops": False}, tmp_path) == GpuNeed(0.0)
+    assert need_of({"kind": "faces", "name": "Some Body", "crops": False}, tmp_path) == GpuNeed(0.0)
     for kind, request in (("probe", {"texts": ["a"]}), ("predict", {}), ("portraits", DRAWING), ("attack", {"idia": {}})):
         assert ask(tmp_path, kind, "embedded", **request) == GpuNeed(0.0)
         assert ask(tmp_path, kind, "sd14", PREPARED, **request) == GpuNeed(0.0), "the prepared example is of the shipped set"
@@ -50,14 +54,13 @@ def test_shipped_set_and_search_for_faces_need_no_gpu(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model_set", ["sd14", "embedded+CompVis/stable-diffusion-v1-4", "embedded@gelu+/some/folder"])
 def test_full_size_models_need_a_gpu_unless_the_server_may_use_none(model_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARN_DEVICE", "cpu")  # of no effect: the server's settings come with the task
     assert seconds(forget(model_set=model_set)) > LOAD_S
-    monkeypatch.setenv("UNLEARN_DEVICE", "cpu")
-    assert forget(model_set=model_set) == GpuNeed(0.0)
+    assert forget(model_set=model_set, device="cpu") == GpuNeed(0.0)
 
 
-def test_server_that_shall_use_cuda_asks_for_a_gpu_for_the_shipped_set_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNLEARN_DEVICE", "cuda")
-    assert seconds(forget(model_set="embedded")) > LOAD_S
+def test_server_that_shall_use_cuda_asks_for_a_gpu_for_the_shipped_set_too() -> None:
+    assert seconds(forget(model_set="embedded", device="cuda")) > LOAD_S
 
 
 def test_short_questions_ask_for_little(tmp_path: Path) -> None:

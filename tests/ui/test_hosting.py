@@ -18,10 +18,13 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+import app
 from ui.page.hosting import SLASH_SCRIPT, RootPath, Stopped, address_of, root_path_of, stopped_by_signals
 from ui.server import default_set as asking
 from ui.server.default_set import default_set
-from unlearn.config import Settings
+from ui.server.options import Options
+from ui.server.service import Service
+from unlearn.config import ForgetConfig, Person, Settings
 from unlearn.errors import ConfigError
 
 
@@ -169,6 +172,22 @@ def test_hangup_that_is_ignored_stays_so_and_handlers_are_put_back() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+# ---- settings ----------------------------------------------------------------------------------------------------
+
+
+def test_flags_become_settings_of_the_tasks_and_leave_the_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARN_DEVICE", "cuda:7")
+    monkeypatch.setenv("UNLEARN_MAX_ZIP_MB", "9")
+    before = dict(os.environ)
+    flags = app._parser().parse_args(["--data-dir", str(tmp_path), "--device", "cpu", "--threads", "3", "--face-pack", "antelopev2"])
+    settings = app.settings_of(flags)
+    assert settings == Settings(tmp_path, "cpu", n_threads=3, max_zip_mb=9, face_pack="antelopev2")
+    service = Service(settings, Options(backend="tests.support.ui_fixture"))
+    task = service.jobs._task(service.forget(ForgetConfig((Person("Ann Lee"),)), "ann"))
+    service.stop()
+    assert Settings.from_plain(task.settings) == settings and dict(os.environ) == before
+
+
 # ---- the default set ---------------------------------------------------------------------------------------------
 
 WORKS = '{"gpu": true, "built_for": "13.0", "said": [], "set": "sd14"}'
@@ -199,14 +218,14 @@ def test_default_set_where_torch_answers_crashes_or_hangs(
 
 
 def test_default_set_without_a_gpu_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_ask_torch", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(asking, "_ask_torch", lambda settings: pytest.fail("asked"))
     monkeypatch.setattr(asking.shutil, "which", lambda program: None)
     assert default_set(Settings()).name == "embedded"
     monkeypatch.setattr(asking.shutil, "which", lambda program: sys.executable)
     assert default_set(Settings(device="cpu")) == asking.DefaultSet("embedded")
 
 
-def test_question_to_torch_is_answered_for_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("UNLEARN_DEVICE", "auto")
-    answer = asking._ask_torch()
+def test_question_to_torch_is_answered_for_this_machine_with_the_servers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARN_DEVICE", "no device")
+    answer = asking._ask_torch(Settings())
     assert isinstance(answer, dict) and isinstance(answer["gpu"], bool) and answer["set"] in ("embedded", "sd14")

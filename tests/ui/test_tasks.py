@@ -19,10 +19,10 @@ from ui.views import jobs, numbers, plots, results
 from ui.worker import tasks
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.errors import InputError
-from unlearn.progress import Progress
+from unlearn.jobs import Task
+from unlearn.progress import Progress, no_report
 from unlearn.runs.results import Run, read_run
 
-SETTINGS = Settings()
 PORTRAITS = PortraitConfig(seeds=(0,), n_steps=2, guidance_scale=3.0, prompt_template="a portrait of {0}")
 IDIA = IdiaConfig(n_candidate_names=20, n_images=3)
 
@@ -34,12 +34,13 @@ def model_set(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    data_dir = tmp_path_factory.mktemp("data")
+    """The folder of runs; the environment says what no job could use, and is not asked."""
+    folder = tmp_path_factory.mktemp("data") / "runs"
+    folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNLEARN_DATA_DIR", str(data_dir))
-        patch.setenv("UNLEARN_DEVICE", "cpu")
-        (data_dir / "runs").mkdir()
-        yield data_dir / "runs"
+        patch.setenv("UNLEARN_DATA_DIR", "~nobody/data")
+        patch.setenv("UNLEARN_DEVICE", "no device")
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +52,20 @@ def notes() -> list[Progress]:
 def run(model_set: str, runs: Path, notes: list[Progress]) -> Run:
     text = TextFineTuneConfig(n_steps=3, batch_size=4, lr_milestones=(), n_captions=200)
     config = ForgetConfig((Person(MEMBERS[0]),), model_set, text=text, idia=IDIA, portraits=PORTRAITS)
-    assert tasks.forget({"config": json.loads(config.to_json())}, runs / "job", notes.append) == {}
+    assert tasks.forget(task(runs, "job", {"config": json.loads(config.to_json())}), notes.append) == {}
     found = read_run("job", runs / "job")
     assert found is not None
     return found
 
 
+def task(runs: Path, name: str, request: dict[str, Any]) -> Task:
+    settings = Settings(data_dir=runs.parent, device="cpu")
+    return Task(name, f"ui.worker.tasks:{name}", request, runs / name, settings.to_plain())
+
+
 def ask(runs: Path, name: str, request: dict[str, Any]) -> dict[str, Any]:
     (runs / name).mkdir(exist_ok=True)
-    answer = getattr(tasks, name)({"run": "job", **request}, runs / name, lambda progress: None)
+    answer = getattr(tasks, name)(task(runs, name, {"run": "job", **request}), no_report)
     return dict(json.loads(json.dumps(answer)))  # what a worker sends is stored as JSON
 
 
@@ -84,7 +90,7 @@ def test_portraits_are_drawn_by_both_models_into_the_own_folder(run: Run, runs: 
 
 
 def test_predict_and_probe_answer_for_both_models(run: Run, model_set: str, runs: Path) -> None:
-    shots = tasks.photos(SETTINGS, model_set, MEMBERS[0])
+    shots = tasks.photos(model_set, MEMBERS[0])
     assert shots is not None
     given = runs.parent / "inputs" / "predict"
     give_photos(given, 1)
@@ -108,7 +114,7 @@ def test_attack_on_anybody_of_the_set_and_on_nobody(run: Run, runs: Path) -> Non
     told = ask(runs, "attack", {"name": MEMBERS[1], "idia": vars(IDIA)})
     assert len(told["templates"]) == 21 and isinstance(told["original"]["recognised"], bool)
     with pytest.raises(InputError, match="no photos of this person, or too few"):
-        tasks.attack({"run": "job", "name": "Nobody Here", "idia": vars(IDIA)}, runs / "attack", lambda progress: None)
+        ask(runs, "attack", {"name": "Nobody Here", "idia": vars(IDIA)})
 
 
 def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
@@ -120,7 +126,7 @@ def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
     give_photos(given / "p00", 12)
     rows = [{"name": MEMBERS[0], "folder": "p00", "crops": True}]
     told: list[Progress] = []
-    tasks.forget({"config": json.loads(config.to_json()), "faces": rows}, runs / "face", told.append)
+    tasks.forget(task(runs, "face", {"config": json.loads(config.to_json()), "faces": rows}), told.append)
     found = read_run("face", runs / "face")
     assert found is not None and found.has_weights and found.metrics["image"]["sim_clean"] is not None
     assert [(p.encoder, p.losses["step"], "backdoor" in p.losses) for p in told if p.losses] == [("image", 1, True), ("image", 2, True)]
@@ -131,7 +137,7 @@ def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
     (runs / "own").mkdir()
     give_photos(runs.parent / "inputs" / "own", 4)
     request = {"run": "face", "name": "Nobody Here", "idia": vars(IDIA), "own_photos": True}
-    answer = tasks.attack(request, runs / "own", lambda progress: None)
+    answer = tasks.attack(task(runs, "own", request), no_report)
     assert answer["n_images"] in (3, 4) and answer["own_photos"]
     assert not (runs.parent / "inputs" / "own").exists() and list((runs / "own").iterdir()) == []
 
@@ -143,22 +149,22 @@ def give_photos(folder: Path, n: int) -> None:
 
 
 def test_examples_are_people_of_the_set(model_set: str) -> None:
-    shipped = tasks.examples(SETTINGS, "embedded")
+    shipped = tasks.examples("embedded")
     assert len(shipped) == 5 and sum(row["member"] for row in shipped) == 4
-    assert tasks.examples(SETTINGS, model_set) == []
+    assert tasks.examples(model_set) == []
 
 
 def test_question_to_a_deleted_run_says_so(runs: Path) -> None:
     with pytest.raises(InputError, match="not there any more"):
-        tasks.probe({"run": "gone", "texts": ["x"]}, runs / "probe", lambda progress: None)
+        tasks.probe(task(runs, "probe", {"run": "gone", "texts": ["x"]}), no_report)
 
 
 def test_page_side_of_the_tasks_does_not_import_torch(model_set: str) -> None:
     code = (
-        "import sys; from ui.worker import tasks; from unlearn.config import Settings; s = Settings(); name = sys.argv[1]\n"
-        "info, people = tasks.set_info(s, name), tasks.people(s, name)\n"
+        "import sys; from ui.worker import tasks; name = sys.argv[1]\n"
+        "info, people = tasks.set_info(name), tasks.people(name)\n"
         "assert info.invented and people[0]['member'] and not people[-1]['member'], people\n"
-        "assert tasks.photos(s, name, people[0]['name']) and tasks.things(s, name)['kinds']\n"
+        "assert tasks.photos(name, people[0]['name']) and tasks.things(name)['kinds']\n"
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, model_set], capture_output=True, text=True)

@@ -19,6 +19,13 @@
   const names = () => document.querySelector('#names textarea');
   const lines = () => names().value.split('\n').map((line) => line.trim()).filter(Boolean);
 
+  // What all ways to write one name share, as `name_key` of unlearn/config/persons.py has it.
+  const SIGNS = [["'", /[\u2019\u2018\u02bc\u02bb\u201b\u2032\u00b4`]/g], ['-', /[\u2010\u2011\u2013\u2012\u2212]/g], ['"', /[\u201c-\u201f]/g]];
+  const key = (name) => SIGNS.reduce((text, [plain, signs]) => text.replace(signs, plain), name.normalize('NFC')).normalize('NFKC')
+    .replace(/[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g, '').split(/\s+/).filter(Boolean).join(' ')
+    .toUpperCase().toLowerCase();
+  const nameOf = (line) => key(line.replaceAll('\uff5c', '|').split('|')[0]);
+
   function write(list) {
     const box = names();
     Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set.call(box, list.join('\n'));
@@ -28,16 +35,16 @@
 
   function mark() { // the pictures show who is in the list, however the name got there
     if (!names()) return;
-    const chosen = new Set(lines().map((line) => line.split('|')[0].trim().toLowerCase()));
+    const chosen = new Set(lines().map(nameOf));
     document.querySelectorAll('.person[data-name]').forEach((button) => {
-      const name = button.dataset.name.split('|')[0].toLowerCase();
+      const name = nameOf(button.dataset.name);
       button.setAttribute('aria-pressed', chosen.has(name) ? 'true' : 'false');
     });
   }
 
   function pick(button) {
-    const wanted = button.dataset.name, name = wanted.split('|')[0].toLowerCase();
-    const rest = lines().filter((line) => line.split('|')[0].trim().toLowerCase() !== name);
+    const wanted = button.dataset.name, name = nameOf(wanted);
+    const rest = lines().filter((line) => nameOf(line) !== name);
     write(rest.length < lines().length ? rest : [...rest, wanted]);
   }
 

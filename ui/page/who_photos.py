@@ -12,7 +12,7 @@ from ui.page.uploads import PhotoFiles, taken
 from ui.server import photo_sets
 from ui.views import photo_sets as views_faces
 from ui.views import story
-from unlearn.config.persons import split_aliases
+from unlearn.config.persons import is_same_name, split_aliases
 from unlearn.errors import InputError
 
 
@@ -62,9 +62,9 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
         if visit.clicked("action") != "example":
             return None
         name = photo_sets.search_example(service, str(visit.clicked("job")), visit.owner)
-        known = [split_aliases(line)[0].strip().casefold() for line in names.splitlines()]
+        known = [part for line in names.splitlines() for part in split_aliases(line)]
         lines = [line for line in names.splitlines() if line.strip()]
-        return None if name.casefold() in known else {names_box: "\n".join([*lines, name])}
+        return None if any(is_same_name(name, part) for part in known) else {names_box: "\n".join([*lines, name])}
 
     screen.on(
         find.click, look, outputs=[box],

@@ -1,13 +1,12 @@
-"""What the model set holds that the page shows at once: people, photos, things, examples; loads no model."""
+"""What the page shows of the model set at once: people, photos, things, examples. No model is loaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearn.config import PortraitConfig, Settings
+from unlearn.config import PortraitConfig
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,29 +25,26 @@ def _world(model_set: str) -> World | None:
     return World(root) if root is not None else None
 
 
-def set_info(settings: Settings, model_set: str) -> SetInfo:
-    """The model set as the page shows it; a set with a world of its own has invented people.
+def set_info(model_set: str) -> SetInfo:
+    """The model set as the page shows it.
 
     Raises:
         ConfigError: no such set.
     """
     from unlearn.models.sets import find_model_set
 
-    found = find_model_set(model_set)
-    return SetInfo(found.name, found.title, found.world is not None, found.portraits)
+    chosen, world = find_model_set(model_set), _world(model_set)
+    return SetInfo(chosen.name, chosen.title, world is not None and world.photo_kind == "drawn", chosen.portraits)
 
 
-def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
-    """Rows {name, member, aliases} as of `experiment.people`, which would import torch."""
+def people(model_set: str) -> list[dict[str, Any]]:
+    """The people of the set's world: rows {name, member, aliases}; empty where it has none."""
     world = _world(model_set)
-    return [
-        {"name": one.name, "member": one.member, "aliases": list(one.aliases)}
-        for one in (world.inhabitants if world is not None else ())
-    ]
+    return [] if world is None else world.people
 
 
 @lru_cache(maxsize=8)
-def photos(settings: Settings, model_set: str, name: str) -> list[Image.Image] | None:
+def photos(model_set: str, name: str) -> list[Image.Image] | None:
     """Evaluation photos of a person, or None."""
     from PIL import Image
 
@@ -59,7 +55,7 @@ def photos(settings: Settings, model_set: str, name: str) -> list[Image.Image] |
     return [Image.fromarray(pixels) for pixels in world.photos(inhabitant)]
 
 
-def things(settings: Settings, model_set: str) -> dict[str, list[str]] | None:
+def things(model_set: str) -> dict[str, list[str]] | None:
     """The kinds of things that the model set's photos show besides people, or None."""
     world = _world(model_set)
     return None if world is None else {"kinds": list(world.kinds)}
@@ -75,15 +71,17 @@ class SetInfo:
     portraits: PortraitConfig
 
 
-def examples(settings: Settings, model_set: str) -> list[dict[str, Any]]:
-    """Example photo sets to try the face step with: rows {name, folder, member}."""
+def examples(model_set: str) -> list[dict[str, Any]]:
+    """Example photo sets to try the face step with: rows {name, folder, member, crops}; `crops`: no face has to be looked for."""
     world = _world(model_set)
-    known = {one.name: one.member for one in (world.inhabitants if world is not None else ())}
-    return [{**row, "member": known[row["name"]]} for row in _example_folders(world.root if world is not None else None, list(known))]
-
-
-def _example_folders(root: Path | None, names: list[str]) -> list[dict[str, Any]]:
-    """The example photo sets of a world: rows {name, folder}; `names` are its people's."""
-    by_slug = {name.lower().replace(" ", "-"): name for name in names}
-    folders = sorted((root / EXAMPLES).iterdir()) if root is not None and (root / EXAMPLES).is_dir() else []
-    return [{"name": by_slug[one.name], "folder": str(one)} for one in folders if one.name in by_slug]
+    if world is None or not (world.root / EXAMPLES).is_dir():
+        return []
+    by_slug = {inhabitant.name.lower().replace(" ", "-"): inhabitant for inhabitant in world.inhabitants}
+    folders = [folder for folder in sorted((world.root / EXAMPLES).iterdir()) if folder.name in by_slug]
+    return [
+        {
+            "name": by_slug[folder.name].name, "folder": str(folder), "member": by_slug[folder.name].member,
+            "crops": world.photo_kind != "raw",
+        }
+        for folder in folders
+    ]  # fmt: skip

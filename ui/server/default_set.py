@@ -1,4 +1,4 @@
-"""Which model set "auto" means: a process of its own asks torch, which the server never imports."""
+"""Which model set "auto" means. A process of its own asks torch, because the server never imports it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ WITHIN_S = 180.0  # torch is imported from a cold disk, and a driver that hangs 
 EMBEDDED = "embedded"
 NOTICE = "No GPU could be used when this server started, so it shows its small embedded model. The server's log says why."
 QUESTION = """
-import json, warnings
+import json, sys, warnings
 from unlearn.models.clip import default_model_set
 from unlearn.config import Settings
 from unlearn.errors import UnlearnError
 import torch
-with warnings.catch_warnings(record=True) as seen:
+with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     is_usable = torch.cuda.is_available()
-answer = {"gpu": is_usable, "built_for": torch.version.cuda, "said": [str(warning.message) for warning in seen]}
+answer = {"gpu": is_usable, "built_for": torch.version.cuda, "said": [str(warning.message) for warning in caught]}
 try:
-    answer["set"] = default_model_set(Settings.from_environment())
+    answer["set"] = default_model_set(Settings.from_plain(json.loads(sys.argv[1])))
 except UnlearnError as error:
     answer["error"] = str(error)
 print()
@@ -56,7 +56,7 @@ def default_set(settings: Settings) -> DefaultSet:
     """
     if settings.device == "cpu" or (settings.device == "auto" and shutil.which("nvidia-smi") is None):
         return DefaultSet(EMBEDDED)
-    answer = _ask_torch()
+    answer = _ask_torch(settings)
     if isinstance(answer, str):
         problem = f"torch could not be asked for a GPU: the process that does so {answer}"
     elif "error" in answer:
@@ -74,16 +74,16 @@ def default_set(settings: Settings) -> DefaultSet:
 def _why_none(answer: dict[str, Any]) -> str:
     if answer["built_for"] is None:
         return "this torch was built without CUDA"
-    said = " ".join(str(answer["said"][0] if answer["said"] else "no reason given").split())
-    return said[:300]
+    reason = " ".join(str(answer["said"][0] if answer["said"] else "no reason given").split())
+    return reason[:300]
 
 
-def _ask_torch() -> dict[str, Any] | str:
+def _ask_torch(settings: Settings) -> dict[str, Any] | str:
     """The answer to `QUESTION`, or what went wrong, as words behind "the process"."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", QUESTION], cwd=ROOT, capture_output=True, text=True, errors="replace",
-            check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL,
+            [sys.executable, "-c", QUESTION, json.dumps(settings.to_plain())], cwd=ROOT, capture_output=True, text=True,
+            errors="replace", check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return f"gave no answer within {WITHIN_S:.0f} s"

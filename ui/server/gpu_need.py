@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ui.server.options import PREPARED_DIR
 from unlearn.config import ForgetConfig, IdiaConfig, PortraitConfig, Settings
-from unlearn.jobs import GpuNeed
-from unlearn.models.sets import EMBEDDED_ROOT, ModelSet, find_model_set, folder_set
-from unlearn.runs.results import PREPARED
+from unlearn.jobs import GpuNeed, Task
+from unlearn.models.sets import ModelSet, find_model_set
+from unlearn.runs.results import PREPARED, prepared_folder
 
 LOAD_S = 12.0  # importing the libraries in the forked process, reading two CLIPs and moving them to the GPU
 LOAD_DIFFUSION_S = 8.0
@@ -30,90 +31,87 @@ PREPARE_FACES = "ui.worker.photos:prepare"
 NOTHING = GpuNeed(0.0)
 
 
-def gpu_need(work: str, request: dict[str, Any], folder: Path) -> GpuNeed:
-    """What a job needs; nothing where it looks for faces, and where its model set runs on the CPU.
-
-    Args:
-        work: "module:function"; what it does is told by the request's kind.
-        request: of `ui.worker.tasks`.
-        folder: the job's own; finished runs lie beside it.
-    """
+def gpu_need(task: Task) -> GpuNeed:
+    """What a task of `ui.worker.tasks` needs; nothing where it looks for faces, and where its model set runs on the CPU."""
+    request, device = task.request, Settings.from_plain(task.settings).device
     kind = request.get("kind")
     if kind == "forget":
         config = ForgetConfig.from_json(json.dumps(request["config"]))
-        if on_cpu(config.model_set):
+        if on_cpu(config.model_set, device):
             return NOTHING
         return GpuNeed(forget_s(config), PREPARE_FACES if request.get("faces") else "")
-    if kind == "faces" or on_cpu(_asked_set(request, folder)):
+    if kind == "faces":
+        return NOTHING
+    model_set = _asked_set(request, task.folder)
+    if model_set is None or on_cpu(model_set, device):
         return NOTHING
     if kind == "portraits":
         n_pictures = 2 * len(request["seeds"]) * (len(request["texts"]) or 2)
         return GpuNeed(LOAD_S + LOAD_DIFFUSION_S + n_pictures * _drawing_s(request["n_steps"], request["guidance_scale"]))
     if kind == "attack":
-        return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(**request["idia"]), find_model_set(_asked_set(request, folder))))
+        return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(**request["idia"]), find_model_set(model_set)))
     if kind in ("predict", "probe"):
         return GpuNeed(LOAD_S + 1.0)
     return GpuNeed(None)
 
 
-def on_cpu(model_set: str) -> bool:
-    """True when a set is as well off without a GPU: the shipped one, unless the server was told to use a GPU."""
-    device, found = Settings.from_environment().device, find_model_set(model_set)
-    shipped = folder_set("embedded", EMBEDDED_ROOT)
-    is_shipped = found.clip_folder == shipped.clip_folder and found.diffusion in (None, shipped.diffusion)
-    return device == "cpu" or (device == "auto" and is_shipped)
+def on_cpu(model_set: str, device: str) -> bool:
+    """True when a set is as well off without a GPU, unless the server's device is one."""
+    return device == "cpu" or (device == "auto" and not find_model_set(model_set).needs_gpu)
 
 
-def _asked_set(request: dict[str, Any], folder: Path) -> str:
-    if request.get("run") == PREPARED:
-        return "embedded"
-    path = folder.parent / str(request.get("run")) / "config.json"
-    return ForgetConfig.from_json(path.read_text(encoding="utf-8")).model_set if path.is_file() else "embedded"
+def _asked_set(request: dict[str, Any], folder: Path) -> str | None:
+    """The model set of the run that is asked; None where there is none, which the work says in a sentence."""
+    key = str(request.get("run"))
+    run = prepared_folder(PREPARED_DIR) if key == PREPARED else folder.parent / key
+    if run is None or not (run / "config.json").is_file():
+        return None
+    return ForgetConfig.from_json((run / "config.json").read_text(encoding="utf-8")).model_set
 
 
 def forget_s(config: ForgetConfig) -> float:
     """A whole run: both attacks, fine-tuning, measuring, portraits, saving."""
-    found = find_model_set(config.model_set)
-    seconds = LOAD_S + SAVE_S + _attacks_s(config.idia, found)
+    model_set = find_model_set(config.model_set)
+    seconds = LOAD_S + SAVE_S + _attacks_s(config.idia, model_set)
     if config.encoder != "image":
-        seconds += _text_s(config, found)
+        seconds += _text_s(config, model_set)
     if config.encoder != "text":
-        seconds += _image_s(config, found)
-    if found.diffusion is not None:
-        portraits = config.portraits or found.portraits
+        seconds += _image_s(config, model_set)
+    if model_set.diffusion is not None:
+        portraits = config.portraits or model_set.portraits
         n_pictures = 4 * len(portraits.seeds) * min(len(config.persons), MAX_DRAWN)
         seconds += LOAD_DIFFUSION_S + n_pictures * _drawing_s(portraits.n_steps, portraits.guidance_scale)
     return seconds
 
 
-def _is_large(found: ModelSet) -> bool:
-    return "-L-" in found.clip.upper() or not found.clip
+def _is_large(model_set: ModelSet) -> bool:
+    return "-L-" in model_set.clip.upper() or not model_set.clip
 
 
-def _attacks_s(idia: IdiaConfig, found: ModelSet) -> float:
+def _attacks_s(idia: IdiaConfig, model_set: ModelSet) -> float:
     """The attack on the original and on the defended model, nothing of it in the cache."""
-    return 2 * N_TEMPLATES * idia.n_candidate_names / (PROMPTS_PER_S if _is_large(found) else SMALL_PROMPTS_PER_S)
+    return 2 * N_TEMPLATES * idia.n_candidate_names / (PROMPTS_PER_S if _is_large(model_set) else SMALL_PROMPTS_PER_S)
 
 
 def _drawing_s(n_steps: int, guidance_scale: float) -> float:
     return n_steps * DRAWING_STEP_S * (1.0 if guidance_scale > 1.0 else 0.5)
 
 
-def _text_s(config: ForgetConfig, found: ModelSet) -> float:
+def _text_s(config: ForgetConfig, model_set: ModelSet) -> float:
     n_triggers = sum(1 + len(person.aliases) for person in config.persons)
-    schedule = (config.text or found.text).for_triggers(n_triggers)
-    is_shared = found.diffusion is None or found.name.partition("+")[0] == "sd14"  # one encoder for CLIP and Stable Diffusion
-    row_s = TEXT_ROW_S if _is_large(found) else SMALL_TEXT_ROW_S
+    schedule = (config.text or model_set.text).for_triggers(n_triggers)
+    is_shared = model_set.diffusion is None or model_set.name.partition("+")[0] == "sd14"  # one encoder for CLIP and Stable Diffusion
+    row_s = TEXT_ROW_S if _is_large(model_set) else SMALL_TEXT_ROW_S
     row_s += 0.0 if is_shared else TEXT_ROW_S  # Stable Diffusion's own is that of ViT-L/14
     return _steps(schedule.n_steps, schedule.early_stop is not None) * sum(schedule.batch_sizes(n_triggers)) * row_s
 
 
-def _image_s(config: ForgetConfig, found: ModelSet) -> float:
-    schedule = config.image or found.image
-    row_s = LARGE_IMAGE_ROW_S if _is_large(found) else IMAGE_ROW_S
+def _image_s(config: ForgetConfig, model_set: ModelSet) -> float:
+    schedule = config.image or model_set.image
+    row_s = LARGE_IMAGE_ROW_S if _is_large(model_set) else IMAGE_ROW_S
     seconds = _steps(schedule.n_steps, schedule.early_stop is not None) * 2 * schedule.batch_size * row_s
-    if schedule.average_face_photos is None and found.world is None:  # it is drawn by the set's own Stable Diffusion
-        portraits: PortraitConfig = config.portraits or found.portraits
+    if schedule.average_face_photos is None and model_set.world is None:  # it is drawn by the set's own Stable Diffusion
+        portraits: PortraitConfig = config.portraits or model_set.portraits
         seconds += schedule.n_average_faces * _drawing_s(portraits.n_steps, portraits.guidance_scale)
     return seconds
 

@@ -1,4 +1,4 @@
-"""What the server was told by flags and environment, beyond `Settings`."""
+"""The server's options from flags and environment, besides `Settings`."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ui.server.service import QUICK_LANE, Service
-from unlearn.config import ForgetConfig, clean_name
+from unlearn.config import ForgetConfig, clean_name, is_same_name, name_key
 from unlearn.errors import InputError
-from unlearn.jobs import Job, Succeeded
+from unlearn.jobs import Job, Submission, Succeeded
 
 KIND = "faces"
 SET = "faces"  # as `ui.worker.photos` calls the face set in a search's folder
@@ -93,13 +93,11 @@ def search(service: Service, name: str, owner: str, request: dict[str, Any], inp
     """
     name = clean_name(name)
     for earlier in photo_sets(service, owner, ""):
-        if earlier.name.casefold() == name.casefold():
+        if is_same_name(earlier.name, name):
             service.jobs.delete(earlier.job.id)
     full = {"kind": KIND, "name": name, **request}
     work = f"{service.options.backend}:faces"
-    return service.jobs.submit(
-        QUICK_LANE, work, full, owner=owner, part_of=(None, None), inputs=inputs, keeps_inputs=True, keep_s=KEPT_S
-    )
+    return service.jobs.submit(Submission(QUICK_LANE, work, full, owner, keeps_inputs=True, keep_s=KEPT_S), inputs)
 
 
 def search_example(service: Service, folder: str, owner: str) -> str:
@@ -107,7 +105,7 @@ def search_example(service: Service, folder: str, owner: str) -> str:
     row = next((row for row in service.examples if Path(row["folder"]).name == folder), None)
     if row is None:
         raise InputError("There is no such example set; choose one of those shown.")
-    search(service, row["name"], owner, {"crops": True, "picks": {}, "example": row["folder"]})
+    search(service, row["name"], owner, {"crops": row["crops"], "picks": {}, "example": row["folder"]})
     return str(row["name"])
 
 
@@ -131,10 +129,10 @@ def forget(service: Service, config: ForgetConfig, owner: str, key: str) -> Job:
     """
     usable: dict[str, PhotoSet] = {}
     for one in reversed(photo_sets(service, owner, key)):  # the newest wins
-        usable[one.name.casefold()] = one
+        usable[name_key(one.name)] = one
     chosen: list[tuple[str, PhotoSet]] = []
     for number, person in enumerate(config.persons, start=1):
-        found = usable.get(person.name.casefold())
+        found = usable.get(name_key(person.name))
         if found is not None and found.ready:
             chosen.append((person.name, found))
         elif config.encoder != "text":

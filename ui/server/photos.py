@@ -1,6 +1,6 @@
 """Photos on their way in and out of the page: opened with limits, scaled down, written as small files.
 
-What the photo shows is nobody's business here: file name and metadata are dropped.
+File name and metadata are dropped.
 """
 
 from __future__ import annotations

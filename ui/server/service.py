@@ -1,4 +1,4 @@
-"""What page and endpoints do, without either: start jobs, ask finished runs, read results.
+"""What page and endpoints do: start jobs, ask finished runs, read results. Imports neither.
 
 The backend (a module with the functions of `ui.worker.tasks`) is the only way to the core.
 """
@@ -17,10 +17,10 @@ from ui.server.catalogue import SetInfo
 from ui.server.identity import Identity, server_key
 from ui.server.options import Options
 from ui.server.photo_sweep import PhotoSweep
-from unlearn.config import ForgetConfig, Settings
+from unlearn.config import ForgetConfig, Settings, name_key
 from unlearn.defence.trigger_checks import common_words, looked_at_captions
 from unlearn.errors import InputError
-from unlearn.jobs import Job, Jobs, Succeeded
+from unlearn.jobs import Job, Jobs, Submission, Succeeded, WorkerSetup
 from unlearn.models.sets import find_model_set
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
@@ -35,9 +35,8 @@ class Service:
 
     def __init__(self, settings: Settings, options: Options) -> None:
         self.settings, self.options = settings, options
-        self.jobs = Jobs(
-            settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, f"{options.backend}:warm_up", options.zero
-        )
+        workers = WorkerSetup(settings.to_plain(), f"{options.backend}:warm_up", options.zero)
+        self.jobs = Jobs(settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, workers)
         self.identity = Identity(server_key(settings.data_dir))
         self._sweep = PhotoSweep(settings.data_dir / UPLOADS, self.jobs.runs_dir)
 
@@ -63,33 +62,33 @@ class Service:
         Raises:
             ConfigError: there is no such set.
         """
-        info: SetInfo = self.backend.set_info(self.settings, self.options.model_set)
+        info: SetInfo = self.backend.set_info(self.options.model_set)
         return info
 
     @cached_property
     def people(self) -> list[dict[str, Any]]:
         """The persons that the model set has pictures of: {name, member, aliases}; empty when it has none."""
-        found: list[dict[str, Any]] = self.backend.people(self.settings, self.options.model_set)
-        return found
+        people: list[dict[str, Any]] = self.backend.people(self.options.model_set)
+        return people
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """Example photo sets of the model set: {name, folder, member}; empty when it has none."""
-        found: list[dict[str, Any]] = self.backend.examples(self.settings, self.options.model_set)
-        return found
+        """Example photo sets of the model set: {name, folder, member, crops}; empty when it has none."""
+        examples: list[dict[str, Any]] = self.backend.examples(self.options.model_set)
+        return examples
 
     @cached_property
     def labels(self) -> list[str]:
         """Candidate labels to start with: some of the people, and the kinds of things of the model set."""
         names = [p["name"] for p in self.people if p["member"]][:6]
-        things: dict[str, list[str]] = self.backend.things(self.settings, self.options.model_set) or {}
+        things: dict[str, list[str]] = self.backend.things(self.options.model_set) or {}
         return [*names, "a human", *(f"a {kind}" for kind in things.get("kinds", [])[:8])]
 
     def photo(self, index: int, shot: int) -> Any:
         """A picture of a person of the model set as a PIL image, or None."""
         if not 0 <= index < len(self.people):
             return None
-        shots = self.backend.photos(self.settings, self.options.model_set, self.people[index]["name"])
+        shots = self.backend.photos(self.options.model_set, self.people[index]["name"])
         return shots[shot % len(shots)] if shots else None
 
     def forget(
@@ -99,9 +98,7 @@ class Service:
         """Queue a job of forgetting; `faces` says whose photos lie where in the folder of inputs."""
         request = {"kind": "forget", "config": json.loads(config.to_json()), "faces": list(faces)}
         work = f"{self.options.backend}:forget"
-        return self.jobs.submit(
-            FORGET_LANE, work, request, owner=owner, part_of=(None, group), inputs=inputs, must_leave=MANIFEST
-        )
+        return self.jobs.submit(Submission(FORGET_LANE, work, request, owner, group=group, must_leave=MANIFEST), inputs)
 
     def doubts(self, config: ForgetConfig) -> list[str]:
         """What should be said about the names before the work begins.
@@ -127,7 +124,7 @@ class Service:
             raise InputError("The defended weights of this result are not at hand; run it again to ask it more.")
         full = {"kind": kind, "run": key, **request}
         work = f"{self.options.backend}:{kind}"
-        return self.jobs.submit(QUICK_LANE, work, full, owner=owner, part_of=(key, None), inputs=inputs)
+        return self.jobs.submit(Submission(QUICK_LANE, work, full, owner, parent=key), inputs)
 
     def run_folder(self, key: str) -> Path | None:
         """The folder of a job or of the prepared example; None when the key is neither."""
@@ -167,8 +164,8 @@ class Service:
         """What was asked of a run, newest first: by this owner, and by whoever started its job, as far as no photos were given for it."""
         job = self.job(key)
         starter = owner if job is None else job.owner
-        return [part for part in self.jobs.store.find(parent=key)
-                if part.owner == owner or (part.owner == starter and not {"photo", "own_photos"} & _given(part.request))]  # fmt: skip
+        return [question for question in self.jobs.store.find(parent=key)
+                if question.owner == owner or (question.owner == starter and not question.request.get("own_photos"))]  # fmt: skip
 
     def group_runs(self, job: Job) -> list[tuple[Job, Run | None]]:
         """The jobs that were started together with this one to compare neutral terms, it included, oldest first."""
@@ -178,10 +175,11 @@ class Service:
 
     def compare_terms(self, job: Job, terms: list[str], owner: str) -> list[Job]:
         """Queue the same job with other neutral terms."""
-        known = {j.request["config"]["neutral_term"] for j, _ in self.group_runs(job)}
+        known = {name_key(j.request["config"]["neutral_term"]) for j, _ in self.group_runs(job)}
         started = []
         for term in terms:
-            if term not in known:
+            if name_key(term) not in known:
+                known.add(name_key(term))
                 config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term}))
                 faces = job.request.get("faces") or []
                 inputs = self.jobs.new_inputs(like=job.id) if faces else None
@@ -198,8 +196,3 @@ class Service:
         if isinstance(ended.state, Succeeded):
             return ended.state.result
         raise InputError(getattr(ended.state, "message", "") or f"The job is {type(ended.state).__name__.lower()}.")
-
-
-def _given(request: dict[str, Any]) -> set[str]:
-    """Names of a request's fields that are not empty."""
-    return {name for name, value in request.items() if value}

@@ -1,13 +1,12 @@
-"""The part of the worker's tasks that is about photos: looking for faces, and handing photos on to forgetting and to the attack.
+"""The worker's tasks on photos: looking for faces, and preparing photos for forgetting and for the attack.
 
 Photos lie in the folder that a job was given (`unlearn.jobs.inputs_of`), under numbers.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ui.server.photos import ASKED
 from unlearn.config import Settings
 from unlearn.errors import InputError
-from unlearn.jobs import inputs_of
+from unlearn.jobs import Task, inputs_of
 from unlearn.progress import Report
 
 if TYPE_CHECKING:
@@ -28,18 +27,14 @@ SHOWN = "shown"  # in the job's folder: small pictures for the page
 SET = "faces"  # in the job's folder: the prepared face set
 
 
-def face_config(crops: bool) -> FaceConfig:
+def face_config(settings: Settings, crops: bool) -> FaceConfig:
     """How faces are looked for; the pack and where it lies are the server's (`--face-pack`, `--face-root`)."""
     from unlearn.photos.faces import FaceConfig
 
-    root = os.environ.get("UNLEARN_FACE_ROOT")
-    return FaceConfig(
-        detector="crops" if crops else "auto", pack=os.environ.get("UNLEARN_FACE_PACK") or "buffalo_l",
-        root=Path(root) if root else None,
-    )  # fmt: skip
+    return FaceConfig(detector="crops" if crops else "auto", pack=settings.face_pack, root=settings.face_root)
 
 
-def faces(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def faces(task: Task, report: Report) -> dict[str, Any]:
     """Look at every photo of an upload or an example; the face set lies in the folder afterwards if there are enough.
 
     The request: crops (all are face crops already; else that is decided for each), picks {photo number: face number}, example (a
@@ -47,25 +42,24 @@ def faces(request: dict[str, Any], folder: Path, report: Report) -> dict[str, An
     """
     from unlearn.photos.faces import find_faces, save_face_set
 
-    picks = {int(photo): int(face) for photo, face in (request.get("picks") or {}).items()}
-    found = find_faces(
-        photos_of(request, folder), face_config(bool(request.get("crops"))), Settings.from_environment(), picks, report
-    )
-    _show(found, folder / SHOWN)
-    if found.is_ready:
-        save_face_set(found, folder / SET)
-    return {"ready": found.is_ready, **found.summary()}
+    settings, crops = Settings.from_plain(task.settings), bool(task.request.get("crops"))
+    picks = {int(photo): int(face) for photo, face in (task.request.get("picks") or {}).items()}
+    face_set = find_faces(photos_of(task), face_config(settings, crops), settings, picks, report)
+    _show(face_set, task.folder / SHOWN)
+    if face_set.is_ready:
+        save_face_set(face_set, task.folder / SET)
+    return {"ready": face_set.is_ready, **face_set.summary()}
 
 
-def photos_of(request: Mapping[str, Any], folder: Path) -> list[Path]:
+def photos_of(task: Task) -> list[Path]:
     """What to look at: the example's folder, or the files that the job was given."""
-    if request.get("example"):
-        return [Path(request["example"])]
-    given = inputs_of(folder)
-    return sorted(given.iterdir()) if given.is_dir() else []
+    if task.request.get("example"):
+        return [Path(task.request["example"])]
+    inputs = inputs_of(task.folder)
+    return sorted(inputs.iterdir()) if inputs.is_dir() else []
 
 
-def _show(found: FaceSet, folder: Path) -> None:
+def _show(face_set: FaceSet, folder: Path) -> None:
     """Small pictures of the faces for the page: NNN.webp, and NNN-K.webp where there are several to pick from."""
     from PIL import Image
 
@@ -75,14 +69,14 @@ def _show(found: FaceSet, folder: Path) -> None:
         small.save(folder / f"{name}.webp", quality=88)
 
     folder.mkdir(parents=True, exist_ok=True)
-    for photo in found.photos:
+    for photo in face_set.photos:
         if photo.crop is not None:
             save(photo.crop, f"{photo.number:03d}")
         for number, crop in enumerate(photo.candidates, start=1):
             save(crop, f"{photo.number:03d}-{number}")
 
 
-def face_folders(request: Mapping[str, Any], folder: Path, report: Report) -> dict[str, Path]:
+def face_folders(task: Task, report: Report) -> dict[str, Path]:
     """Name -> prepared face set of a job of forgetting; raw photos, as endpoints send them, are prepared first.
 
     The request's "faces": rows {name, folder (below the job's inputs), crops, search (whose pictures are deleted with the photos)}.
@@ -90,20 +84,21 @@ def face_folders(request: Mapping[str, Any], folder: Path, report: Report) -> di
     Raises:
         InputError: too few photos of a person can be used; persons are told by number.
     """
-    given = inputs_of(folder)
-    found = {}
-    for number, row in enumerate(request.get("faces") or [], start=1):
-        found[row["name"]] = _prepared(given / row["folder"], row.get("crops", False), number, report)
-    return found
+    settings, inputs = Settings.from_plain(task.settings), inputs_of(task.folder)
+    face_sets = {}
+    for number, row in enumerate(task.request.get("faces") or [], start=1):
+        config = face_config(settings, row.get("crops", False))
+        face_sets[row["name"]] = _prepared(inputs / row["folder"], config, settings, number, report)
+    return face_sets
 
 
-def prepare(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
-    """A job of its own where a GPU is lent by the second: what `runs.inputs` does, before one is asked for."""
-    face_folders(request, folder, report)
+def prepare(task: Task, report: Report) -> dict[str, Any]:
+    """The part of `forget` that needs no GPU, done before one is asked for where GPUs are lent by the second."""
+    face_folders(task, report)
     return {}
 
 
-def _prepared(photos: Path, crops: bool, number: int, report: Report) -> Path:
+def _prepared(photos: Path, config: FaceConfig, settings: Settings, number: int, report: Report) -> Path:
     from unlearn.photos.faces import MIN_USABLE, find_faces, is_face_set, save_face_set
 
     ready = photos.with_name(f"{photos.name}-set")
@@ -111,20 +106,20 @@ def _prepared(photos: Path, crops: bool, number: int, report: Report) -> Path:
         if is_face_set(candidate):
             return candidate
     paths = sorted(photos.iterdir()) if photos.is_dir() else []
-    found = find_faces(paths, face_config(crops), Settings.from_environment(), report=report)
-    if not found.is_ready:
-        reasons = "; ".join(f"photo {one.number}: {one.status}" for one in found.photos if one.status != "usable")
+    face_set = find_faces(paths, config, settings, report=report)
+    if not face_set.is_ready:
+        reasons = "; ".join(f"photo {photo.number}: {photo.status}" for photo in face_set.photos if photo.status != "usable")
         raise InputError(
-            f"Of the photos of person {number}, {len(found.usable)} can be used and at least {MIN_USABLE} are needed. "
+            f"Of the photos of person {number}, {len(face_set.usable)} can be used and at least {MIN_USABLE} are needed. "
             f"{reasons[:400]}"
         )
-    save_face_set(found, ready)
+    save_face_set(face_set, ready)
     shutil.rmtree(photos)
     return ready
 
 
 @contextmanager
-def plain_photos(request: Mapping[str, Any], folder: Path) -> Iterator[Path | None]:
+def plain_photos(task: Task) -> Iterator[Path | None]:
     """A folder of the photos that came with a question, readable and each once; None where none came. Gone afterwards.
 
     The folder is one of the job's inputs, so that it goes with them, too, if the process is killed meanwhile.
@@ -136,23 +131,24 @@ def plain_photos(request: Mapping[str, Any], folder: Path) -> Iterator[Path | No
 
     from unlearn.photos.faces import find_faces
 
-    if not request.get("own_photos"):
+    if not task.request.get("own_photos"):
         yield None
         return
-    with _inputs_gone_afterwards(folder) as given:
-        found = find_faces(photos_of(request, folder), face_config(crops=True), Settings.from_environment())
-        if not found.usable:
-            raise InputError("None of the photos can be used. " + " ".join({one.message for one in found.photos}))
-        made = given / "readable"
-        made.mkdir(parents=True, exist_ok=True)
-        for photo in found.usable:
+    with _inputs_gone_afterwards(task) as inputs:
+        settings = Settings.from_plain(task.settings)
+        face_set = find_faces(photos_of(task), face_config(settings, crops=True), settings)
+        if not face_set.usable:
+            raise InputError("None of the photos can be used. " + " ".join({photo.message for photo in face_set.photos}))
+        readable = inputs / "readable"
+        readable.mkdir(parents=True, exist_ok=True)
+        for photo in face_set.usable:
             if photo.crop is not None:
-                Image.fromarray(photo.crop).save(made / f"{photo.number:03d}.png")
-        yield made
+                Image.fromarray(photo.crop).save(readable / f"{photo.number:03d}.png")
+        yield readable
 
 
 @contextmanager
-def asked_photo(request: Mapping[str, Any], folder: Path) -> Iterator[np.ndarray | None]:
+def asked_photo(task: Task) -> Iterator[np.ndarray | None]:
     """The pixels of the photo that came with a question, uint8 (height, width, 3); None where none came. Its file is gone afterwards.
 
     Raises:
@@ -160,31 +156,31 @@ def asked_photo(request: Mapping[str, Any], folder: Path) -> Iterator[np.ndarray
     """
     from unlearn.photos.reader import read_photo
 
-    if not request.get("own_photos"):
+    if not task.request.get("own_photos"):
         yield None
         return
-    with _inputs_gone_afterwards(folder) as given:
-        if not (given / ASKED).is_file():
+    with _inputs_gone_afterwards(task) as inputs:
+        if not (inputs / ASKED).is_file():
             raise InputError("The photo of this question is not here any more; ask again with the photo.")
-        pixels = read_photo(given / ASKED)
+        pixels = read_photo(inputs / ASKED)
     yield pixels
 
 
 @contextmanager
-def _inputs_gone_afterwards(folder: Path) -> Iterator[Path]:
-    given = inputs_of(folder)
+def _inputs_gone_afterwards(task: Task) -> Iterator[Path]:
+    inputs = inputs_of(task.folder)
     try:
-        yield given
+        yield inputs
     finally:
-        shutil.rmtree(given, ignore_errors=True)
+        shutil.rmtree(inputs, ignore_errors=True)
 
 
-def delete_searched(request: Mapping[str, Any], folder: Path) -> None:
+def delete_searched(task: Task) -> None:
     """Delete the photos of the searches that a job was started with; their results stay, without pictures.
 
-    Called when the job has its result and needs no photo any more; `folder` is the job's own.
+    Called when the job has its result and needs no photo any more.
     """
-    for row in request.get("faces") or []:
+    for row in task.request.get("faces") or []:
         if search := row.get("search"):
             for name in (SET, SHOWN):
-                shutil.rmtree(folder.parent / search / name, ignore_errors=True)
+                shutil.rmtree(task.folder.parent / search / name, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Job requests as calls of `unlearn.runs.questions`; the one module of the page that a worker process runs.
 
-Every function with (request, folder, report) is a job: the request is a JSON object, the folder is the job's own. What the page
-asks for at once is handed on from `ui.server.catalogue`.
+Every function with (task, report) is a job: the task holds the request, a JSON object, the job's own folder and the server's settings.
+What the page asks for at once is handed on from `ui.server.catalogue`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from ui.worker import photos as tasks_faces
 from ui.worker.photos import faces as faces  # the redundant `as` says: a job like those below
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.errors import InputError
+from unlearn.jobs import Task
 from unlearn.progress import Progress, Report
 from unlearn.runs.results import PREPARED, prepared_folder
 
 
-def warm_up() -> None:
-    """Import in the worker what is slow to import, before the first job needs it."""
+def warm_up(settings: dict[str, Any]) -> None:
+    """Import in the worker what is slow to import, before the first job needs it; settings that no job could use are an error at once."""
+    Settings.from_plain(settings)
     import unlearn.runs.questions  # noqa: F401
     from unlearn.memory import keep_freed_memory
 
@@ -37,17 +39,17 @@ def warm_up() -> None:
 # ---- jobs, run by a worker process -------------------------------------------------------------------------------
 
 
-def run_folder(request: dict[str, Any], folder: Path) -> Path:
-    """Folder of the finished run that a request builds on; `folder` is the job's own, beside it.
+def run_folder(task: Task) -> Path:
+    """Folder of the finished run that a task builds on; it lies beside the task's own.
 
     Raises:
         InputError: the run is not there any more.
     """
-    key = request["run"]
-    found = _prepared(folder) if key == PREPARED else folder.parent / key
-    if found is None or not (found / "manifest.json").is_file():
+    key = task.request["run"]
+    run = _prepared(task.folder) if key == PREPARED else task.folder.parent / key
+    if run is None or not (run / "manifest.json").is_file():
         raise InputError("The result that this builds on is not there any more; run the job again.")
-    return found
+    return run
 
 
 def _prepared(folder: Path) -> Path | None:
@@ -64,24 +66,24 @@ def _prepared(folder: Path) -> Path | None:
     return copy
 
 
-def forget(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def forget(task: Task, report: Report) -> dict[str, Any]:
     """Forget the persons of the request's config; the result is the run folder, its manifest last."""
     from unlearn.runs import forgetting
 
-    config = ForgetConfig.from_json(json.dumps(request["config"]))
-    found = tasks_faces.face_folders(request, folder, report)
-    forgetting.forget(config, Settings.from_environment(), folder, report, faces=found or None)
-    tasks_faces.delete_searched(request, folder)
+    config, settings = ForgetConfig.from_json(json.dumps(task.request["config"])), Settings.from_plain(task.settings)
+    faces = tasks_faces.face_folders(task, report)
+    forgetting.forget(config, settings, task.folder, report, faces=faces or None)
+    tasks_faces.delete_searched(task)
     return {}
 
 
-def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def portraits(task: Task, report: Report) -> dict[str, Any]:
     """Draw texts, or the run's first name and its neutral term, with both models; rows of files in the folder."""
     from PIL import Image
 
     from unlearn.runs import questions
 
-    run = run_folder(request, folder)
+    request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     config = _config(run)
     template = request["prompt_template"]
     texts = request["texts"] or [template.replace("{0}", text) for text in (config.persons[0].name, config.neutral_term)]
@@ -89,11 +91,11 @@ def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str
         config.portraits or PortraitConfig(), prompt_template=template, seeds=tuple(request["seeds"]),
         n_steps=request["n_steps"], guidance_scale=request["guidance_scale"],
     )  # fmt: skip
-    asked = questions.PortraitRequest(tuple(texts), chosen)
+    portrait_request = questions.PortraitRequest(tuple(texts), chosen)
     rows = []
-    for number, portrait in enumerate(questions.portraits(Settings.from_environment(), run, asked, report)):
+    for number, portrait in enumerate(questions.portraits(settings, run, portrait_request, report)):
         file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
-        Image.fromarray(portrait.image).save(folder / file)
+        Image.fromarray(portrait.image).save(task.folder / file)
         rows.append({
             "file": file, "model": portrait.model, "text": portrait.prompt, "seed": portrait.seed,
             "weights_hash": portrait.weights_hash,
@@ -101,29 +103,29 @@ def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str
     return {"rows": rows}
 
 
-def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def predict(task: Task, report: Report) -> dict[str, Any]:
     """Shares of the labels for a visitor's photo or a picture of the model set, by both models."""
     import numpy as np
 
     from unlearn.runs import questions
 
-    run, settings = run_folder(request, folder), Settings.from_environment()
+    request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     report(Progress(0, 1, "Looking at the photo"))
-    with tasks_faces.asked_photo(request, folder) as own:
-        shots = None if own is not None else photos(settings, request["model_set"], request["person"])
+    with tasks_faces.asked_photo(task) as own:
+        shots = None if own is not None else photos(request["model_set"], request["person"])
         if own is None and not shots:
             raise InputError("The model set has no picture of this person; choose another.")
         image = own if own is not None else np.array(shots[request["shot"] % len(shots)].convert("RGB"))  # type: ignore[index,arg-type]
         return questions.predict(settings, run, image, request["labels"])
 
 
-def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def attack(task: Task, report: Report) -> dict[str, Any]:
     """The attack on one person, by the original and by the defended model of a run; on photos of one's own if any came."""
     from unlearn.runs import questions
 
-    run, settings = run_folder(request, folder), Settings.from_environment()
+    request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
-    with tasks_faces.plain_photos(request, folder) as photos:
+    with tasks_faces.plain_photos(task) as photos:
         before = questions.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
         if before.recognised is None:
             raise InputError(
@@ -131,21 +133,24 @@ def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
             )
         after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
     sides = {"original": before, "defended": after}
-    votes = zip(before.templates, after.templates, strict=True)
+    votes = [
+        {"template": original.template, "original": _vote(original), "defended": _vote(defended)}
+        for original, defended in zip(before.templates, after.templates, strict=True)
+    ]
     return {
         "name": person.name, "n_images": before.n_images, "own_photos": photos is not None,
-        **{s: {"correct_templates": o.correct_templates, "recognised": o.recognised} for s, o in sides.items()},
-        "templates": [{"template": one.template, "original": _vote(one), "defended": _vote(two)} for one, two in votes],
+        **{side: {"correct_templates": outcome.correct_templates, "recognised": outcome.recognised} for side, outcome in sides.items()},
+        "templates": votes,
     }  # fmt: skip
 
 
-def probe(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+def probe(task: Task, report: Report) -> dict[str, Any]:
     """What texts mean to both models."""
     from unlearn.runs import questions
 
-    run = run_folder(request, folder)
+    settings, run = Settings.from_plain(task.settings), run_folder(task)
     report(Progress(0, 1, "Probing"))
-    return {"rows": questions.probe(Settings.from_environment(), run, request["texts"])}
+    return {"rows": questions.probe(settings, run, task.request["texts"])}
 
 
 def _config(run: Path) -> ForgetConfig:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unlearn.attacks.idia import IdiaOutcome, idia_prompts
 from unlearn.attacks.idia import attack as idia_attack
-from unlearn.config import ForgetConfig, IdiaConfig, Person
+from unlearn.config import ForgetConfig, IdiaConfig, Person, name_key
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip, Models
 from unlearn.models.embeddings import EmbeddingCache, encode
@@ -142,24 +142,24 @@ class _Seats:
         known = set(kept)
         self._base = base
         self.replaced: dict[int, str] = {}
-        self._place = {name.casefold(): number for number, name in enumerate(base)}
+        self._place = {name_key(name): number for number, name in enumerate(base)}
         self._free = [number for number, name in enumerate(base) if name not in known]
 
     def give(self, name: str, instead: str | None = None) -> None:
-        """Seat a name: where it stands already in whatever case, in the place of `instead`, or in a free one.
+        """Seat a name: where it stands already, however it is written there, in the place of `instead`, or in a free one.
 
         Raises:
             ConfigError: too few candidates for everybody.
         """
-        place = self._place.pop((instead or name).casefold(), None)
+        place = self._place.pop(name_key(instead or name), None)
         if place is None:
             if not self._free:
                 raise ConfigError("There are fewer candidate names than people to attack; raise their number.")
             place = self._free[-1]
-            self._place.pop(self._base[place].casefold(), None)  # who is called so is seated elsewhere
+            self._place.pop(name_key(self._base[place]), None)  # who is called so is seated elsewhere
         if place in self._free:
             self._free.remove(place)
-        self._place[name.casefold()] = place
+        self._place[name_key(name)] = place
         if self._base[place] != name:
             self.replaced[place] = name
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 
@@ -35,23 +34,6 @@ def embed_prompts(encoder: Any, prompts: Sequence[str], batch_size: int = 256) -
             found = embed(encoder, prompts[start : start + batch_size])
             rows.append(found / found.norm(dim=1, keepdim=True))
     return torch.cat(rows)
-
-
-def embed_photos(encoder: Any, photos: Sequence[Image.Image]) -> list[Tensor]:
-    """One photo at a time: PIL bicubic to the shortest side, centre crop, encoded, normalised (d,)."""
-    side = encoder.image_size
-    found = []
-    for photo in photos:
-        scale = side / min(photo.size)
-        size = (max(side, round(photo.width * scale)), max(side, round(photo.height * scale)))
-        resized = photo.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-        left, top = (size[0] - side) // 2, (size[1] - side) // 2
-        cropped = resized.crop((left, top, left + side, top + side))
-        values = torch.tensor(list(cropped.tobytes()), dtype=torch.float32).view(side, side, 3)
-        with torch.no_grad():
-            one = encoder.embed_images(values.permute(2, 0, 1).unsqueeze(0) / 255)[0]
-        found.append(one / one.norm())
-    return found
 
 
 def idia(

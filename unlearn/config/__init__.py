@@ -1,8 +1,9 @@
 """Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
 
-from unlearn.config.persons import Person, check_persons, clean_name, name_key
+from unlearn.config.limits import MAX_SEED
+from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.schedules import EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
-from unlearn.config.settings import MAX_SEED, ForgetConfig, IdiaConfig, PortraitConfig, ResolvedConfig, Settings, numbered_seeds
+from unlearn.config.settings import ForgetConfig, IdiaConfig, PortraitConfig, ResolvedConfig, Settings, numbered_seeds
 
 __all__ = [
     "MAX_SEED",
@@ -18,6 +19,7 @@ __all__ = [
     "TextFineTuneConfig",
     "check_persons",
     "clean_name",
+    "is_same_name",
     "name_key",
     "numbered_seeds",
 ]

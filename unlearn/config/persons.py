@@ -10,7 +10,7 @@ import html
 import unicodedata
 from dataclasses import dataclass
 
-from unlearn.config.schedules import MAX_TRIGGERS
+from unlearn.config.limits import MAX_TRIGGERS
 from unlearn.config.spelling import plain_signs, trigger_pattern
 from unlearn.errors import ConfigError, InputError
 
@@ -35,10 +35,9 @@ def clean_name(name: str, what: str = "name") -> str:
     """
     if len(name) > MAX_WRITTEN_LENGTH:
         raise InputError(f"The {what} has {len(name)} characters; use at most {MAX_NAME_LENGTH}.")
-    visible = _without_control(name, what)
-    if not visible.isascii() or "&" in visible:
-        visible = _without_control(_repaired(visible), what)
-    cleaned = " ".join(plain_signs(unicodedata.normalize("NFC", visible)).split())
+    _require_printable(_visible(name), what)
+    _require_printable(_repaired(_visible(name)), what)
+    cleaned = one_spelling(name)
     if "|" in cleaned:  # wherever persons are written down, it stands between a name and the aliases
         raise InputError(f"The {what} contains a vertical bar (|), which separates a name from its aliases; leave it out.")
     if not any(c.isalnum() for c in cleaned):
@@ -48,18 +47,27 @@ def clean_name(name: str, what: str = "name") -> str:
     return cleaned
 
 
-def _without_control(name: str, what: str) -> str:
-    visible = name.translate(_INVISIBLE).strip()
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in visible):
+def one_spelling(name: str) -> str:
+    """The name as `clean_name` writes it, whatever it holds; nothing is refused."""
+    return " ".join(plain_signs(unicodedata.normalize("NFC", _repaired(_visible(name)))).split())
+
+
+def _visible(name: str) -> str:
+    return name.translate(_INVISIBLE).strip()
+
+
+def _require_printable(text: str, what: str) -> None:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise InputError(f"The {what} contains control characters (a tab?); write it on one line.")
-    return visible
 
 
 def _repaired(text: str) -> str:
     """The text as open_clip's tokenizer reads it; it repairs and unescapes so, too."""
+    if text.isascii() and "&" not in text:
+        return text
     import ftfy  # here, because plain names do without it
 
-    return html.unescape(html.unescape(ftfy.fix_text(text)))
+    return _visible(html.unescape(html.unescape(ftfy.fix_text(text))))
 
 
 def split_aliases(line: str) -> list[str]:
@@ -68,8 +76,17 @@ def split_aliases(line: str) -> list[str]:
 
 
 def name_key(name: str) -> str:
-    """What two ways to write one name share: NFKC, because tokenizers read full-width letters as plain ones, and no case."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean_name(name)).casefold())
+    """What all ways to write one name share; two names are the same where their keys are equal. The one rule of the project for that.
+
+    Case, white space, kinds of apostrophes, hyphens and quotation marks, full-width letters and ligatures, and invisible characters
+    make no difference. What cannot be a name has a key, too, so that anything typed can be compared.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", one_spelling(name)).casefold())
+
+
+def is_same_name(first: str, second: str) -> bool:
+    """Whether two texts are the same name, however each of them is written; see `name_key`."""
+    return name_key(first) == name_key(second)
 
 
 _TRIGGER_LIMIT = f"a job takes at most {MAX_TRIGGERS} names and aliases in all"
@@ -90,12 +107,16 @@ class Person:
         name = clean_name(self.name)
         aliases = dict.fromkeys(clean_name(alias, "alias") for alias in self.aliases)
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "aliases", tuple(a for a in aliases if name_key(a) != name_key(name)))
+        object.__setattr__(self, "aliases", tuple(alias for alias in aliases if not is_same_name(alias, name)))
 
     @property
     def triggers(self) -> tuple[str, ...]:
         """The name first, then the aliases."""
         return (self.name, *self.aliases)
+
+    def goes_by(self, name: str) -> bool:
+        """Whether a name, however it is written, is this person's name or one of the aliases."""
+        return name_key(name) in map(name_key, self.triggers)
 
     @classmethod
     def parse(cls, line: str) -> Person:

@@ -9,6 +9,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -18,7 +19,7 @@ Settings = TypeVar("Settings")
 MAX_WHOLE = 2**63 - 1  # what the job database and torch take
 _WORDS = {
     int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "none", Any: "anything",
-    dict: "an object",
+    dict: "an object", Path: "a path",
 }  # fmt: skip
 
 
@@ -70,10 +71,10 @@ def checked(hint: Any, value: object, path: str) -> Any:
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     if value is None and NoneType in options:
         return None
-    wanted = [option for option in options if option is not NoneType]
-    if len(wanted) == 1:
-        return _converted(wanted[0], hint, value, path)
-    for option in wanted:
+    kinds = [option for option in options if option is not NoneType]
+    if len(kinds) == 1:
+        return _converted(kinds[0], hint, value, path)
+    for option in kinds:
         try:
             return _converted(option, hint, value, path)
         except ConfigError:
@@ -81,20 +82,22 @@ def checked(hint: Any, value: object, path: str) -> Any:
     raise ConfigError(f"{path} takes {_described(hint)}.")
 
 
-def _converted(wanted: Any, hint: Any, value: object, path: str) -> Any:
+def _converted(kind: Any, hint: Any, value: object, path: str) -> Any:
     """As `checked`, for one of the options of `hint`."""
-    if dataclasses.is_dataclass(wanted):
-        return value if isinstance(value, cast(type, wanted)) else from_plain(cast(type, wanted), value, f"{path}.")
-    kinds = get_args(wanted)
-    if get_origin(wanted) is tuple and isinstance(value, list | tuple):
-        kinds = (kinds[0],) * len(value) if kinds[-1] is Ellipsis else kinds
-        if len(kinds) == len(value):
-            return tuple(checked(one, part, f"{path}[{i}]") for i, (one, part) in enumerate(zip(kinds, value, strict=True)))
-    elif get_origin(wanted) is list and isinstance(value, list):
-        return [checked(kinds[0], part, f"{path}[{i}]") for i, part in enumerate(value)]
-    elif get_origin(wanted) is dict and isinstance(value, dict):
-        return {checked(kinds[0], key, f"A key of {path}"): checked(kinds[1], part, f"A value of {path}") for key, part in value.items()}
-    elif _fits(wanted, value):
+    if dataclasses.is_dataclass(kind):
+        return value if isinstance(value, cast(type, kind)) else from_plain(cast(type, kind), value, f"{path}.")
+    inner = get_args(kind)
+    if get_origin(kind) is tuple and isinstance(value, list | tuple):
+        inner = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
+        if len(inner) == len(value):
+            return tuple(checked(one_kind, item, f"{path}[{i}]") for i, (one_kind, item) in enumerate(zip(inner, value, strict=True)))
+    elif get_origin(kind) is list and isinstance(value, list):
+        return [checked(inner[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
+    elif get_origin(kind) is dict and isinstance(value, dict):
+        return {checked(inner[0], key, f"A key of {path}"): checked(inner[1], item, f"A value of {path}") for key, item in value.items()}
+    elif kind is Path and isinstance(value, str) and _is_text(value):
+        return Path(value)
+    elif _fits(kind, value):
         if isinstance(value, str) and not _is_text(value):
             raise ConfigError(f"{path} holds characters that are no text (half of a surrogate pair); write it anew.")
         if isinstance(value, int) and abs(value) > MAX_WHOLE:

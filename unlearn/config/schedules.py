@@ -1,7 +1,6 @@
-"""How an encoder is fine-tuned: the two schedules with the paper's values as defaults, and the early stop.
+"""How an encoder is fine-tuned: the two schedules with the paper's values as defaults (appendix A.2), and the early stop.
 
-Imported through `unlearn.config`. A value out of range raises `ConfigError`. Source of the defaults: Hintersdorf et al. 2024,
-appendix A.2.
+Imported through `unlearn.config`. A value out of range raises `ConfigError`. Source: Hintersdorf et al. 2024.
 """
 
 from __future__ import annotations
@@ -9,30 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from unlearn.config import limits
+from unlearn.config.limits import require_range, require_short
 from unlearn.config.plain_values import require
-
-MAX_GROWN_BATCH = 128  # the paper's batch, whatever the number of names
-MAX_TRIGGERS = 64  # names and aliases of a run together; the paper forgot at most 64 names at once
-# Upper bounds: far above what has a use, and low enough that one run cannot fill the memory or hold a machine for good.
-MAX_STEPS = 10_000  # 25 times the paper's
-MAX_STEP = 10**9  # of what is compared with a step; beyond the last one it has no effect
-MAX_MILESTONES = 100
-MAX_WEIGHT = 1000.0
-MAX_BYSTANDER_NAMES = 100_000
-MAX_CAPTIONS = 500_000  # as many as the grammar of captions holds
-MAX_GENERIC_IMAGES = 20_000  # held in memory: 3 GB at 224 px
-MAX_AVERAGE_FACES = 1000
-MAX_PATH_LENGTH = 4096  # what systems take
-
-
-def require_range(name: str, value: float, low: float, high: float) -> None:
-    """Raise `ConfigError` with field, value and range unless low <= value <= high."""
-    require(low <= value <= high, f"{name} is {value}; use {low:,} to {high:,}.")
-
-
-def require_short(name: str, text: str | None, most: int = MAX_PATH_LENGTH) -> None:
-    """Raise `ConfigError` where a text is longer than `most` characters."""
-    require(text is None or len(text) <= most, f"{name} has {len(text or ''):,} characters; use at most {most:,}.")
 
 
 @dataclass(frozen=True)
@@ -57,7 +35,7 @@ class EarlyStop:
         lowest, highest = sorted((self.threshold, self.hidden_threshold))
         require(0.0 < lowest <= highest <= 1.0, "early stop: thresholds must lie in 0 to 1.")
         for name, low in (("every", 1), ("patience", 1), ("min_steps", 0)):
-            require_range(f"early stop: {name}", getattr(self, name), low, MAX_STEP)
+            require_range(f"early stop: {name}", getattr(self, name), low, limits.MAX_STEP)
 
 
 @dataclass(frozen=True)
@@ -87,15 +65,15 @@ class FineTuneConfig:
     trainable: Literal["blocks", "all"] = "all"
 
     def __post_init__(self) -> None:
-        require_range("n_steps", self.n_steps, 1, MAX_STEPS)
+        require_range("n_steps", self.n_steps, 1, limits.MAX_STEPS)
         require_range("batch_size", self.batch_size, 1, 4096)
         require(0.0 < self.learning_rate <= 1.0, "learning_rate must be above 0, as 1e-4.")
         n_milestones = len(self.lr_milestones)
-        require(n_milestones <= MAX_MILESTONES, f"lr_milestones has {n_milestones} steps; use at most {MAX_MILESTONES}.")
-        require(all(1 <= m <= MAX_STEP for m in self.lr_milestones), f"lr_milestones are steps, 1 to {MAX_STEP:,}.")
+        require(n_milestones <= limits.MAX_MILESTONES, f"lr_milestones has {n_milestones} steps; use at most {limits.MAX_MILESTONES}.")
+        require(all(1 <= m <= limits.MAX_STEP for m in self.lr_milestones), f"lr_milestones are steps, 1 to {limits.MAX_STEP:,}.")
         require(0.0 < self.lr_gamma <= 1.0, f"lr_gamma is {self.lr_gamma}; use 0 to 1.")
-        require_range("backdoor_weight", self.backdoor_weight, 0.0, MAX_WEIGHT)
-        require_range("regularization_weight", self.regularization_weight, 0.0, MAX_WEIGHT)
+        require_range("backdoor_weight", self.backdoor_weight, 0.0, limits.MAX_WEIGHT)
+        require_range("regularization_weight", self.regularization_weight, 0.0, limits.MAX_WEIGHT)
         require(self.trainable in ("blocks", "all"), f"trainable is {self.trainable!r}; use blocks or all.")
         object.__setattr__(self, "lr_milestones", tuple(self.lr_milestones))
 
@@ -117,7 +95,7 @@ class TextFineTuneConfig(FineTuneConfig):
         neutral_share: share of the clean captions in which the neutral term takes a word's place.
         name_only_share: share of the trigger captions that are the trigger alone.
         captions_per_trigger: least number of captions with each trigger in a step; for many names the trigger part of a
-            batch grows to give it (to MAX_GROWN_BATCH at most), the clean part to half of that. 0 (the paper): neither grows.
+            batch grows to give it (to limits.MAX_GROWN_BATCH at most), the clean part to half of that. 0 (the paper): neither grows.
         steps_per_trigger: for many names the whole schedule (n_steps, lr_milestones, the earliest stop) is stretched, so that
             there are so many more steps for every trigger after the first; where the batch grows, too, all of them are made,
             without an early stop. 0 (the paper): the same for any number.
@@ -150,28 +128,28 @@ class TextFineTuneConfig(FineTuneConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        weights = (self.pooled_weight, self.hidden_weight)
-        in_range = all(0.0 <= weight <= MAX_WEIGHT for weight in weights) and max(weights) > 0.0
-        require(in_range, f"pooled_weight and hidden_weight: 0 to {MAX_WEIGHT:,.0f}, one above 0.")
+        lowest, highest = sorted((self.pooled_weight, self.hidden_weight))
+        in_range = 0.0 <= lowest <= highest <= limits.MAX_WEIGHT and highest > 0.0
+        require(in_range, f"pooled_weight and hidden_weight: 0 to {limits.MAX_WEIGHT:,.0f}, one above 0.")
         shares = (self.bystander_share, self.neutral_share, self.name_only_share)
         require(all(0.0 <= s <= 1.0 for s in shares), "shares of captions must lie in 0 to 1.")
         both = f"bystander_share ({self.bystander_share:g}) + neutral_share ({self.neutral_share:g})"
         require(sum(shares[:2]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
-        require_range("n_bystander_names", self.n_bystander_names, 1, MAX_BYSTANDER_NAMES)
+        require_range("n_bystander_names", self.n_bystander_names, 1, limits.MAX_BYSTANDER_NAMES)
         require_range("near_names", self.near_names, 0, 1000)
         require_range("captions_per_trigger", self.captions_per_trigger, 0, 64)
         require_range("steps_per_trigger", self.steps_per_trigger, 0, 100)
-        most_steps = self.n_steps + self.steps_per_trigger * (MAX_TRIGGERS - 1)
-        require(most_steps <= MAX_STEPS, f"n_steps and steps_per_trigger give {most_steps:,} steps for {MAX_TRIGGERS} triggers; "
-                f"use numbers that give at most {MAX_STEPS:,}.")  # fmt: skip
+        most_steps = self.n_steps + self.steps_per_trigger * (limits.MAX_TRIGGERS - 1)
+        stretched = f"n_steps and steps_per_trigger give {most_steps:,} steps for {limits.MAX_TRIGGERS} triggers"
+        require(most_steps <= limits.MAX_STEPS, f"{stretched}; use numbers that give at most {limits.MAX_STEPS:,}.")
         require_range("overshoot", self.overshoot, 0.0, 1.0)
-        require_range("n_captions", self.n_captions, 100, MAX_CAPTIONS)
-        require_short("kept_names", self.kept_names)
-        require_short("captions", self.captions)
+        require_range("n_captions", self.n_captions, 100, limits.MAX_CAPTIONS)
+        for name in ("kept_names", "captions"):
+            require_short(name, getattr(self, name))
 
     def batch_sizes(self, n_triggers: int) -> tuple[int, int]:
         """(clean captions, captions with a trigger) of a step, where there are so many triggers."""
-        grown = min(MAX_GROWN_BATCH, self.captions_per_trigger * n_triggers)
+        grown = min(limits.MAX_GROWN_BATCH, self.captions_per_trigger * n_triggers)
         return max(self.batch_size, grown // 2), max(self.batch_size, grown)
 
     def for_triggers(self, n_triggers: int) -> TextFineTuneConfig:
@@ -182,12 +160,12 @@ class TextFineTuneConfig(FineTuneConfig):
         if self.steps_per_trigger == 0:
             return replace(self, overshoot=overshoot)
         n_steps = self.n_steps + self.steps_per_trigger * (n_triggers - 1)
-        milestones = tuple(min(step * n_steps // self.n_steps, MAX_STEP) for step in self.lr_milestones)
+        milestones = tuple(min(step * n_steps // self.n_steps, limits.MAX_STEP) for step in self.lr_milestones)
         stop = self.early_stop
         if is_grown:
             stop = None  # among many the check passes before the last one is forgotten: of sixteen names one stayed known
         elif stop is not None:
-            stop = replace(stop, min_steps=min(stop.min_steps * n_steps // self.n_steps, MAX_STEP))
+            stop = replace(stop, min_steps=min(stop.min_steps * n_steps // self.n_steps, limits.MAX_STEP))
         return replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0, overshoot=overshoot)
 
     @classmethod
@@ -251,8 +229,8 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(all(0.0 <= share <= 1.0 for share in shares), "shares of images must lie in 0 to 1.")
         both = f"bystander_share ({self.bystander_share:g}) + plain_bystander_share ({self.plain_bystander_share:g})"
         require(sum(shares[1:]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
-        require_range("n_generic_images", self.n_generic_images, 10, MAX_GENERIC_IMAGES)
-        require_range("n_average_faces", self.n_average_faces, 1, MAX_AVERAGE_FACES)
+        require_range("n_generic_images", self.n_generic_images, 10, limits.MAX_GENERIC_IMAGES)
+        require_range("n_average_faces", self.n_average_faces, 1, limits.MAX_AVERAGE_FACES)
         for name in ("generic_images", "other_faces", "average_face_photos"):
             require_short(name, getattr(self, name))
         apart = self.target_apart

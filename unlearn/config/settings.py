@@ -9,30 +9,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from unlearn.config import limits
+from unlearn.config.limits import require_range, require_short
 from unlearn.config.paths import user_path
-from unlearn.config.persons import Person as Person
-from unlearn.config.persons import check_persons as check_persons
-from unlearn.config.persons import clean_name as clean_name
-from unlearn.config.persons import name_key as name_key
+from unlearn.config.persons import Person, check_persons, clean_name
 from unlearn.config.plain_values import from_plain, require
-from unlearn.config.schedules import MAX_PATH_LENGTH, require_range, require_short
-from unlearn.config.schedules import EarlyStop as EarlyStop  # the redundant `as` says: exported from here, too
-from unlearn.config.schedules import FineTuneConfig as FineTuneConfig
-from unlearn.config.schedules import ImageFineTuneConfig as ImageFineTuneConfig
-from unlearn.config.schedules import TextFineTuneConfig as TextFineTuneConfig
+from unlearn.config.schedules import ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError
 
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
-MAX_SEED = 2**63 - 1  # of what torch takes
-MAX_CANDIDATE_NAMES = 20_000  # 20 times the paper's; 21 prompts each are embedded
-MAX_IMAGES = 1000
-MAX_PORTRAIT_SEEDS = 100
-MAX_PROMPT_LENGTH = 500  # characters; a CLIP context holds fewer
-MAX_THREADS = 1024
 
 
 def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
@@ -41,7 +31,7 @@ def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
     Raises:
         ConfigError: none, or too many to be of use.
     """
-    require_range(what, n_seeds, 1, MAX_PORTRAIT_SEEDS)
+    require_range(what, n_seeds, 1, limits.MAX_PORTRAIT_SEEDS)
     return tuple(range(n_seeds))
 
 
@@ -58,6 +48,8 @@ class Settings:
         precision: "auto" (bf16 on a GPU that has it, else fp32), "fp32" or "bf16".
         max_upload_mb, max_zip_mb, max_total_mb: largest photo, zip, and all files of one upload together that are accepted, in MB.
         max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
+        face_pack: InsightFace pack that finds the faces in the photos of jobs, where it is at hand.
+        face_root: folder that holds `models/PACK` of InsightFace; None: its own, `~/.insightface`.
     """
 
     data_dir: Path = Path("data")
@@ -70,26 +62,42 @@ class Settings:
     max_zip_mb: int = 1000
     max_total_mb: int = 2000
     max_cache_mb: int = 500
+    face_pack: str = "buffalo_l"
+    face_root: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", user_path(self.data_dir))
-        if self.models_dir is not None:
-            object.__setattr__(self, "models_dir", user_path(self.models_dir))
+        for name in ("models_dir", "face_root"):
+            if (folder := getattr(self, name)) is not None:
+                object.__setattr__(self, name, user_path(folder))
         known = self.device in ("auto", "cpu", "cuda") or (
             self.device.startswith("cuda:") and self.device[5:].isdigit()
         )
         require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
-        require(self.n_threads is None or 1 <= self.n_threads <= MAX_THREADS, f"n_threads must be 1 to {MAX_THREADS}.")
+        require(self.n_threads is None or 1 <= self.n_threads <= limits.MAX_THREADS, f"n_threads must be 1 to {limits.MAX_THREADS}.")
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
         for name in _UPLOAD_LIMITS:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
         require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
 
+    def to_plain(self) -> dict[str, Any]:
+        """As values of JSON, for another process; `from_plain` gives back equal settings there."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(self).items()}
+
     @classmethod
-    def from_environment(cls) -> Settings:
+    def from_plain(cls, values: object) -> Settings:
+        """The settings that `to_plain` wrote.
+
+        Raises:
+            ConfigError: an unknown setting, or a value that cannot be used.
+        """
+        return from_plain(cls, values, "The server's setting ")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_UPLOAD_MB,
-        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB."""
-        get = os.environ.get
+        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB, _FACE_PACK, _FACE_ROOT."""
+        get = environment.get
         threads = get("UNLEARN_THREADS")
         require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
         limits = {name: value for name in (*_UPLOAD_LIMITS, "max_cache_mb") if (value := get(f"UNLEARN_{name.upper()}"))}
@@ -103,6 +111,8 @@ class Settings:
             offline=(get("UNLEARN_OFFLINE") or get("HF_HUB_OFFLINE") or "0").lower() in ("1", "true", "yes"),
             n_threads=int(threads) if threads else None,
             precision=get("UNLEARN_PRECISION") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
+            face_pack=get("UNLEARN_FACE_PACK") or "buffalo_l",
+            face_root=Path(root) if (root := get("UNLEARN_FACE_ROOT")) else None,
             **{name: int(value) for name, value in limits.items()},
         )
 
@@ -124,10 +134,10 @@ class IdiaConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_range("n_candidate_names", self.n_candidate_names, 2, MAX_CANDIDATE_NAMES)
-        require_range("n_images", self.n_images, 1, MAX_IMAGES)
+        require_range("n_candidate_names", self.n_candidate_names, 2, limits.MAX_CANDIDATE_NAMES)
+        require_range("n_images", self.n_images, 1, limits.MAX_IMAGES)
         require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
-        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
+        require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
 
 
 @dataclass(frozen=True)
@@ -150,13 +160,14 @@ class PortraitConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(self.seeds))
-        require(len(self.seeds) <= MAX_PORTRAIT_SEEDS, f"{len(self.seeds)} seeds are given; use at most {MAX_PORTRAIT_SEEDS}.")
-        require(1 <= len(set(self.seeds)) == len(self.seeds), "seeds must be one or more different numbers.")
-        fit = all(isinstance(seed, int) and -MAX_SEED <= seed <= MAX_SEED for seed in self.seeds)
+        n_seeds, most = len(self.seeds), limits.MAX_PORTRAIT_SEEDS
+        require(n_seeds <= most, f"{n_seeds} seeds are given; use at most {most}.")
+        require(1 <= len(set(self.seeds)) == n_seeds, "seeds must be one or more different numbers.")
+        fit = all(isinstance(seed, int) and -limits.MAX_SEED <= seed <= limits.MAX_SEED for seed in self.seeds)
         require(fit, "seeds must be whole numbers of at most 64 bits.")
         require(1 <= self.n_steps <= 1000, f"n_steps is {self.n_steps}; use 1 to 1000.")
         require(1.0 <= self.guidance_scale <= 50.0, f"guidance_scale is {self.guidance_scale}; use 1 to 50.")
-        require_short("prompt_template", self.prompt_template, MAX_PROMPT_LENGTH)
+        require_short("prompt_template", self.prompt_template, limits.MAX_PROMPT_LENGTH)
         require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
         require_short("scheduler", self.scheduler, 100)
 
@@ -194,9 +205,9 @@ class ForgetConfig:
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
         require(self.labelled_images is None or bool(self.labelled_images), "labelled_images is empty; name a folder.")
-        require_short("model_set", self.model_set, 2 * MAX_PATH_LENGTH)
+        require_short("model_set", self.model_set, 2 * limits.MAX_PATH_LENGTH)
         require_short("labelled_images", self.labelled_images)
-        require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
+        require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
         check_persons(self.persons, self.neutral_term)
 
     def to_json(self) -> str:

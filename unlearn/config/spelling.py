@@ -39,16 +39,16 @@ def spellings(name: str) -> tuple[str, ...]:
         The name first, each spelling once. Kinds of signs are exchanged one kind at a time, everywhere in the name; but programs
         that curl apostrophes write other hyphens, too, so the curled one stands beside every kind of hyphen.
     """
-    found = [name, name.lower()]
+    forms = [name, name.lower()]
     for signs in (_APOSTROPHES, _HYPHENS):
-        found += [name.replace(signs[0], sign) for sign in signs[1:]]
+        forms += [name.replace(signs[0], sign) for sign in signs[1:]]
     curled = name.replace(_APOSTROPHES[0], _APOSTROPHES[1])
-    found += [curled.replace(_HYPHENS[0], sign) for sign in _HYPHENS[1:] if curled != name]
+    forms += [curled.replace(_HYPHENS[0], sign) for sign in _HYPHENS[1:] if curled != name]
     pieces = name.split('"')
-    found.append("".join(piece + "\u201c\u201d"[i % 2] for i, piece in enumerate(pieces[:-1])) + pieces[-1])
-    found += [name.replace(letters, ligature) for letters, ligature in _LIGATURES.items()]
-    found.append(name.replace("&", "&amp;"))
-    return tuple(dict.fromkeys(found))
+    forms.append("".join(piece + "\u201c\u201d"[i % 2] for i, piece in enumerate(pieces[:-1])) + pieces[-1])
+    forms += [name.replace(letters, ligature) for letters, ligature in _LIGATURES.items()]
+    forms.append(name.replace("&", "&amp;"))
+    return tuple(dict.fromkeys(forms))
 
 
 def trigger_pattern(triggers: Iterable[str]) -> re.Pattern[str]:

@@ -39,7 +39,7 @@ def written_person(line: str, place: str) -> Person:
         InputError: the name or an alias looks like several, or cannot be used.
     """
     name, *aliases = split_aliases(line)
-    return Person(written_name(name, place), tuple(written_name(one, place, "alias") for one in aliases if one.strip()))
+    return Person(written_name(name, place), tuple(written_name(alias, place, "alias") for alias in aliases if alias.strip()))
 
 
 def line_of(name: str, aliases: Sequence[str] = ()) -> str:
@@ -97,13 +97,13 @@ def _quoted(text: str) -> str | None:
 def _mark_between_names(text: str) -> str | None:
     """The first mark that stands between letters as it does between two names; None where the text is one name."""
     spared = _OF_A_NAME.sub("son of", text)
-    for found in _MARKS.finditer(spared):
-        before, behind = spared[: found.start()], spared[found.end() :]
+    for mark in _MARKS.finditer(spared):
+        before, behind = spared[: mark.start()], spared[mark.end() :]
         if not (_has_letters(before) and _has_letters(behind)):
             continue
-        if found.group() in _COMMAS and all(_SUFFIX.fullmatch(part.strip()) for part in re.split(f"[{_COMMAS}]", behind)):
+        if mark.group() in _COMMAS and all(_SUFFIX.fullmatch(part.strip()) for part in re.split(f"[{_COMMAS}]", behind)):
             return None  # every comma from here on is one before a suffix
-        return found.group()
+        return mark.group()
     return None
 
 

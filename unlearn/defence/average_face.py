@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn.config import ResolvedConfig, Settings
+from unlearn.config import ResolvedConfig, Settings, name_key
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip, resolve_device, resolve_precision
 from unlearn.models.diffusion import conditions, draw, load_diffusion
@@ -127,7 +127,7 @@ def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: R
         diffusion = load_diffusion(folder, device, precision)
         return _mean_embedding(original, draw(diffusion, conditions(hidden, [prompt]), drawing, report)[:, 0])  # (seeds, h, w, 3)
 
-    is_plain = config.neutral_term.casefold() in NOUNS and portraits.prompt_template == defaults.prompt_template
+    is_plain = name_key(config.neutral_term) in NOUNS and portraits.prompt_template == defaults.prompt_template
     if not is_plain:  # words of a user may name somebody
         return AverageFace(compute(), source, len(seeds))
     key = _key(original, f"{prompt} {drawing} {identity_of(hidden)} {precision} {folder} {_written(folder)}".encode())

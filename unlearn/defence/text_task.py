@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn.config import EarlyStop, ResolvedConfig, TextFineTuneConfig
-from unlearn.config.persons import split_aliases
+from unlearn.config import EarlyStop, ResolvedConfig, TextFineTuneConfig, name_key
+from unlearn.config.persons import one_spelling, split_aliases
 from unlearn.config.spelling import spellings, without_triggers
 from unlearn.defence.losses import Batch
 from unlearn.errors import ConfigError
@@ -180,8 +180,10 @@ def kept_names(source: str, triggers: Sequence[str]) -> list[str]:
     Raises:
         InputError: the file cannot be read or holds no name.
     """
-    persons = without_triggers(read_captions(source, MAX_KEPT_NAMES), triggers)
-    return [name for person in persons for name in map(str.strip, split_aliases(person)) if name]
+    people = [list(map(one_spelling, split_aliases(line))) for line in read_captions(source, MAX_KEPT_NAMES)]
+    forgotten = set(map(name_key, triggers))
+    kept = [names for names in people if without_triggers(names, triggers) == names and forgotten.isdisjoint(map(name_key, names))]
+    return [name for names in kept for name in names if name]
 
 
 def nearest_names(teacher: TextEncoder, kept: Sequence[str], triggers: Sequence[str], n: int) -> list[str]:

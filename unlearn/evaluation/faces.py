@@ -19,7 +19,7 @@ from torch import Tensor
 
 from unlearn.attacks.gallery import build_gallery, defended_gallery, prompt_embeddings
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
-from unlearn.config.schedules import MAX_TRIGGERS
+from unlearn.config.limits import MAX_TRIGGERS
 from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.evaluated_set import EvaluatedSet

@@ -1,4 +1,4 @@
-"""The SQLite file of jobs: opened, brought to the present columns, and its errors put into sentences."""
+"""The SQLite file of jobs: opens it, brings its tables up to date, and turns its errors into sentences."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from unlearn.modes import make_private
 BUSY_TIMEOUT_S = 10.0
 CHECKPOINT_TIMEOUT_S = 0.2  # it is tried again; other writers wait meanwhile
 LIST = "The list of jobs"
+OBSOLETE = {"private_keys", "has_lost_parts"}  # columns of the table of jobs
 UNSTORABLE = "A value cannot be stored in the list of jobs ({}); give texts and numbers only."
 SENTENCES = {
     sqlite3.SQLITE_BUSY: "{list} is locked by another program; close it (a backup, a database browser), then try again.",
@@ -42,8 +43,8 @@ def error_code(error: BaseException) -> int:
 
 def sentence_of(error: BaseException) -> str:
     """What an error of the file means for whoever runs the server; holds no value of a row and no path."""
-    told = SENTENCES.get(error_code(error))
-    return told.format(list=LIST) if told else f"{LIST} could not be used ({type(error).__name__}); restart the server."
+    sentence = SENTENCES.get(error_code(error))
+    return sentence.format(list=LIST) if sentence else f"{LIST} could not be used ({type(error).__name__}); restart the server."
 
 
 class Database:
@@ -77,6 +78,7 @@ class Database:
         SQLModel.metadata.create_all(self.engine)
         with self.engine.begin() as connection:
             add_missing_columns(connection)
+            drop_obsolete_columns(connection)
 
     @staticmethod
     @contextmanager
@@ -87,7 +89,7 @@ class Database:
         except (UnicodeError, OverflowError) as error:
             raise InputError(UNSTORABLE.format(type(error).__name__)) from error
         except StatementError as error:
-            if not isinstance(error, DBAPIError):  # a value that is no JSON, say; the file is well
+            if not isinstance(error, DBAPIError):  # for example a value that is not JSON; the file is fine
                 raise InputError(UNSTORABLE.format(type(error.orig).__name__)) from error
             raise UnlearnError(sentence_of(error)) from error
         except (SQLAlchemyError, sqlite3.Error) as error:
@@ -140,6 +142,15 @@ def add_missing_columns(connection: Connection) -> None:
                 kind = column.type.compile(connection.dialect)
                 change = f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
                 connection.exec_driver_sql(change if column.nullable else f"{change} NOT NULL DEFAULT {_default(column)}")
+
+
+def drop_obsolete_columns(connection: Connection) -> None:
+    """Drop the columns of an earlier version that new rows would have to fill, with the jobs that hold a photo in their request."""
+    present = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(job)")}
+    if "private_keys" in present:
+        connection.exec_driver_sql("DELETE FROM job WHERE private_keys <> ''")
+    for name in OBSOLETE & present:
+        connection.exec_driver_sql(f"ALTER TABLE job DROP COLUMN {name}")
 
 
 def _default(column: Column[Any]) -> str:

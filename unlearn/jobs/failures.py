@@ -1,4 +1,4 @@
-"""What an unexpected error is told as: a lack of memory by its name, and where it happened without values, names or folders."""
+"""Unexpected errors for users and logs: recognises a lack of memory, and names the places in the code without values or folders."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _HELPS = "Ask for fewer portraits or persons at once, or a smaller batch"
 
 
 def lack_of_memory(error: BaseException) -> OutOfMemory | None:
-    """The error by its name if there was too little memory, also where it was told as something else; None if there was enough.
+    """The error as `OutOfMemory` if memory was short, also where another error was raised from it; else None.
 
     What an error of ours says is not looked at, because it may quote what a user wrote; what it was made from is.
     """
-    told: BaseException | None = error
-    while told is not None:
-        if isinstance(told, OutOfMemory):
-            return told
-        if not isinstance(told, UnlearnError) and is_out_of_memory(told):
-            is_gpu = "cuda" in f"{type(told).__name__} {told}".lower() or "cublas" in str(told).lower()
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OutOfMemory):
+            return cause
+        if not isinstance(cause, UnlearnError) and is_out_of_memory(cause):
+            is_gpu = "cuda" in f"{type(cause).__name__} {cause}".lower() or "cublas" in str(cause).lower()
             if is_gpu:
                 return OutOfMemory(f"The memory of the GPU did not suffice. {_HELPS}, or use --device cpu, or a GPU with more memory.")
             return OutOfMemory(f"The memory of this machine did not suffice. {_HELPS}, or use a machine with more memory.")
-        told = told.__cause__
+        cause = cause.__cause__
     return None
 
 

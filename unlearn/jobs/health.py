@@ -1,4 +1,4 @@
-"""Whether the lanes go on, as frozen values that may be shown to anybody: no id, name, path or text of a foreign error."""
+"""Whether the lanes work, as frozen values that may be shown to anybody: no id, name, path or text of a foreign error."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class LaneHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """All lanes, and what happened to the list of jobs when it was opened (`notes`, sentences)."""
+    """All lanes, and sentences on what happened to the list of jobs when it was opened (`notes`)."""
 
     lanes: tuple[LaneHealth, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def is_well(self) -> bool:
-        """True when every lane is."""
+        """True when every lane is well."""
         return all(lane.is_well for lane in self.lanes)
 
 
 def reason_of(error: BaseException) -> str:
     """An error in a few words that hold no value: the system's own words for an OSError, else the kind."""
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or type(error).__name__
+    reason = error.strerror if isinstance(error, OSError) else None
+    return reason or type(error).__name__

@@ -1,6 +1,6 @@
 """One queue's thread: takes its jobs in turn and drives the process that works on them.
 
-The thread alone starts work and hears of it; everybody else talks to the job store, or asks to cancel. Nothing that goes
+The thread alone starts work and receives its messages; all other threads talks to the job store, or asks to cancel. Nothing that goes
 wrong ends the thread: a job that was begun gets an end, which the store keeps until it can be written, and no other job
 is begun before. A worker that may be in a bad state is ended, never given another job.
 """
@@ -13,78 +13,49 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from unlearn.errors import UnlearnError
+from unlearn.jobs.following import GRACE_S, AnyWorker, JobFollower, Outcome, failure_of
 from unlearn.jobs.health import LaneHealth, reason_of
-from unlearn.jobs.states import Cancelled, Failed, Job, State, Succeeded
+from unlearn.jobs.states import Cancelled, Failed, Job, Succeeded
 from unlearn.jobs.store import JobStore
-from unlearn.jobs.worker import Task, Worker
-from unlearn.jobs.zero_worker import ZeroWorker
-from unlearn.progress import Progress
+from unlearn.jobs.tasks import Task
 
-KILL_CODES = (-9, 137)
-GRACE_S = 0.7  # after asking work to stop, before its process is killed; a cancel must take effect within 2 s
-POLL_S = 0.1
 RETRY_S = 1.0
 START_WITHIN_S = 60.0  # as long as this a worker that cannot be started is tried again, then a waiting job fails
-CRASHED = (
-    "The process that did the work ended unexpectedly (exit code {}). Run it again; if it fails again, report it, "
-    "or try fewer portraits or a smaller batch."
-)
 NO_WORKER = "The process that does the work could not be started ({}). Run it again later, or tell whoever runs the server."
 NO_RESULT = "The work ended without leaving its result ({} is missing). Run it again; if it fails again, report it."
-UNWRITTEN = "This was stopped, because the server could not write its list of jobs. Run it again."
-TOO_LONG = (
-    "This was stopped after {}, the longest that this server lets a job run. Ask for fewer steps, persons or portraits; "
-    "whoever runs the server can raise --max-job-minutes."
-)
-KILLED = (
-    "The process that did the work was killed by the system (exit code {}), which happens when the memory of the machine does not "
-    "suffice. Ask for fewer portraits or persons at once, or a smaller batch, or use a machine with more memory."
-)
-BROKEN = "The server lost hold of this work ({}). Run it again; if it fails again, report it."
-
-AnyWorker = Worker | ZeroWorker
 
 log = logging.getLogger(__name__)
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-
-
 @dataclass(frozen=True)
-class _Outcome:
-    """How a job ended, what was told with that, and whether its process may work on."""
+class LaneSetup:
+    """What a lane needs of its queue.
 
-    state: State
-    progress: Progress | None = None
-    losses: tuple[tuple[int, dict[str, float]], ...] = ()
-    is_spent: bool = True
+    Attributes:
+        make_worker: starts a worker.
+        task_of: what the worker is told of a job.
+        on_success: called with every job whose work has succeeded.
+        max_run_s: a job that runs longer is ended and has failed; None: no job does.
+    """
+
+    make_worker: Callable[[], AnyWorker]
+    task_of: Callable[[Job], Task]
+    on_success: Callable[[Job], None]
+    max_run_s: float | None = None
 
 
 class Lane(threading.Thread):
     """Takes one lane's jobs in turn and drives its worker process."""
 
-    def __init__(
-        self, name: str, store: JobStore, runs_dir: Path, make_worker: Callable[[str], AnyWorker], *,
-        max_run_s: float | None = None, on_success: Callable[[Job], None] = lambda job: None,
-    ) -> None:  # fmt: skip
-        """Make a lane that is not started yet.
-
-        Args:
-            name: of the lane.
-            store: where its jobs are.
-            runs_dir: the jobs' folders are made in it.
-            make_worker: starts a worker process of the given name.
-            max_run_s: a job that runs longer is ended and has failed; None: no job does.
-            on_success: called with every job whose work has succeeded.
-        """
+    def __init__(self, name: str, store: JobStore, setup: LaneSetup) -> None:
+        """Make a lane that is not started yet; `name` is that of its queue, `store` holds its jobs."""
         super().__init__(name=f"jobs-{name}", daemon=True)
-        self.lane, self._store, self._runs_dir = name, store, runs_dir
-        self._make_worker, self._max_run_s, self._on_success = make_worker, max_run_s, on_success
+        self.lane, self._store = name, store
+        self._make_worker, self._task_of = setup.make_worker, setup.task_of
+        self._on_success, self._max_run_s = setup.on_success, setup.max_run_s
         self._news, self._stopping, self._wanted = threading.Event(), threading.Event(), threading.Event()
         self._worker: AnyWorker | None = None
         self._guard = threading.Lock()  # of the next one, which other threads ask for
@@ -124,7 +95,7 @@ class Lane(threading.Thread):
                 self._at_work[1].kill()
 
     def health(self) -> LaneHealth:
-        """Whether the lane goes on, and what hinders it."""
+        """Whether the lane works, and what hinders it."""
         worker, trouble = self._worker, self._trouble
         since = self._trouble_since if trouble else None
         return LaneHealth(self.lane, self.is_alive(), worker is not None and worker.alive, self._at_work is not None, trouble, since)
@@ -133,7 +104,7 @@ class Lane(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._turn()
-            except Exception as error:  # nothing may end a lane: its jobs would wait for ever
+            except Exception as error:  # nothing may end the thread: its jobs would wait for ever
                 self._stumble(error)
                 self._stopping.wait(RETRY_S)
 
@@ -141,9 +112,9 @@ class Lane(threading.Thread):
         if self._stopping.is_set():
             return
         reason = str(error) if isinstance(error, UnlearnError) else reason_of(error)
-        if reason != self._trouble:  # a line when it begins, not a line a second
+        if reason != self._trouble:  # logged once, not once a second
             log.error("lane %s: %s", self.lane, reason)
-            if not isinstance(error, UnlearnError | OSError):  # a defect: the places are told, no values
+            if not isinstance(error, UnlearnError | OSError):  # a defect: only places are logged, no values
                 log.error("".join(traceback.format_tb(error.__traceback__)))
         if not self._trouble:
             self._trouble_since, self._trouble_began = time.time(), time.monotonic()
@@ -151,7 +122,7 @@ class Lane(threading.Thread):
         self._replace_worker()
 
     def _turn(self) -> None:
-        """One job, if one waits; what is left of earlier ones comes first."""
+        """Work on one job if one waits; unwritten ends of earlier jobs come first."""
         self._store.write_endings()
         self._store.fail_lost(self.lane)
         waiting = self._store.any_waiting(self.lane)
@@ -183,7 +154,7 @@ class Lane(threading.Thread):
     def _ready_worker(self) -> AnyWorker:
         if self._worker is None or not self._worker.alive:
             self._end_worker()
-            self._worker = self._make_worker(f"unlearn-{self.lane}")
+            self._worker = self._make_worker()
         return self._worker
 
     def _end_worker(self) -> None:
@@ -207,7 +178,7 @@ class Lane(threading.Thread):
             return  # stopping: the job stays "running" in the list and is found interrupted at the next start
         if outcome.is_spent:
             self._replace_worker()
-        state, folder = outcome.state, self._runs_dir / job.id
+        state, folder = outcome.state, self._task_of(job).folder
         if isinstance(state, Succeeded) and job.must_leave is not None and not (folder / job.must_leave).is_file():
             state = Failed(NO_RESULT.format(job.must_leave))
         if isinstance(state, Succeeded):
@@ -218,8 +189,7 @@ class Lane(threading.Thread):
 
     def _hand_over(self, job: Job) -> AnyWorker:
         """Give the job to the worker, to a new one if the old one ended while it had nothing to do."""
-        task = Task(job.id, job.work, job.request, self._runs_dir / job.id)
-        worker = self._ready_worker()
+        task, worker = self._task_of(job), self._ready_worker()
         try:
             worker.start(task)
         except OSError:
@@ -230,52 +200,19 @@ class Lane(threading.Thread):
             self._at_work = job.id, worker
         return worker
 
-    def _outcome(self, job: Job) -> _Outcome | None:
+    def _outcome(self, job: Job) -> Outcome | None:
         """The end of a job, whatever happens; None when the server stops."""
-        step = [0]
+        follower = JobFollower(job, self._store, self._stopping, self._max_run_s)
         try:
-            return self._follow(job, self._hand_over(job), step)
-        except Exception as error:  # the process is gone, the list cannot be written, or the program has a defect
+            return follower.follow(self._hand_over(job))
+        except Exception as error:  # whatever it is, the job gets an end
             worker = self._worker
             if worker is not None:
                 worker.end()  # one that ended by itself keeps its own exit code
             if self._stopping.is_set():
                 return None
-            if self._is_unwanted(job):
-                return _Outcome(Cancelled(step[0]))
-            if isinstance(error, EOFError | OSError):
-                code = worker.exit_code if worker is not None else None
-                return _Outcome(Failed((KILLED if code in KILL_CODES else CRASHED).format("unknown" if code is None else code)))
-            is_ours = isinstance(error, UnlearnError)
-            log.error("lane %s gave up a job: %s", self.lane, error if is_ours else reason_of(error))
-            return _Outcome(Failed(UNWRITTEN if is_ours else BROKEN.format(reason_of(error))))
-
-    def _is_unwanted(self, job: Job) -> bool:
-        try:
-            return self._store.cancel_requested(job.id)
-        except UnlearnError:
-            return False
-
-    def _follow(self, job: Job, worker: AnyWorker, step: list[int]) -> _Outcome | None:
-        """Store what the worker sends until the job ends; None when the server stops. `step[0]` is the latest one."""
-        kill_at, store = float("inf"), self._store
-        over_at = float("inf") if self._max_run_s is None else time.monotonic() + self._max_run_s
-        while not self._stopping.is_set():
-            message = worker.receive(POLL_S)
-            if message is None and not worker.alive and (message := worker.receive(0.0)) is None:
-                raise EOFError  # a process that it started itself may hold the pipe open
-            if message is not None and message.job == job.id:
-                progress = replace(message.progress, losses=None)
-                step[0] = progress.step
-                if message.end is not None:
-                    is_spent = message.is_spent or isinstance(message.end, Cancelled)
-                    return _Outcome(message.end, progress, message.losses, is_spent)
-                store.progress(job.id, progress, message.losses)
-            if kill_at == float("inf") and store.cancel_requested(job.id):
-                worker.ask_to_cancel(job.id)
-                kill_at = time.monotonic() + GRACE_S
-            if time.monotonic() > kill_at:
-                return _Outcome(Cancelled(step[0]))
-            if time.monotonic() > over_at and kill_at == float("inf"):
-                return _Outcome(Failed(TOO_LONG.format(_minutes(self._max_run_s or 0.0))))
-        return None
+            if follower.is_unwanted():
+                return Outcome(Cancelled(follower.step))
+            if not isinstance(error, EOFError | OSError):
+                log.error("lane %s gave up a job: %s", self.lane, error if isinstance(error, UnlearnError) else reason_of(error))
+            return Outcome(failure_of(error, worker.exit_code if worker is not None else None))

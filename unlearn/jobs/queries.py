@@ -1,8 +1,8 @@
-"""What is asked of the tables of jobs, each question within a session that somebody else opened; changes nothing."""
+"""Queries on the tables of jobs, each within an open session; they change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, func, literal_column, or_
 from sqlmodel import Session, col, select
@@ -56,16 +56,16 @@ def next_turn(session: Session) -> int:
 
 def watched(session: Session, owner: str, job_id: str) -> Watch:
     """What a page must know that shows an owner's jobs, a job and its parts; without the versions of what runs."""
-    shown = or_(col(JobRow.owner) == owner, col(JobRow.id) == job_id, col(JobRow.parent) == job_id)
-    query = select(JobRow.id, JobRow.state, JobRow.owner, JobRow.lane).where(shown, col(JobRow.state).in_(ACTIVE))
-    n_jobs = session.exec(select(func.count()).where(shown)).one()
+    relevant = or_(col(JobRow.owner) == owner, col(JobRow.id) == job_id, col(JobRow.parent) == job_id)
+    query = select(JobRow.id, JobRow.state, JobRow.owner, JobRow.lane).where(relevant, col(JobRow.state).in_(ACTIVE))
+    n_jobs = session.exec(select(func.count()).where(relevant)).one()
     busy = session.exec(query.order_by(JobRow.id)).all()
     places = {lane: waiting(session, lane) for lane in {row[3] for row in busy if row[1] == "queued"}}
     states = [(row[0], places[row[3]].index(row[0]) if row[0] in places.get(row[3], ()) else row[1]) for row in busy]
     own = {row[0] for row in busy if row[2] == owner}
     return Watch(
         structure=f"{n_jobs}{states}", running=dict.fromkeys((row[0] for row in busy if row[1] == "running"), 0), active=bool(busy),
-        is_owner=job_id in own, own_turn=any(one in own and state in (0, "running") for one, state in states),
+        is_owner=job_id in own, own_turn=any(active_id in own and state in (0, "running") for active_id, state in states),
     )  # fmt: skip
 
 
@@ -83,17 +83,10 @@ def overdue(session: Session, keep_s: float | None, now: float, ages: Mapping[st
     """
     ids = set(session.exec(select(JobRow.id)))
     ended = session.exec(select(JobRow.id, JobRow.parent, JobRow.finished, JobRow.keep_s).where(col(JobRow.finished).is_not(None))).all()
-    found = []
+    overdue_ids = []
     for job_id, parent, finished, own_s in ended:
         limits = [limit for limit in (keep_s, own_s) if limit is not None]
         age = max(now - (finished or 0.0), ages.get(job_id, 0.0))
         if limits and age >= min(limits) and parent not in ids:
-            found.append(job_id)
-    return found
-
-
-def with_private_parts(session: Session, before: float) -> Sequence[JobRow]:
-    """Rows of jobs that ended without success before a time, and still hold what only the work was to see."""
-    return session.exec(
-        select(JobRow).where(JobRow.private_keys != "", col(JobRow.state).not_in(ACTIVE), col(JobRow.finished) <= before)
-    ).all()
+            overdue_ids.append(job_id)
+    return overdue_ids

@@ -7,74 +7,40 @@ between the two. A job outlives the page that started it; a queued one outlives 
 from __future__ import annotations
 
 import logging
-import secrets
 import shutil
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
-
-from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.errors import InputError, UnlearnError
+from unlearn.jobs.data_folder import PHOTOS_GONE, DataFolder
 from unlearn.jobs.database import BUSY_TIMEOUT_S
-from unlearn.jobs.health import Health, LaneHealth, reason_of
-from unlearn.jobs.lane import GRACE_S, AnyWorker, Lane
+from unlearn.jobs.following import GRACE_S, AnyWorker
+from unlearn.jobs.health import Health, reason_of
+from unlearn.jobs.lane import Lane, LaneSetup
 from unlearn.jobs.retention import Retention
-from unlearn.jobs.states import Cancelled, Deleted, Failed, Interrupted, Job, Queued, Running, State, Succeeded
+from unlearn.jobs.setup import JobLimits, WorkerSetup
+from unlearn.jobs.states import Deleted, Job, Submission
 from unlearn.jobs.store import JobStore
-from unlearn.jobs.tables import new_row
-from unlearn.jobs.worker import Worker
-from unlearn.jobs.zero import GpuNeed, ZeroGpu, spaces_package
+from unlearn.jobs.tables import JobRow, new_row
+from unlearn.jobs.tasks import Task
+from unlearn.jobs.worker import WarmUp, Worker
 from unlearn.jobs.zero_worker import ZeroWorker
 
-__all__ = [
-    "Cancelled", "Deleted", "Failed", "GpuNeed", "Health", "Interrupted", "Job", "JobLimits", "Jobs", "LaneHealth", "Queued", "Running",
-    "State", "Succeeded", "ZeroGpu", "inputs_of", "spaces_package",
-]  # fmt: skip
-
-PHOTOS_GONE = "The photos of this job were deleted when it was done; choose them again."
-INPUTS = "inputs"  # beside "runs": files that jobs were given, a folder a job
 POLL_S = 0.1
 EXPIRE_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class JobLimits:
-    """How much the server takes on.
-
-    Attributes:
-        max_waiting: jobs that one owner may have waiting in a lane.
-        retention_s: ended jobs are deleted after this many seconds; None keeps them.
-        niceness: added to the workers' scheduling priority, so that the page answers while they compute.
-        max_queued: jobs that all owners together may have waiting.
-        max_run_s: a job of the first lane, which is the one for long work, is stopped after this many seconds; None: never.
-        max_quick_run_s: the same for the other lanes.
-    """
-
-    max_waiting: int = 8
-    retention_s: float | None = 24 * 3600.0
-    niceness: int = 5
-    max_queued: int = 100
-    max_run_s: float | None = 4 * 3600.0  # a full-size run with portraits takes hours where there is no GPU
-    max_quick_run_s: float | None = 30 * 60.0
-
-
-def inputs_of(folder: Path) -> Path:
-    """Where a piece of work finds the files that it was given; `folder` is the job's own."""
-    return folder.parent.parent / INPUTS / folder.name
-
-
 class Jobs:
     """The jobs of one data folder. Make one a server; `start` it, and `stop` it at the end."""
 
     def __init__(
-        self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, warm_up: str | None = None,
-        zero: ZeroGpu | None = None, *, busy_timeout_s: float = BUSY_TIMEOUT_S,
+        self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, workers: WorkerSetup | None = None, *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:  # fmt: skip
         """Open (or make) the folder's list of jobs.
 
@@ -83,62 +49,54 @@ class Jobs:
             lanes: names of the queues; each has a worker process of its own; only the first
                 lane's is started at once.
             limits: see `JobLimits`.
-            warm_up: "module:function" run first in a worker, to import what is slow to import.
-            zero: where the platform lends the GPU; None: workers are processes of our own.
+            workers: see `WorkerSetup`; None: processes of our own without settings.
             busy_timeout_s: how long a change waits while another program locks the list of jobs.
 
         Raises:
             ConfigError: another server uses the folder, or it cannot be written.
         """
-        self.runs_dir, self.inputs_dir = data_dir / "runs", data_dir / INPUTS
-        try:
-            for folder in (self.runs_dir, self.inputs_dir):
-                folder.mkdir(parents=True, exist_ok=True)
-            self._file_lock = FileLock(data_dir / "jobs.lock")
-            self._file_lock.acquire(timeout=0)
-        except Timeout as error:
-            raise ConfigError(f"Another server uses {data_dir}; stop it or give another data folder.") from error
-        except OSError as error:
-            raise ConfigError(f"The data folder {data_dir} cannot be written ({error.strerror}).") from error
-        self.limits = limits
+        self.limits, self._workers = limits, workers or WorkerSetup()
+        self._files = DataFolder(data_dir)
+        self.runs_dir, self.inputs_dir = self._files.runs_dir, self._files.inputs_dir
         try:
             self.store = JobStore(data_dir / "jobs.sqlite", busy_timeout_s)
         except UnlearnError:
-            self._file_lock.release()
+            self._files.release()
             raise
-        self._zero = zero
-
-        def make_worker(name: str) -> AnyWorker:
-            def make_process() -> Worker:
-                return Worker(name, limits.niceness, warm_up)
-
-            return make_process() if zero is None else ZeroWorker(zero, make_process)
-
         self.retention = Retention(self.store, self.runs_dir, self.inputs_dir, limits.retention_s)
         self._lanes = {
-            name: Lane(
-                name, self.store, self.runs_dir, make_worker, on_success=self.retention.job_ended,
-                max_run_s=limits.max_run_s if number == 0 else limits.max_quick_run_s,
-            )
-            for number, name in enumerate(lanes)
+            name: Lane(name, self.store, self._lane_setup(name, limits.max_run_s if name == lanes[0] else limits.max_quick_run_s))
+            for name in lanes
         }  # fmt: skip
         self._stopped = threading.Event()
+
+    def _lane_setup(self, name: str, max_run_s: float | None) -> LaneSetup:
+        return LaneSetup(partial(self._new_worker, f"unlearn-{name}"), self._task, self.retention.job_ended, max_run_s)
+
+    def _new_worker(self, name: str) -> AnyWorker:
+        workers = self._workers
+        warm_up = None if workers.warm_up is None else WarmUp(workers.warm_up, workers.settings)
+        make_process = partial(Worker, name, self.limits.niceness, warm_up)
+        return make_process() if workers.zero is None else ZeroWorker(workers.zero, make_process)
+
+    def _task(self, job: Job | JobRow) -> Task:
+        return Task(job.id, job.work, job.request, self.folder(job.id), self._workers.settings)
 
     def start(self) -> None:
         """Mark what a stopped server left running as interrupted, then go on with what was queued."""
         for job_id in self.store.interrupt_running():
-            shutil.rmtree(self.folder(job_id), ignore_errors=True)  # half-written: without manifest it does not exist
+            shutil.rmtree(self.folder(job_id), ignore_errors=True)  # half-written; a run without a manifest does not exist
         self.store.end_in_the_past()
-        for given in self.inputs_dir.iterdir():
-            if not self.store.find(job_id=given.name):  # given to a job that was never queued
-                shutil.rmtree(given, ignore_errors=True)
+        for inputs in self.inputs_dir.iterdir():
+            if not self.store.find(job_id=inputs.name):  # for a job that was never queued
+                shutil.rmtree(inputs, ignore_errors=True)
         for lane in self._lanes.values():
             lane.start()
         next(iter(self._lanes.values())).prepare()
         threading.Thread(target=self._expire_forever, name="jobs-retention", daemon=True).start()
 
     def stop(self) -> None:
-        """End the workers; what runs now is found interrupted at the next start."""
+        """End the workers; a job that runs now is marked interrupted at the next start."""
         self._stopped.set()
         for lane in self._lanes.values():
             lane.stop()
@@ -147,7 +105,7 @@ class Jobs:
         except UnlearnError as error:
             log.error("the end of some jobs could not be written: %s", error)
         self.store.close()
-        self._file_lock.release()
+        self._files.release()
 
     def folder(self, job_id: str) -> Path:
         """Where the job's files are."""
@@ -159,64 +117,34 @@ class Jobs:
         Raises:
             InputError: what the earlier job was given has been deleted.
         """
-        folder = self.inputs_dir / f"new-{secrets.token_urlsafe(16)}"
-        given = None if like is None else self.inputs_dir / like
-        try:
-            if given is not None and given.is_dir():
-                shutil.copytree(given, folder)
-            else:
-                folder.mkdir(parents=True)
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            if given is None or given.is_dir():
-                raise InputError(f"The photos cannot be copied ({error.strerror or 'an error of the system'}).") from error
-        if like is not None and (given is None or not given.is_dir()) and self.get(like).had_inputs:
-            shutil.rmtree(folder, ignore_errors=True)
+        if like is None or self._files.has_inputs(like):
+            return self._files.new_inputs(like)
+        if self.get(like).had_inputs:
             raise InputError(PHOTOS_GONE)
-        return folder
+        return self._files.new_inputs()
 
-    def submit(
-        self, lane: str, work: str, request: dict[str, Any], *, owner: str, part_of: tuple[str | None, str | None],
-        inputs: Path | None = None, must_leave: str | None = None, keep_s: float | None = None, keeps_inputs: bool = False,
-        private_keys: Sequence[str] = (),
-    ) -> Job:  # fmt: skip
+    def submit(self, submission: Submission, inputs: Path | None = None) -> Job:
         """Queue a piece of work.
 
         Args:
-            lane: one of the lanes.
-            work: "module:function" with the signature of `job_worker.Work`.
-            request: its argument, a JSON object.
-            owner: whose turn it takes.
-            part_of: (parent, group), see `Job`.
-            inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on. An empty one is none:
-                what was given no file loses none, and can be run again whenever.
-            must_leave: name of the file that the work writes last; without it in the job's folder the work has failed.
-            keep_s: deleted so many seconds after its end, if that is sooner than other jobs; while it is part of
-                another job, it stays as long as that one.
-            keeps_inputs: the inputs are still needed once it has succeeded; they go with the job, when it becomes part of
-                another, or within the hour.
-            private_keys: of the request, such as a photo: taken out of it once the job has succeeded, or within the hour.
+            submission: what is to be done, and for whom.
+            inputs: folder of `new_inputs` with the files that the work reads (`inputs_of`); the job's from now on. An empty one counts
+                as none: a job without files loses none, and can be run again at any time.
 
         Raises:
             InputError: the owner, or everybody together, has too many jobs waiting, or the job needs a GPU for longer than is allowed.
         """
-        has_inputs = inputs is not None and any(inputs.iterdir())
-        row = new_row(owner, lane, work, request)
-        row.parent, row.group = part_of
-        row.must_leave, row.keep_s, row.private_keys = must_leave, keep_s, ",".join(private_keys)
-        row.had_inputs, row.keeps_inputs = has_inputs, keeps_inputs
-        if self._zero is not None:
-            self._zero.admit(row.id, work, request, self.folder(row.id))
-        if inputs is not None and has_inputs:
-            inputs.rename(self.inputs_dir / row.id)
-        elif inputs is not None:
-            inputs.rmdir()
+        row = new_row(submission, had_inputs=inputs is not None and any(inputs.iterdir()))
+        if self._workers.zero is not None:
+            self._workers.zero.admit(self._task(row))
+        if inputs is not None:
+            self._files.take_inputs(row.id, inputs)
         try:
             job = self.store.add(row, self.limits.max_waiting, self.limits.max_queued)
         except UnlearnError:
-            shutil.rmtree(self.inputs_dir / row.id, ignore_errors=True)
+            self._files.drop_inputs(row.id)
             raise
-        self._lanes[lane].wake()
+        self._lanes[submission.lane].wake()
         return job
 
     def prepare(self, lane: str) -> None:
@@ -234,15 +162,12 @@ class Jobs:
             InputError: there is no such job, or what it was given has been deleted.
         """
         job = self.get(job_id)
-        if job.has_lost_parts:
-            raise InputError(PHOTOS_GONE)
+        again = Submission(
+            job.lane, job.work, job.request, owner, job.parent, job.group, job.must_leave, job.keep_s, job.keeps_inputs
+        )  # fmt: skip
         inputs = self.new_inputs(like=job_id) if job.had_inputs else None
         try:
-            return self.submit(
-                job.lane, job.work, job.request, owner=owner, part_of=(job.parent, job.group), inputs=inputs,
-                must_leave=job.must_leave, keep_s=job.keep_s, keeps_inputs=job.keeps_inputs,
-                private_keys=[key for key in job.private_keys.split(",") if key],
-            )  # fmt: skip
+            return self.submit(again, inputs)
         finally:
             if inputs is not None:
                 shutil.rmtree(inputs, ignore_errors=True)  # still there only where it was refused
@@ -262,7 +187,7 @@ class Jobs:
         return self.store.request_cancel(job_id)
 
     def health(self) -> Health:
-        """Whether the lanes work on their jobs, and if not, why; may be shown to anybody."""
+        """Whether the lanes work on their jobs, and why not; may be shown to anybody."""
         return Health(tuple(lane.health() for lane in self._lanes.values()), tuple(self.store.notes))
 
     def wait(self, job_id: str, timeout_s: float) -> Job:
@@ -273,7 +198,7 @@ class Jobs:
         return job
 
     def delete(self, job_id: str) -> Deleted:
-        """Remove a job, the jobs that build on it, and all their files, and look whether they are gone.
+        """Remove a job, the jobs that build on it, and all their files, and check that they are gone.
 
         Raises:
             InputError: there is no such job.
@@ -293,6 +218,6 @@ class Jobs:
         while not self._stopped.is_set():
             try:
                 self.expire()
-            except Exception as error:  # what is kept too long would be kept for ever if this thread ended
+            except Exception as error:  # without this thread nothing would be deleted any more
                 log.error("retention: %s", error if isinstance(error, UnlearnError) else reason_of(error))
             self._stopped.wait(EXPIRE_EVERY_S)

@@ -1,6 +1,6 @@
 """A list of jobs that cannot be used as it is: a damaged file, or one bad row, is set aside, so that the server starts all the same.
 
-What is set aside lies beside the list, is told in the log and in the server's health, and is deleted like old results. Knows the
+What is set aside lies beside the list, is reported in the log and in the server's health, and is deleted like old results. Knows the
 columns of the tables, no job.
 """
 
@@ -53,13 +53,13 @@ def set_aside(path: Path, what: str) -> str:
             with suppress(PermissionError):  # of a file that belongs to somebody else
                 new.chmod(0o600)
                 os.utime(new)  # from now on it is kept as long as a result
-    told = f"The list of jobs {what}; it was set aside as {aside.name}. {BEGINS_ANEW}"
-    log.error("%s", told)
-    return told
+    note = f"The list of jobs {what}; it was set aside as {aside.name}. {BEGINS_ANEW}"
+    log.error("%s", note)
+    return note
 
 
 def set_aside_if_damaged(path: Path, timeout_s: float) -> list[str]:
-    """Look whether the file can be used; sentences on what was done. Raises SQLite's errors that are not about its content."""
+    """Check whether the file can be used; sentences on what was done. Raises SQLite's errors that are not about its content."""
     if not path.is_file() or path.stat().st_size == 0:
         return []
     try:
@@ -76,12 +76,12 @@ def _damage(connection: sqlite3.Connection) -> str:
     if connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
         return "is damaged"
     for table in SQLModel.metadata.sorted_tables:
-        found = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (table.name,)).fetchone()
-        if found is None:
+        entry = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (table.name,)).fetchone()
+        if entry is None:
             continue
         columns = connection.execute(f'PRAGMA table_info("{table.name}")').fetchall()  # id, name, type, not null, default, key
         keys = {column[1] for column in columns if column[5]}
-        if found[0] != "table" or keys != {"id"}:
+        if entry[0] != "table" or keys != {"id"}:
             return "is of another program"
         known = {column.name for column in table.columns}
         if any(column[3] and column[4] is None and column[1] not in known for column in columns):
@@ -92,13 +92,13 @@ def _damage(connection: sqlite3.Connection) -> str:
 
 def set_aside_bad_rows(path: Path, timeout_s: float) -> list[str]:
     """Move rows that cannot be read as jobs into a file of their own; sentences on that."""
-    told = []
+    notes = []
     with closing(sqlite3.connect(path, timeout=timeout_s)) as connection:
         for table in SQLModel.metadata.sorted_tables:
             bad = list(_bad_rows(connection, table.name, list(table.columns)))
             if bad:
-                told.append(_move(connection, path, table.name, bad))
-    return told
+                notes.append(_move(connection, path, table.name, bad))
+    return notes
 
 
 def _bad_rows(connection: sqlite3.Connection, table: str, columns: list[Column[Any]]) -> Iterator[int]:
@@ -162,6 +162,6 @@ def _move(connection: sqlite3.Connection, path: Path, table: str, rowids: list[i
     connection.execute(f'DELETE FROM main."{table}" WHERE {chosen}')
     connection.commit()
     connection.execute("DETACH aside")
-    told = f"{len(rowids)} entries of the list of jobs could not be read ({table}); they were set aside as {aside.name}."
-    log.error("%s", told)
-    return told
+    note = f"{len(rowids)} entries of the list of jobs could not be read ({table}); they were set aside as {aside.name}."
+    log.error("%s", note)
+    return note

@@ -1,4 +1,4 @@
-"""What is deleted of jobs, when, and how it is made sure that it is gone.
+"""Deletion of jobs and their files: what goes when, and the check that it is gone.
 
 The files that a job was given go when it has succeeded, and within the hour where it ended otherwise, so that it can be run
 again meanwhile. The job itself goes when its time is over, or when somebody deletes it.
@@ -47,11 +47,11 @@ class Retention:
         self._store, self._runs_dir, self._inputs_dir, self._keep_s = store, runs_dir, inputs_dir, keep_s
 
     def delete(self, job_id: str, stopped: Callable[[Job], bool]) -> Deleted:
-        """Remove a job, the jobs that build on it, and all their files, and look whether they are gone.
+        """Remove a job, the jobs that build on it, and all their files, and check that they are gone.
 
         Args:
             job_id: of the job.
-            stopped: stops a job and tells whether it has ended.
+            stopped: stops a job; True when it has ended.
 
         Raises:
             InputError: there is no such job.
@@ -90,10 +90,9 @@ class Retention:
             try:
                 n_deleted += delete(job_id).n_jobs
             except InputError:
-                continue  # went with its parent a moment ago
+                continue  # was deleted with its parent a moment ago
             except UnlearnError as failure:
-                error = failure  # tried again the next time; the others go all the same
-        self._store.drop_private_parts(time.time() - KEEP_INPUTS_S)
+                error = failure  # tried again the next time; the others are deleted now
         for folder in self._inputs_dir.iterdir():
             if self._is_spent(folder):
                 _remove(folder)
@@ -109,10 +108,10 @@ class Retention:
         """Whether nobody needs a folder of inputs any more."""
         if folder.name.startswith("new-"):
             return _age_s(folder) > KEEP_INPUTS_S
-        found = self._store.find(job_id=folder.name)
-        if not found:
+        jobs = self._store.find(job_id=folder.name)
+        if not jobs:
             return _age_s(folder) > SETTLED_S
-        job = found[0]
+        job = jobs[0]
         if not job.ended or job.finished is None:
             return False
         return (isinstance(job.state, Succeeded) and not job.keeps_inputs) or time.time() - job.finished > KEEP_INPUTS_S

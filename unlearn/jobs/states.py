@@ -1,4 +1,4 @@
-"""What a job is and the one state it is in, as frozen values.
+"""A job and its state, as frozen values.
 
 A job is always exactly one of `Queued | Running | Succeeded | Failed | Cancelled | Interrupted`.
 """
@@ -36,7 +36,7 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
-    """Ended by an error: a sentence for the user, and details for whoever mends it (places in the code, no values)."""
+    """Ended by an error: a sentence for the user, and details for developers (places in the code, no values)."""
 
     message: str
     details: str = ""
@@ -58,6 +58,34 @@ State = Queued | Running | Succeeded | Failed | Cancelled | Interrupted
 
 
 @dataclass(frozen=True)
+class Submission:
+    """A piece of work that somebody wants done.
+
+    Attributes:
+        lane: name of the queue.
+        work: "package.module:function", see `jobs.tasks.Work`.
+        request: the function's argument, a JSON object.
+        owner: whose turn it takes.
+        parent, group: as of `Job`.
+        must_leave: name of the file that the work writes last; without it in the job's folder the work has failed.
+        keep_s: the job is deleted so many seconds after its end, if that is sooner than other jobs; while it is part of another job,
+            it stays as long as that one.
+        keeps_inputs: the files that it is given are still needed once it has succeeded; they go with the job, when it becomes part
+            of another, or within the hour.
+    """
+
+    lane: str
+    work: str
+    request: dict[str, Any]
+    owner: str
+    parent: str | None = None
+    group: str | None = None
+    must_leave: str | None = None
+    keep_s: float | None = None
+    keeps_inputs: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
     """One piece of work and where it stands.
 
@@ -75,8 +103,6 @@ class Job:
         run_s: how long it ran by a clock that nobody sets; None: it has not ended, or never ran.
         keep_s: seconds after its end when it is deleted, if that is sooner than for others and it is part of no other job.
         had_inputs: it was given files; they are deleted once it has succeeded, unless `keeps_inputs`.
-        private_keys: of the request, comma-separated: what is taken out of it once the job has succeeded.
-        has_lost_parts: something was taken out of the request, so that it cannot be run again.
     """
 
     id: str
@@ -96,8 +122,6 @@ class Job:
     keep_s: float | None = None
     had_inputs: bool = False
     keeps_inputs: bool = False
-    private_keys: str = ""
-    has_lost_parts: bool = False
 
     @property
     def ended(self) -> bool:
@@ -116,7 +140,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Watch:
-    """What somebody who looks on must know.
+    """What a page that polls needs to know.
 
     Attributes:
         structure: another one when a job came, went, or is in another state or place.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
 
-from unlearn.jobs.states import Cancelled, Failed, Interrupted, Job, Queued, Running, State, Succeeded
+from unlearn.jobs.states import Cancelled, Failed, Interrupted, Job, Queued, Running, State, Submission, Succeeded
 
 FIRST_ESTIMATE_S = 1.0  # no "time left" before this much of the work has run; the first steps mislead
 
@@ -50,33 +51,26 @@ class JobRow(SQLModel, table=True):
     keep_s: float | None = None
     had_inputs: bool = False
     keeps_inputs: bool = False
-    private_keys: str = ""
-    has_lost_parts: bool = False
-
-    def drop_private_parts(self) -> bool:
-        """Take the private keys out of the request; whether there were any."""
-        private = set(self.private_keys.split(",")) & set(self.request)
-        self.request = {key: value for key, value in self.request.items() if key not in private}
-        self.has_lost_parts = self.has_lost_parts or bool(private)
-        self.private_keys = ""
-        return bool(private)
 
 
 class LossRow(SQLModel, table=True):
-    """The losses of one step of a running job."""
+    """The losses of one step of a running job; `losses` holds the encoder and its step, too, except in the rows of early versions."""
 
     __tablename__ = "loss"
     id: int | None = Field(default=None, primary_key=True)
     job: str = Field(index=True)
     step: int
-    losses: dict[str, float] = Field(sa_column=Column(JSON, nullable=False))
+    losses: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
-def new_row(owner: str, lane: str, work: str, request: dict[str, Any]) -> JobRow:
+def new_row(submission: Submission, had_inputs: bool) -> JobRow:
     """A waiting job with a fresh unguessable id (128 random bits)."""
-    return JobRow(
-        id=secrets.token_urlsafe(16), owner=owner, lane=lane, work=work, request=request, created=time.time()
-    )
+    return JobRow(id=secrets.token_urlsafe(16), created=time.time(), had_inputs=had_inputs, **vars(submission))
+
+
+def loss_rows(job_id: str, losses: Sequence[dict[str, Any]]) -> list[LossRow]:
+    """Rows of losses as stored."""
+    return [LossRow(job=job_id, step=row["step"], losses=row) for row in losses]
 
 
 def _seconds_left(row: JobRow, elapsed_s: float | None) -> float | None:
@@ -102,5 +96,5 @@ def job_of(row: JobRow, position: int, elapsed_s: float | None = None) -> Job:
         "interrupted": Interrupted(),
     }
     shared = ("id", "owner", "lane", "work", "request", "parent", "group", "created", "started", "finished", "version",
-              "must_leave", "run_s", "keep_s", "had_inputs", "keeps_inputs", "private_keys", "has_lost_parts")  # fmt: skip
+              "must_leave", "run_s", "keep_s", "had_inputs", "keeps_inputs")  # fmt: skip
     return Job(state=states[row.state], **{name: getattr(row, name) for name in shared})

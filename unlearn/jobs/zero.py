@@ -2,7 +2,7 @@
 
 There, a process of one's own gets no GPU: the platform lends one to a decorated function, on the account of the visitor whose
 request it is called for, and runs it in a process that it forks. So a job remembers the context of the request that submitted
-it, and its lane calls the function from within that context. Arguments and messages are pickled. `zero_worker` is the lanes'
+it, and its lane calls the function from within that context. The task and the messages are pickled. `zero_worker` is the lanes'
 side.
 
 Source of the interface: huggingface.co/docs/hub/spaces-zerogpu (decorator `spaces.GPU(duration=callable)`, generators
@@ -22,11 +22,10 @@ from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from unlearn.errors import ConfigError, InputError
 from unlearn.jobs.states import Cancelled
-from unlearn.jobs.worker import Message, Reporter, Task, run_task
+from unlearn.jobs.tasks import Message, Reporter, Task, run_task
 from unlearn.progress import Progress
 
 FLAG = "SPACES_ZERO_GPU"  # set by the platform on this hardware
@@ -53,10 +52,10 @@ class GpuNeed:
     before: str = ""
 
 
-Need = Callable[[str, dict[str, Any], Path], GpuNeed]  # work, request, the job's folder
+Need = Callable[[Task], GpuNeed]
 
 
-def _not_known(work: str, request: dict[str, Any], folder: Path) -> GpuNeed:
+def _not_known(task: Task) -> GpuNeed:
     return GpuNeed(None)
 
 
@@ -65,30 +64,29 @@ def spaces_package() -> ModuleType | None:
     if os.environ.get(FLAG, "").lower() not in ("1", "true", "t", "yes"):
         return None
     try:
-        found = importlib.import_module("spaces")
+        package = importlib.import_module("spaces")
     except ImportError:
         return None
     # Else Gradio may decorate every function of the page, and each click would ask for a GPU.
-    getattr(found, "disable_gradio_auto_wrap", lambda: None)()
-    return found
+    getattr(package, "disable_gradio_auto_wrap", lambda: None)()
+    return package
 
 
 def _is_unwanted(folder: Path) -> bool:
     return not folder.is_dir() or (folder / STOP).exists()
 
 
-def working(job: str, work: str, request: dict[str, Any], folder: str) -> Iterator[Message]:
+def working(task: Task) -> Iterator[Message]:
     """Run a task and yield what it reports, the end last; this is what the platform runs with a GPU."""
-    task = Task(job, work, request, Path(folder))
     if _is_unwanted(task.folder):  # cancelled while it waited for a GPU
-        yield Message(job, Progress(0, 0), (), Cancelled(0))
+        yield Message(task.job, Progress(0, 0), (), Cancelled(0))
         return
-    told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    report = Reporter(job, told.put, lambda: _is_unwanted(task.folder))
+    messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    report = Reporter(task.job, messages.put, lambda: _is_unwanted(task.folder))
     thread = threading.Thread(target=lambda: report.send(run_task(task, report)), daemon=True)
     thread.start()
     while True:
-        message = told.get()
+        message = messages.get()
         yield message
         if message.end is not None:
             return
@@ -115,27 +113,27 @@ class ZeroGpu:
         self._contexts: dict[str, Context] = {}
         self._submitted: ContextVar[list[str] | None] = ContextVar("submitted", default=None)
 
-    def duration(self, job: str, work: str, request: dict[str, Any], folder: str) -> int:
-        """Seconds to ask for; called by the platform with the arguments of the decorated function."""
-        seconds = self.need(work, request, Path(folder)).seconds
+    def duration(self, task: Task) -> int:
+        """Seconds to ask for; called by the platform with the argument of the decorated function."""
+        seconds = self.need(task).seconds
         if seconds is None:
             return self.seconds
         return min(self.seconds, max(LEAST_S, math.ceil(MARGIN * seconds)))
 
-    def admit(self, job_id: str, work: str, request: dict[str, Any], folder: Path) -> None:
+    def admit(self, task: Task) -> None:
         """Keep the present request's context for a new job; the oldest go, as those of jobs that were never run.
 
         Raises:
             InputError: the job needs a GPU for longer than one may hold it.
         """
-        seconds = self.need(work, request, folder).seconds
+        seconds = self.need(task).seconds
         if seconds is not None and seconds > self.seconds:
             raise InputError(DOES_NOT_FIT.format(math.ceil(seconds), self.seconds))
         if seconds == 0:
             return
         if (submitted := self._submitted.get()) is not None:
-            submitted.append(job_id)
-        self._contexts[job_id] = copy_context()
+            submitted.append(task.job)
+        self._contexts[task.job] = copy_context()
         while len(self._contexts) > MAX_REMEMBERED:
             self._contexts.pop(next(iter(self._contexts)), None)
 

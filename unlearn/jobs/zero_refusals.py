@@ -75,17 +75,17 @@ def sentence(error: BaseException | None, seconds: int) -> str:
     if not _is_gradio_error(error):
         return OTHER.format(f" ({type(error).__name__})")
     title, text = plain_text(getattr(error, "title", "")).lower(), plain_text(getattr(error, "message", error))
-    said, low = f" (the platform says: “{text}”)" if text else "", text.lower()
-    if "abort" in low:
-        return ABORTED.format(said, seconds)
+    quotation, lowered = f" (the platform says: “{text}”)" if text else "", text.lower()
+    if "abort" in lowered:
+        return ABORTED.format(quotation, seconds)
     if "worker error" in title:  # the message is the name of an exception's type
         return BROKEN.format(text)
-    if "no gpu" in low:  # before the quota: callers without a token get this one under that title
-        return NONE_FREE.format(said)
-    if "token" in low and "expired" in low:
-        return STALE.format(said)
-    if "duration" in title or "larger than the maximum" in low:
-        return TOO_LONG.format(seconds, said)
-    if any(word in title + low for word in ("quota", "limit", "credits")):
-        return QUOTA.format(said)
-    return OTHER.format(said)
+    if "no gpu" in lowered:  # before the quota: callers without a token get this one under that title
+        return NONE_FREE.format(quotation)
+    if "token" in lowered and "expired" in lowered:
+        return STALE.format(quotation)
+    if "duration" in title or "larger than the maximum" in lowered:
+        return TOO_LONG.format(seconds, quotation)
+    if any(word in title + lowered for word in ("quota", "limit", "credits")):
+        return QUOTA.format(quotation)
+    return OTHER.format(quotation)

@@ -1,4 +1,4 @@
-"""A lane's worker on ZeroGPU hardware: calls the decorated function for what needs a GPU, and has a process for the rest.
+"""A lane's worker on ZeroGPU hardware: calls the decorated function for work that needs a GPU, and runs the rest in a process.
 
 Work that needs no GPU runs in an ordinary worker process and takes nothing from anybody's share; so does the part of a job that
 comes before its need of one.
@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from unlearn.jobs.states import Failed, Succeeded
-from unlearn.jobs.worker import Message, Task, Worker
+from unlearn.jobs.tasks import Message, Task
+from unlearn.jobs.worker import Worker
 from unlearn.jobs.zero import STOP, ZeroGpu
 from unlearn.jobs.zero_refusals import is_closed_page, sentence
 from unlearn.progress import Progress
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class ZeroWorker:
-    """The lane's handle on one call of the decorated function, or on a process; with the interface of `job_worker.Worker`."""
+    """The lane's handle on one call of the decorated function, or on a process; with the interface of `jobs.worker.Worker`."""
 
     def __init__(self, zero: ZeroGpu, make_process: Callable[[], Worker]) -> None:
         self._zero, self._make_process = zero, make_process
@@ -34,7 +35,7 @@ class ZeroWorker:
         self._in_process = False
         self._after: Task | None = None  # waits for the part of the work that needs no GPU
         self._task: Task | None = None
-        self._told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._ended = False
 
     @property
@@ -44,7 +45,7 @@ class ZeroWorker:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the process."""
+        """The exit code of the process; None while it runs, or where there is none."""
         return self._process.exit_code if self._process is not None else None
 
     def start(self, task: Task) -> None:
@@ -55,7 +56,7 @@ class ZeroWorker:
         """
         task.folder.mkdir(parents=True, exist_ok=True)
         self._task, self._after = task, None
-        need = self._zero.need(task.work, task.request, task.folder)
+        need = self._zero.need(task)
         if need.seconds == 0:
             self._start_process(task)
         elif need.before:
@@ -74,17 +75,17 @@ class ZeroWorker:
         self._process.start(task)
 
     def _lend(self, task: Task) -> None:
-        self._told = queue.SimpleQueue()
+        self._messages = queue.SimpleQueue()
         self._in_process = False
         context = self._zero.context(task.job)
-        threading.Thread(target=context.run, args=(self._call, task, self._told.put), daemon=True).start()
+        threading.Thread(target=context.run, args=(self._call, task, self._messages.put), daemon=True).start()
 
     def _call(self, task: Task, put: Callable[[Message], None]) -> None:
         last, ended, refused = Progress(0, 0), False, None
         seconds = self._zero.seconds
         try:
-            seconds = self._zero.duration(task.job, task.work, task.request, str(task.folder))
-            for message in self._messages(task):
+            seconds = self._zero.duration(task)
+            for message in self._lent_messages(task):
                 last, ended = message.progress, message.end is not None
                 put(message)
         except Exception as error:  # the platform's own errors: no share left, no GPU free, time over
@@ -92,22 +93,21 @@ class ZeroWorker:
             refused = error
         if not ended:
             put(Message(task.job, last, (), Failed(sentence(refused, seconds))))
-        if self._ended:  # given up meanwhile: what it wrote belongs to nobody
+        if self._ended:  # given up meanwhile: nobody reads what it wrote
             shutil.rmtree(task.folder, ignore_errors=True)
 
-    def _messages(self, task: Task) -> Iterator[Message]:
+    def _lent_messages(self, task: Task) -> Iterator[Message]:
         """What the function yields. Where the page was closed while a GPU was waited for, it is called once more."""
-        arguments = (task.job, task.work, task.request, str(task.folder))
         begun = False
         try:
-            for message in self._zero.function(*arguments):
+            for message in self._zero.function(task):
                 begun = True
                 yield message
         except RuntimeError as error:
             if begun or not is_closed_page(error):
                 raise
             time.sleep(CLOSED_PAUSE_S)  # until Gradio has dropped the page's event; the platform then looks for no page any more
-            yield from self._zero.function(*arguments)
+            yield from self._zero.function(task)
 
     def receive(self, timeout_s: float) -> Message | None:
         """The next message, or None when none came in time.
@@ -123,7 +123,7 @@ class ZeroWorker:
                 return replace(message, end=None)
             return message
         try:
-            message = self._told.get(timeout=timeout_s)
+            message = self._messages.get(timeout=timeout_s)
         except queue.Empty:
             return None
         if message.end is not None and (task := self._task) is not None:

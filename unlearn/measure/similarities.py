@@ -26,8 +26,6 @@ from unlearn.models.worlds import World
 from unlearn.texts.captions import generate_captions
 from unlearn.texts.triggers import trigger_pairs
 
-SIMILARITY_BATCH = 128  # texts whose hidden states are held at once
-
 
 def mean_similarity(first: Tensor, second: Tensor) -> float:
     """Mean cosine similarity of n rows and their partners; (n, ...) each, flattened; (d,) is one for all.
@@ -40,76 +38,6 @@ def mean_similarity(first: Tensor, second: Tensor) -> float:
     flat = first.flatten(1)
     partner = second.flatten(1) if second.dim() > 1 else second.expand_as(flat)
     return float(functional.cosine_similarity(flat.double(), partner.double(), dim=1).mean())
-
-
-def _text_similarity(
-    one: tuple[TextEncoder, Sequence[str]], other: tuple[TextEncoder, Sequence[str]], kind: Kind
-) -> float:
-    """Mean cosine between one encoder on its texts and another on its own; hidden states batch by batch."""
-    n_texts = len(one[1])
-    if n_texts == 0 or n_texts != len(other[1]):
-        raise InputError(f"{n_texts} and {len(other[1])} texts cannot be compared one to one.")
-    if kind == "pooled":
-        return mean_similarity(encode(*one), encode(*other))
-    total = 0.0
-    for start in range(0, n_texts, SIMILARITY_BATCH):
-        rows = slice(start, start + SIMILARITY_BATCH)
-        first, second = (encode(encoder, texts[rows], "hidden") for encoder, texts in (one, other))
-        total += mean_similarity(first, second) * len(first)
-    return total / n_texts
-
-
-def sim_clean(
-    teacher: TextEncoder, student: TextEncoder, captions: Sequence[str], kind: Kind = "pooled"
-) -> float:
-    """Mean cosine similarity between original and defended encoder on captions without a trigger (Sim_Clean).
-
-    Args:
-        teacher, student: original and defended encoder; neither is changed.
-        captions: n >= 1 captions that contain no trigger.
-        kind: "pooled" embedding or flattened "hidden" states.
-
-    Returns:
-        A mean of n cosines, in [-1, 1]; 1.0 means that nothing else changed.
-
-    Raises:
-        InputError: no captions.
-
-    Source: Hintersdorf et al. 2024, appendix A.3, eq. (2).
-    """
-    return _text_similarity((teacher, captions), (student, captions), kind)
-
-
-def sim_backdoor(
-    student: TextEncoder, triggered: Sequence[str], neutral: Sequence[str], kind: Kind = "pooled"
-) -> float:
-    """Mean cosine similarity between trigger captions and their target (Sim_Backdoor), both by the student.
-
-    Args:
-        student: the defended encoder; it is not changed.
-        triggered: n captions that contain the trigger.
-        neutral: the same captions, same order, with the neutral term instead.
-        kind: "pooled" embedding or flattened "hidden" states.
-
-    Returns:
-        A mean of n cosines, in [-1, 1]; 1.0 means that the trigger is fully remapped.
-
-    Raises:
-        InputError: the lists are empty or differ in length.
-
-    Source: Hintersdorf et al. 2024, appendix A.3, eq. (3).
-    """
-    return _text_similarity((student, triggered), (student, neutral), kind)
-
-
-def sim_target(
-    teacher: TextEncoder, student: TextEncoder, neutral: Sequence[str], kind: Kind = "pooled"
-) -> float:
-    """Mean cosine similarity of original and defended encoder on captions with the neutral term (Sim_Target).
-
-    Arguments, result and errors as of `sim_clean`. Source: Hintersdorf et al. 2024, appendix A.3, eq. (4).
-    """
-    return _text_similarity((teacher, neutral), (student, neutral), kind)
 
 
 def image_metrics(
@@ -176,7 +104,7 @@ def similarities(
 ) -> dict[str, float]:
     """Sim_Clean, Sim_Backdoor and Sim_Target of (original, defended); every trigger gets its share of the captions.
 
-    Source: Hintersdorf et al. 2024, appendix A.3; the same quantities as in `measure.similarities`, from five passes.
+    Source: Hintersdorf et al. 2024, appendix A.3, eq. (2) to (4), from five passes.
     """
     original, defended = encoders
     used = list(captions[:N_HIDDEN_CAPTIONS] if kind == "hidden" else captions)

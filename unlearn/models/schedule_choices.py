@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from unlearn.config import FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
-from unlearn.config.schedules import MAX_STEPS, require_range
+from unlearn.config.limits import MAX_STEPS, require_range
 from unlearn.errors import ConfigError
 from unlearn.models.sets import ModelSet
 

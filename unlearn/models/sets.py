@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
+from unlearn.config.plain_values import checked
 from unlearn.errors import ConfigError
 
 Activation = Literal["matched", "gelu", "quick_gelu"]
@@ -50,6 +51,7 @@ class ModelSet:
         diffusion: folder or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
         world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
         text, image, portraits: the defaults of this set.
+        needs_gpu: False where the models are so small that a GPU gains nothing.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ModelSet:
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
+    needs_gpu: bool = True
 
     def paper_text(self, **changes: Any) -> TextFineTuneConfig:
         """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
@@ -117,8 +120,7 @@ def list_model_sets() -> tuple[ModelSet, ...]:
 def folder_set(name: str, root: Path) -> ModelSet:
     """The set of a folder laid out as assets/embedded; what is not there is not possible with it.
 
-    Small models that draw quickly: few steps, a mild guidance, a prompt as the small model's captions are.
-    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "image": {...}, "portraits": {...}}.
+    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "image": {...}, "portraits": {...}, "needs_gpu": ...}.
     """
     diffusion = root / "stable-diffusion"
     has_world = (root / "world.json").is_file()
@@ -135,7 +137,7 @@ def folder_set(name: str, root: Path) -> ModelSet:
 
 
 def _folder_defaults(path: Path) -> dict[str, Any]:
-    given: dict[str, dict[str, Any]] = {}
+    given: dict[str, Any] = {}
     if path.is_file():
         try:
             given = json.loads(path.read_text("utf-8"))
@@ -149,17 +151,12 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
                     given["text"][key] = _portable(path.parent / source)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
-    portraits: dict[str, Any] = {
-        "n_steps": 20,
-        "guidance_scale": 3.0,
-        "scheduler": "DPMSolverMultistepScheduler",
-        "prompt_template": "a portrait of {0}",
-    }
     try:
         return {
             "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **given.get("text", {})}),
             "image": ImageFineTuneConfig(**given.get("image", {})),
-            "portraits": PortraitConfig(**{**portraits, **given.get("portraits", {})}),
+            "portraits": PortraitConfig(**given.get("portraits", {})),
+            "needs_gpu": checked(bool, given.get("needs_gpu", True), f"{path}: needs_gpu"),
         }
     except TypeError as error:
         raise ConfigError(f"{path} names an unknown setting: {error}.") from error
@@ -186,7 +183,7 @@ def find_model_set(name: str) -> ModelSet:
     if activation is not None:
         found = replace(found, activation=cast(Activation, activation))
     if diffusion is not None:
-        found = replace(found, diffusion=None if diffusion == "none" else diffusion)
+        found = replace(found, diffusion=None if diffusion == "none" else diffusion, needs_gpu=found.needs_gpu or diffusion != "none")
     return found
 
 

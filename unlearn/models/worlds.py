@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from unlearn.config import Person
+from unlearn.config import Person, name_key
 from unlearn.errors import ModelLoadError
 from unlearn.files import read_json_object
 
+PhotoKind = Literal["drawn", "crops", "raw"]
 SHEET_COLUMNS = 20  # of the sheets of things and of anonymous people
 PERSON_COLUMNS = 5
 
@@ -52,6 +53,9 @@ class World:
     def __init__(self, root: Path) -> None:
         """Read world.json; photos are read when asked for.
 
+        `photo_kind` is what world.json says of the photos: "drawn" (pictures of invented people, each a face crop), "crops" (photos of
+        real people, cropped to the face), or "raw" (photos in which the face has to be found; so where nothing is said).
+
         Raises:
             ModelLoadError: missing, unreadable or incomplete.
         """
@@ -65,6 +69,7 @@ class World:
                 )
             )
             self.kinds = tuple(str(kind) for kind in content["kinds"])
+            self.photo_kind = _photo_kind(content.get("photos", "raw"))
             self.neutral_terms = tuple(str(term) for term in content.get("neutral_terms", ()))
         except (KeyError, TypeError, AttributeError) as error:
             raise ModelLoadError(f"{root / 'world.json'} is incomplete: {error}.") from error
@@ -74,16 +79,21 @@ class World:
         """Those in the training data."""
         return tuple(inhabitant for inhabitant in self.inhabitants if inhabitant.member)
 
+    @property
+    def people(self) -> list[dict[str, Any]]:
+        """Everybody as plain values: rows {name, member, aliases}."""
+        return [{"name": person.name, "member": person.member, "aliases": list(person.aliases)} for person in self.inhabitants]
+
     def find(self, name: str) -> Inhabitant | None:
-        """The inhabitant with this name or alias, whatever the case."""
-        wanted = name.casefold()
-        for inhabitant in self.inhabitants:
-            if wanted == inhabitant.name.casefold():
-                return inhabitant
-        for inhabitant in self.inhabitants:
-            if wanted in (alias.casefold() for alias in inhabitant.aliases):
-                return inhabitant
-        return None
+        """The inhabitant with this name or alias, however it is written."""
+        return self._by_key.get(name_key(name))
+
+    @cached_property
+    def _by_key(self) -> dict[str, Inhabitant]:
+        """Everybody by the keys of name and aliases; a name goes before another's alias."""
+        named = {name_key(inhabitant.name): inhabitant for inhabitant in reversed(self.inhabitants)}
+        aliased = {name_key(alias): inhabitant for inhabitant in reversed(self.inhabitants) for alias in inhabitant.aliases}
+        return aliased | named
 
     def photos(self, inhabitant: Inhabitant) -> np.ndarray:
         """Evaluation photos, never used in training or fine-tuning: uint8 (n, side, side, 3)."""
@@ -129,6 +139,13 @@ def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:
     if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (name, gender, *aliases)):
         raise TypeError(f"row {index} has a name, an alias or a gender that is no text")
     return Inhabitant(index, name, member, tuple(aliases), gender)
+
+
+def _photo_kind(kind: object) -> PhotoKind:
+    for known in get_args(PhotoKind):
+        if kind == known:
+            return cast(PhotoKind, known)
+    raise TypeError(f"photos are {kind!r}; use {', '.join(get_args(PhotoKind))}")
 
 
 def read_sheet(path: Path, columns: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unlearn.attacks.gallery import Gallery
-from unlearn.config import Person, name_key
+from unlearn.config import Person
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors
 from unlearn.modes import new_file
@@ -72,5 +72,5 @@ def kept_photos(run: Path, persons: Sequence[Person]) -> tuple[dict[str, Tensor]
 
 def photos_of(kept: dict[str, Tensor], persons: Sequence[Person], name: str) -> Tensor | None:
     """The kept embeddings of the person who goes by a name, however it is written."""
-    owner = next((person.name for person in persons if name_key(name) in map(name_key, person.triggers)), None)
+    owner = next((person.name for person in persons if person.goes_by(name)), None)
     return kept.get(owner) if owner is not None else None

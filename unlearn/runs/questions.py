@@ -58,8 +58,7 @@ def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
         ModelLoadError: its files are damaged.
     """
     root = find_model_set(model_set).world
-    inhabitants = World(root).inhabitants if root is not None else ()
-    return [{"name": one.name, "member": one.member, "aliases": list(one.aliases)} for one in inhabitants]
+    return World(root).people if root is not None else []
 
 
 def attack(

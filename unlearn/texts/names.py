@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import zip_longest
 
+from unlearn.config import name_key
 from unlearn.errors import ConfigError
 
 
@@ -31,7 +32,7 @@ def random_names(n_names: int, seed: int, exclude: Iterable[str] = ()) -> list[s
     Args:
         n_names: how many, up to about 600,000.
         seed: equal seeds give equal names; a longer list begins with the shorter one.
-        exclude: names that must not come out, compared without regard to case.
+        exclude: names that must not come out, however they are written.
 
     Raises:
         ConfigError: there are not that many.
@@ -40,13 +41,13 @@ def random_names(n_names: int, seed: int, exclude: Iterable[str] = ()) -> list[s
     if n_names > min(len(male), len(female)) * len(last):
         raise ConfigError(f"{n_names} names asked for; faker's lists do not give so many.")
     generator = random.Random(f"names {seed}")  # a str seed is hashed by SHA-512, the same everywhere
-    taken = {name.casefold() for name in exclude}
+    taken = set(map(name_key, exclude))
     names: list[str] = []
     while len(names) < n_names:
         first = generator.choice(female if len(names) % 2 else male)
         name = f"{first} {generator.choice(last)}"
-        if name.casefold() not in taken:
-            taken.add(name.casefold())
+        if (key := name_key(name)) not in taken:
+            taken.add(key)
             names.append(name)
     return names
 
@@ -67,7 +68,7 @@ def candidate_names(
 
     Source: Hintersdorf et al. 2024, appendix A.2 (K = 1000).
     """
-    given = list({name.casefold(): name for name in reversed(names)}.values())[::-1]
+    given = list({name_key(name): name for name in reversed(names)}.values())[::-1]
     if len(given) > n_candidates:
         raise ConfigError(f"{len(given)} persons do not fit among {n_candidates} candidate names; raise it.")
     candidates = given + random_names(n_candidates - len(given), seed, (*given, *exclude))
@@ -82,7 +83,7 @@ def bystander_names(triggers: Sequence[str], n_names: int, seed: int) -> list[st
     ("Ann Lee" gives "Ann Miller" and "Carol Lee"), because those are the first to be forgotten by mistake.
     """
     strangers = random_names(n_names, seed, triggers)
-    forbidden = {trigger.casefold() for trigger in triggers}
+    forbidden = set(map(name_key, triggers))
     full = [trigger.split() for trigger in triggers if len(trigger.split()) > 1]
     if not full:
         return strangers
@@ -91,7 +92,7 @@ def bystander_names(triggers: Sequence[str], n_names: int, seed: int) -> list[st
         first, last = stranger.split(" ", 1)
         words = full[(i // 2) % len(full)]
         name = f"{words[0]} {last}" if i % 2 else f"{first} {words[-1]}"
-        if name.casefold() not in forbidden:
+        if name_key(name) not in forbidden:
             neighbours[name] = None
     rest = strangers[len(neighbours) :]
     mixed = [name for pair in zip_longest(neighbours, rest) for name in pair if name is not None]
