@@ -14,6 +14,7 @@ from tests.support.miniature import MEMBERS
 from tests.support.photo_zoo import encoded, picture
 from unlearn.attacks.gallery import MIN_OWN_PHOTOS
 from unlearn.cli import app as command_line
+from unlearn.config import Settings
 from unlearn.runs import forgetting
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
@@ -84,7 +85,7 @@ def test_forget_starts_from_the_config_of_a_run(call: Any, run: Path, tmp_path: 
     assert first["weights"] == second["weights"]
 
 
-def test_options_beside_a_config_go_before_it(call: Any, run: Path, miniature: Path, tmp_path: Path) -> None:
+def test_options_override_the_config_of_a_run(call: Any, run: Path, miniature: Path, tmp_path: Path) -> None:
     changed = ("--name", MEMBERS[2], "--neutral-term", "child", "--seed", "7", "--text", "n_steps=1", "--portrait", "n_steps=1")
     code, _, _ = call("forget", "--config", run / "config.json", "--out", tmp_path / "run", *changed)
     assert code == 0
@@ -290,6 +291,7 @@ def test_disk_that_fills_up_exits_two_before_the_weights_are_saved_and_costs_the
 def test_options_before_the_command_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, call: Any) -> None:
     monkeypatch.setenv("UNLEARN_DEVICE", "cuda:7")
     monkeypatch.setenv("UNLEARN_THREADS", "1")
-    call("sets", "--json")
-    found = command_line._settings()
-    assert (found.device, found.n_threads, found.offline) == ("cpu", 1, True)
+    asked: list[Settings] = []
+    monkeypatch.setattr("unlearn.models.weights.is_at_hand", lambda model_set, settings: bool(asked.append(settings)))
+    assert call("sets", "--json")[0] == 0
+    assert {(settings.device, settings.n_threads, settings.offline) for settings in asked} == {("cpu", 1, True)}
