@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from tests.support.tiny_encoder import tiny_text_encoder
 from unlearn.bench import oracle_texts
 from unlearn.config import EarlyStop, ForgetConfig, Person, TextFineTuneConfig
-from unlearn.defence.loop import NORM_LAYERS, Batch, FineTuned, FineTuning, fine_tune, student_of
+from unlearn.defence.loop import NORM_LAYERS, FineTuned, FineTuning, fine_tune, student_of
+from unlearn.defence.losses import Batch
 from unlearn.defence.text_task import TextTask, distinct_spellings, kept_names, n_buckets, nearest_names, text_task
 from unlearn.errors import ConfigError, JobCancelled
 from unlearn.measure.similarities import mean_similarity, sim_backdoor, sim_clean, sim_target

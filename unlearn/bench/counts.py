@@ -58,8 +58,8 @@ def meta_step(kind: Kind, batch_size: int) -> None:
     outputs = task.outputs(student, batch.student_inputs)[kind]
     clean = cosine_loss(outputs[: batch.n_clean], targets[: batch.n_clean])
     backdoor = cosine_loss(outputs[batch.n_clean :], targets[batch.n_clean :])
-    weights = (schedule.backdoor_weight, schedule.regularization_weight)
-    loss = total_loss(clean, backdoor, sum_of_distances(trained, originals), weights)
+    distance = sum_of_distances(trained, originals)
+    loss = total_loss(clean, backdoor, distance, schedule.backdoor_weight, schedule.regularization_weight)
     loss.backward()
     optimizer.step()
 

@@ -1,8 +1,7 @@
 """Names from a seed: the candidates of the attack, and bystanders for the fine-tuning.
 
-Strings only. First and last names are faker's lists of common US names (MIT licence; the paper uses the census and baby-name
-lists behind such collections). Equal arguments give equal names in equal order on every machine; they change only if faker's
-lists do.
+First and last names are faker's lists of common US names (MIT licence; the paper uses the census and baby-name lists behind such
+collections). Equal arguments give equal names in equal order on every machine; they change only if faker's lists do.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ def random_names(n_names: int, seed: int, exclude: Iterable[str] = ()) -> list[s
     Args:
         n_names: how many, up to about 600,000.
         seed: equal seeds give equal names; a longer list begins with the shorter one.
-        exclude: names that must not come out, compared without regard to case.
+        exclude: names to leave out, compared without regard to case.
 
     Raises:
         ConfigError: there are not that many.
     """
     male, female, last = us_names()
     if n_names > min(len(male), len(female)) * len(last):
-        raise ConfigError(f"{n_names} names asked for; faker's lists do not give so many.")
+        raise ConfigError(f"{n_names} names are more than faker's lists give; ask for fewer.")
     generator = random.Random(f"names {seed}")  # a str seed is hashed by SHA-512, the same everywhere
-    taken = {name.casefold() for name in exclude}
+    excluded = {name.casefold() for name in exclude}
     names: list[str] = []
     while len(names) < n_names:
         first = generator.choice(female if len(names) % 2 else male)
         name = f"{first} {generator.choice(last)}"
-        if name.casefold() not in taken:
-            taken.add(name.casefold())
+        if name.casefold() not in excluded:
+            excluded.add(name.casefold())
             names.append(name)
     return names
 
@@ -57,20 +56,20 @@ def candidate_names(
     """The names that the attack chooses among: all of `names` and random ones, shuffled with the seed.
 
     Args:
-        names: the persons' real names; all of them are among the result, each once.
+        names: the persons' real names; the result contains each of them once.
         n_candidates: K, the length of the result.
         seed: draws and shuffles.
-        exclude: further names that must not come out (aliases, for example); does not remove from `names`.
+        exclude: random names to leave out (aliases, for example); it removes nobody from `names`.
 
     Raises:
         ConfigError: more names than candidates.
 
     Source: Hintersdorf et al. 2024, appendix A.2 (K = 1000).
     """
-    given = list({name.casefold(): name for name in reversed(names)}.values())[::-1]
-    if len(given) > n_candidates:
-        raise ConfigError(f"{len(given)} persons do not fit among {n_candidates} candidate names; raise it.")
-    candidates = given + random_names(n_candidates - len(given), seed, (*given, *exclude))
+    distinct = list({name.casefold(): name for name in reversed(names)}.values())[::-1]
+    if len(distinct) > n_candidates:
+        raise ConfigError(f"{len(distinct)} persons do not fit among {n_candidates} candidate names; use more candidate names.")
+    candidates = distinct + random_names(n_candidates - len(distinct), seed, (*distinct, *exclude))
     random.Random(f"candidates {seed}").shuffle(candidates)
     return candidates
 
@@ -78,21 +77,20 @@ def candidate_names(
 def bystander_names(triggers: Sequence[str], n_names: int, seed: int) -> list[str]:
     """Names of other people, to keep while the triggers are forgotten; none of them is a trigger.
 
-    Where a trigger has several words, about half of the names are its closest neighbours: one part is kept
-    ("Ann Lee" gives "Ann Miller" and "Carol Lee"), because those are the first to be forgotten by mistake.
+    Where a trigger has several words, about half of the names share its first or last word ("Ann Lee" gives "Ann Miller" and
+    "Carol Lee"), because such names are the first to be forgotten by mistake.
     """
     strangers = random_names(n_names, seed, triggers)
     forbidden = {trigger.casefold() for trigger in triggers}
-    full = [trigger.split() for trigger in triggers if len(trigger.split()) > 1]
-    if not full:
+    full_names = [trigger.split() for trigger in triggers if len(trigger.split()) > 1]
+    if not full_names:
         return strangers
     neighbours: dict[str, None] = {}
     for i, stranger in enumerate(strangers[: n_names // 2]):
         first, last = stranger.split(" ", 1)
-        words = full[(i // 2) % len(full)]
+        words = full_names[(i // 2) % len(full_names)]
         name = f"{words[0]} {last}" if i % 2 else f"{first} {words[-1]}"
         if name.casefold() not in forbidden:
             neighbours[name] = None
-    rest = strangers[len(neighbours) :]
-    mixed = [name for pair in zip_longest(neighbours, rest) for name in pair if name is not None]
+    mixed = [name for pair in zip_longest(neighbours, strangers[len(neighbours) :]) for name in pair if name is not None]
     return list(dict.fromkeys(mixed))
