@@ -1,7 +1,7 @@
-"""Operations of a full-size fine-tuning step, counted without doing them; and that such a step needs no CPU tensor.
+"""Operations of a full-size fine-tuning step, counted without computing them.
 
-On torch's meta device a step takes a moment and fails when a tensor was left on another device (index tensors and
-single numbers are not caught). Counts are the same on every machine, and a device's rate bounds its time from below.
+On torch's meta device a step takes a moment, and fails where a tensor was left on the CPU (index tensors and single numbers are not
+noticed). The counts are the same on every machine; divided by a device's rate they are a lower bound of the time there.
 """
 
 from __future__ import annotations
