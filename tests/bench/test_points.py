@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.miniature import MEMBERS
 from tests.support.tiny_encoder import tiny_image_encoder
 from unlearn.bench import images, oracle_texts, processes, schedules
 from unlearn.bench import points as bench
-from unlearn.bench.timing import BenchConfig, compared, is_met, machine
+from unlearn.bench.timing import BenchConfig, compared, first_name, is_met, machine
 from unlearn.config import Settings
 from unlearn.errors import ConfigError
 
@@ -23,6 +24,11 @@ def test_points_are_letters_of_the_known_ones() -> None:
 def test_compared_takes_medians_and_the_ratio_of_the_oracle_to_ours() -> None:
     found = compared([1.0, 2.0, 30.0], [8.0, 10.0, 9.0])
     assert found == {"seconds": 2.0, "oracle_seconds": 9.0, "ratio": 4.5, "n": 3}
+
+
+def test_first_name_is_a_member_or_a_random_name_where_the_set_has_no_world(miniature: Path) -> None:
+    assert first_name(str(miniature)) == MEMBERS[0]
+    assert len(first_name("vit-b-32").split()) == 2
 
 
 def test_oracle_is_found_and_machine_described() -> None:

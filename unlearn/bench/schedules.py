@@ -22,7 +22,7 @@ from unlearn.texts.names import random_names
 
 
 def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
-    """(e) Until one name is forgotten: the set's default schedule against the paper's 400 steps."""
+    """(e) Time to forget one name: the set's own schedule against the paper's 400 steps."""
     clip = load_clip(config.model_set, settings)
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     default = clip.model_set.text
@@ -31,17 +31,17 @@ def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     tuned = fine_tune(clip.text, text_task(clip.text, run, kinds), default)
     quality = _quality(clip, tuned.student, run)
     timed = replace(paper, n_steps=config.n_paper_steps)
-    part = fine_tune(clip.text, text_task(clip.text, replace(run, text=timed), kinds), timed)
-    whole = part.seconds / config.n_paper_steps * paper.n_steps
+    first_steps = fine_tune(clip.text, text_task(clip.text, replace(run, text=timed), kinds), timed)
+    paper_seconds = first_steps.seconds / config.n_paper_steps * paper.n_steps
     return {
         "seconds": tuned.seconds, "n_steps": tuned.n_steps_done, "stopped": tuned.stopped,
-        "paper_seconds": whole, "paper_steps_timed": config.n_paper_steps, "ratio": whole / tuned.seconds, **quality,
+        "paper_seconds": paper_seconds, "paper_steps_timed": config.n_paper_steps, "ratio": paper_seconds / tuned.seconds, **quality,
         "target": "ratio >= 3 and correct_templates <= 0 and sim_clean >= 0.97 and sim_target >= 0.97 and sim_backdoor >= 0.95",
     }  # fmt: skip
 
 
 def _quality(clip: Clip, student: TextEncoder, run: ResolvedConfig) -> dict[str, Any]:
-    """What the timed schedule reached: templates by which the person is still found (None without photos), and the similarities."""
+    """The outcome of the timed schedule: templates that still recognise the person (None without photos), and the similarities."""
     name, world = run.persons[0].name, world_of(clip)
     gallery = build_gallery(clip, world, run.persons, IdiaConfig())
     models = {"original_templates": clip.text, "correct_templates": student}
@@ -51,7 +51,7 @@ def _quality(clip: Clip, student: TextEncoder, run: ResolvedConfig) -> dict[str,
 
 
 def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
-    """(g) Fine-tuning of equal length for 1, 4, 16 and 64 names: the time that each further name costs."""
+    """(g) Ten steps for 1, 4, 16 and 64 names: the time of each further name over a whole schedule."""
     clip = load_clip(config.model_set, settings)
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     schedule = replace(clip.model_set.text, early_stop=None, n_steps=10)
@@ -62,7 +62,7 @@ def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
             persons = tuple(Person(name) for name in random_names(count, seed=1))
             run = ResolvedConfig(persons, config.model_set, text=schedule)
             seconds[count].append(fine_tune(clip.text, text_task(clip.text, run, kinds), schedule).seconds)
-    per_step = {count: statistics.median(found) / schedule.n_steps for count, found in seconds.items()}
+    per_step = {count: statistics.median(times) / schedule.n_steps for count, times in seconds.items()}
     n_steps = {count: clip.model_set.text.for_triggers(count).n_steps for count in counts}
     whole = {count: per_step[count] * n_steps[count] for count in counts}
     return {

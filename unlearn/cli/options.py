@@ -1,7 +1,7 @@
-"""What several commands take as options, and the options of `forget` that choose its settings: an earlier run's config or the
-defaults, and single fields as FIELD=VALUE.
+"""Options that several commands share, and how the options of `forget` become its config.
 
-One parser for the fields of texts, images and portraits.
+A config starts from that of an earlier run or from the defaults; then single fields are set as FIELD=VALUE, which one parser reads for
+texts, images and portraits.
 """
 
 from __future__ import annotations

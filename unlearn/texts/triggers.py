@@ -52,7 +52,7 @@ class KeptNames:
 
     Attributes:
         names: as people are known.
-        nearest: those of them that the encoder takes most for one of the triggers; they get `NEAREST_SHARE` of the turns.
+        nearest: those of them whose embeddings are nearest to a trigger's; they get `NEAREST_SHARE` of the turns.
     """
 
     names: Sequence[str] = ()
