@@ -22,7 +22,7 @@ from .autoencoder import AutoencoderConfig, train_autoencoder
 from .clip import ClipTrainingConfig, train_clip, train_image_tower
 from .defaults import DEFAULTS, write_defaults
 from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
-from .render import render
+from .render import PictureCounts, render
 from .ship import PhotoCounts, write_captions, write_clip, write_names, write_photos, write_stable_diffusion, write_world
 from .tokenizer import write_bpe
 
@@ -34,10 +34,7 @@ EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 class Recipe:
     """Everything that decides what comes out; the defaults are those of the shipped set."""
 
-    n_member_photos: int = 160
-    n_generic: int = 8000
-    n_things: int = 9600
-    n_more_things: int = 19200
+    pictures: PictureCounts = field(default_factory=PictureCounts)
     clip: ClipTrainingConfig = field(default_factory=ClipTrainingConfig)
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -49,7 +46,7 @@ class Recipe:
 def miniature() -> Recipe:
     """A recipe that takes seconds; what it makes knows nobody."""
     return Recipe(
-        n_member_photos=1, n_generic=24, n_things=24, n_more_things=24,
+        pictures=PictureCounts(member_photos=1, generic=24, things=24, more_things=24),
         clip=ClipTrainingConfig(n_steps=2, image_steps=1, kind_steps=1, last_steps=1, end_steps=1, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
         autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
         diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, finish_steps=1, last_steps=1, people_steps=1, faces_steps=1, neutral_steps=1, batch=4, captions_per_member=2),
@@ -66,7 +63,7 @@ def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STA
     work.mkdir(parents=True, exist_ok=True)
     bpe = write_bpe(work, recipe.clip.vocabulary_size)
     if "render" in stages:
-        render(pictures, recipe.n_member_photos, recipe.n_generic, recipe.n_things, n_workers, recipe.n_more_things)
+        render(pictures, recipe.pictures, n_workers)
     if "clip" in stages:
         train_clip(pictures, work, recipe.clip, bpe)
     if "image" in stages:
