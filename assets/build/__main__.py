@@ -1,7 +1,7 @@
 """The one command that makes the embedded set again: `python -m assets.build`.
 
-Every stage resumes where it stopped, and is skipped where its result is newer than its recipe asks for;
-`--miniature` runs all of them on next to nothing, in seconds, to show that they fit together.
+Every stage continues where it stopped, and is skipped where it is finished; `--miniature` runs all of them on a tiny world, in
+seconds, to show that they fit together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from .clip import ClipTrainingConfig, train_clip, train_image_tower
 from .defaults import DEFAULTS, write_defaults
 from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
 from .render import PictureCounts, render
-from .ship import PhotoCounts, write_captions, write_clip, write_names, write_photos, write_stable_diffusion, write_world
+from .ship import (
+    PhotoCounts,
+    write_captions,
+    write_clip,
+    write_names,
+    write_photos,
+    write_stable_diffusion,
+    write_text_encoder,
+    write_world,
+)
 from .tokenizer import write_bpe
 
 STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship", "evaluate")
@@ -58,7 +67,7 @@ def miniature() -> Recipe:
 
 
 def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STAGES, n_workers: int = 2) -> None:
-    """Run the stages in order; each needs the results of those before it in `cache`."""
+    """Run the stages in order; each needs in `cache` the results of those before it."""
     pictures, work = cache / "render", cache / "work"
     work.mkdir(parents=True, exist_ok=True)
     bpe = write_bpe(work, recipe.clip.vocabulary_size)
@@ -81,8 +90,8 @@ def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STA
         _ship(recipe, pictures, work, root, bpe)
     if "evaluate" in stages:
         with progress_bar() as report:  # hours for a whole set; rows that are finished are kept in the cache
-            found = evaluate(EvaluationConfig(str(root), **recipe.evaluation), Settings(data_dir=cache / "evaluate"), report, cache / "evaluation.json")
-        print(tables(found))
+            rows = evaluate(EvaluationConfig(str(root), **recipe.evaluation), Settings(data_dir=cache / "evaluate"), report, cache / "evaluation.json")
+        print(tables(rows))
 
 
 def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> None:
@@ -96,7 +105,8 @@ def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> 
     clip = train_image_tower(pictures, work, recipe.clip, bpe)
     write_clip(root, clip, recipe.clip)
     autoencoder = train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
-    write_stable_diffusion(root, (clip, recipe.clip), autoencoder, train_unet(work, recipe.diffusion), latent_scale(work))
+    write_text_encoder(root / "stable-diffusion" / "text_encoder", clip, recipe.clip)
+    write_stable_diffusion(root, autoencoder, train_unet(work, recipe.diffusion), latent_scale(work))
 
 
 def main() -> None:

@@ -50,8 +50,8 @@ def test_batches_share_out_persons_evenly_and_aliases_take_turns() -> None:
 
 def test_batches_smaller_than_the_number_of_persons_reach_everyone() -> None:
     triggers = make([Person(f"Person Number{i}") for i in range(64)], batch_size=10)
-    seen = {index for step in range(7) for index in triggers.batch(step).person_indices}
-    assert seen == set(range(64))
+    indices = {index for step in range(7) for index in triggers.batch(step).person_indices}
+    assert indices == set(range(64))
 
 
 def test_captions_with_any_trigger_are_left_out() -> None:
