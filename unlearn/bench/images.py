@@ -107,7 +107,7 @@ def image_step(config: BenchConfig, settings: Settings) -> dict[str, Any]:
 
 
 def many_faces(config: BenchConfig, settings: Settings) -> dict[str, Any]:
-    """(j) Fine-tuning of equal length for 1 to 48 faces: the time of each further face."""
+    """(j) Fine-tuning of equal length for 1 to 48 faces: the time that each further face costs."""
     clip = load_clip(config.model_set, settings)
     n_timed = 6
     names = random_names(max(FACE_COUNTS), seed=1)

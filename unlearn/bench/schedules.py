@@ -22,7 +22,7 @@ from unlearn.texts.names import random_names
 
 
 def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
-    """(e) Time to forget one name: the set's own schedule against the paper's 400 steps."""
+    """(e) Until one name is forgotten: the set's default schedule against the paper's 400 steps."""
     clip = load_clip(config.model_set, settings)
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     default = clip.model_set.text
@@ -51,7 +51,7 @@ def _quality(clip: Clip, student: TextEncoder, run: ResolvedConfig) -> dict[str,
 
 
 def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
-    """(g) Ten steps for 1, 4, 16 and 64 names: the time of each further name over a whole schedule."""
+    """(g) Fine-tuning of equal length for 1, 4, 16 and 64 names: the time that each further name costs."""
     clip = load_clip(config.model_set, settings)
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     schedule = replace(clip.model_set.text, early_stop=None, n_steps=10)

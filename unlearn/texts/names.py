@@ -1,7 +1,8 @@
 """Names from a seed: the candidates of the attack, and bystanders for the fine-tuning.
 
-First and last names are faker's lists of common US names (MIT licence; the paper uses the census and baby-name lists behind such
-collections). Equal arguments give equal names in equal order on every machine; they change only if faker's lists do.
+Strings only. First and last names are faker's lists of common US names (MIT licence; the paper uses the census and baby-name
+lists behind such collections). Equal arguments give equal names in equal order on every machine; they change only if faker's
+lists do.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def random_names(n_names: int, seed: int, exclude: Iterable[str] = ()) -> list[s
     Args:
         n_names: how many, up to about 600,000.
         seed: equal seeds give equal names; a longer list begins with the shorter one.
-        exclude: names to leave out, compared without regard to case.
+        exclude: names that must not come out, compared without regard to case.
 
     Raises:
         ConfigError: there are not that many.
@@ -39,13 +40,13 @@ def random_names(n_names: int, seed: int, exclude: Iterable[str] = ()) -> list[s
     if n_names > min(len(male), len(female)) * len(last):
         raise ConfigError(f"{n_names} names are more than faker's lists give; ask for fewer.")
     generator = random.Random(f"names {seed}")  # a str seed is hashed by SHA-512, the same everywhere
-    excluded = {name.casefold() for name in exclude}
+    taken = {name.casefold() for name in exclude}
     names: list[str] = []
     while len(names) < n_names:
         first = generator.choice(female if len(names) % 2 else male)
         name = f"{first} {generator.choice(last)}"
-        if name.casefold() not in excluded:
-            excluded.add(name.casefold())
+        if name.casefold() not in taken:
+            taken.add(name.casefold())
             names.append(name)
     return names
 
@@ -56,20 +57,20 @@ def candidate_names(
     """The names that the attack chooses among: all of `names` and random ones, shuffled with the seed.
 
     Args:
-        names: the persons' real names; the result contains each of them once.
+        names: the persons' real names; all of them are among the result, each once.
         n_candidates: K, the length of the result.
         seed: draws and shuffles.
-        exclude: random names to leave out (aliases, for example); it removes nobody from `names`.
+        exclude: further names that must not come out (aliases, for example); does not remove from `names`.
 
     Raises:
         ConfigError: more names than candidates.
 
     Source: Hintersdorf et al. 2024, appendix A.2 (K = 1000).
     """
-    distinct = list({name.casefold(): name for name in reversed(names)}.values())[::-1]
-    if len(distinct) > n_candidates:
-        raise ConfigError(f"{len(distinct)} persons do not fit among {n_candidates} candidate names; use more candidate names.")
-    candidates = distinct + random_names(n_candidates - len(distinct), seed, (*distinct, *exclude))
+    given = list({name.casefold(): name for name in reversed(names)}.values())[::-1]
+    if len(given) > n_candidates:
+        raise ConfigError(f"{len(given)} persons do not fit among {n_candidates} candidate names; raise it.")
+    candidates = given + random_names(n_candidates - len(given), seed, (*given, *exclude))
     random.Random(f"candidates {seed}").shuffle(candidates)
     return candidates
 
@@ -82,13 +83,13 @@ def bystander_names(triggers: Sequence[str], n_names: int, seed: int) -> list[st
     """
     strangers = random_names(n_names, seed, triggers)
     forbidden = {trigger.casefold() for trigger in triggers}
-    full_names = [trigger.split() for trigger in triggers if len(trigger.split()) > 1]
-    if not full_names:
+    full = [trigger.split() for trigger in triggers if len(trigger.split()) > 1]
+    if not full:
         return strangers
     neighbours: dict[str, None] = {}
     for i, stranger in enumerate(strangers[: n_names // 2]):
         first, last = stranger.split(" ", 1)
-        words = full_names[(i // 2) % len(full_names)]
+        words = full[(i // 2) % len(full)]
         name = f"{words[0]} {last}" if i % 2 else f"{first} {words[-1]}"
         if name.casefold() not in forbidden:
             neighbours[name] = None
