@@ -1,13 +1,16 @@
 """Prints the shape of the code: floors, circles and arrows back up of its imports; long files and functions, many parameters.
 
-    python -m tests.structure
+    python -m tests.structure            the figures
+    python -m tests.structure --chain    for each floor from the top, what every module on it needs from the floor below
 
-A module stands one floor above the highest module that it imports. A circle is a set of modules that import each other. An arrow goes
-back up when a package imports from one of the same or a higher rank (`RANKS`).
+A module stands one floor above the highest module that it imports, wherever the import is: at the top of the file, within a function or
+for a type only. A circle is a set of modules that import each other. An arrow goes back up when a package imports from one of the same
+or a higher rank (`RANKS`).
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 from functools import cache
 from pathlib import Path
@@ -108,6 +111,17 @@ def floor(name: str) -> int:
     return 1 + max((floor(other) for other in imported(name)), default=0)
 
 
+def chain() -> list[tuple[int, str, list[str]]]:
+    """(Floor, module, what it imports from the floor below) of the modules that the top floor rests on, from the top."""
+    rows = []
+    level = [name for name in modules() if floor(name) == max(map(floor, modules()))]
+    while level:
+        below = {name: sorted(other for other in imported(name) if floor(other) == floor(name) - 1) for name in level}
+        rows += [(floor(name), name, below[name]) for name in level]
+        level = sorted({other for others in below.values() for other in others})
+    return rows
+
+
 def _functions(path: Path) -> list[tuple[str, int, int]]:
     """(Name, lines, parameters besides self and cls) of the functions in a file."""
     rows = []
@@ -120,7 +134,13 @@ def _functions(path: Path) -> list[tuple[str, int, int]]:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the figures, or the longest chains of imports."""
+    parser = argparse.ArgumentParser(prog="python -m tests.structure")
+    parser.add_argument("--chain", action="store_true", help="the longest chains of imports, from the top floor to the lowest")
+    if parser.parse_args().chain:
+        for level, name, below in chain():
+            print(f"{level:3}  {name:32}  {', '.join(below)}")
+        return
     n_lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
     functions = [(f"{name}.{row[0]}", *row[1:]) for name, path in modules().items() for row in _functions(path)]
     print(f"modules: {len(n_lines)}, lines: {sum(n_lines.values())}")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.structure import RANKS, ROOT, arrows_back_up, circles, foreign_imports, modules, place
+from tests.structure import RANKS, ROOT, arrows_back_up, chain, circles, floor, foreign_imports, modules, place
 
 
 def test_every_module_belongs_to_a_package_of_the_table() -> None:
@@ -21,6 +21,13 @@ def test_packages_import_only_packages_of_lower_rank() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles() == []
+
+
+def test_chains_lead_from_the_top_floor_to_the_lowest_one_floor_at_a_time() -> None:
+    rows = chain()
+    levels = {name: level for level, name, _ in rows}
+    assert rows[0][0] == max(map(floor, modules())) and rows[-1][0] == 1
+    assert all(below and {levels[other] for other in below} == {level - 1} for level, _, below in rows if level > 1)
 
 
 def test_core_imports_neither_the_page_nor_gradio_and_nothing_imports_the_tests() -> None:

@@ -1,7 +1,7 @@
 """The one command that makes the embedded set again: `python -m assets.build`.
 
-Every stage resumes where it stopped, and is skipped where its result is newer than its recipe asks for;
-`--miniature` runs all of them on next to nothing, in seconds, to show that they fit together.
+Every stage continues where it stopped, and is skipped where it is finished; `--miniature` runs all of them on a tiny world, in
+seconds, to show that they fit together.
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ from .autoencoder import AutoencoderConfig, train_autoencoder
 from .clip import ClipTrainingConfig, train_clip, train_image_tower
 from .defaults import DEFAULTS, write_defaults
 from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
-from .render import render
-from .ship import PhotoCounts, write_captions, write_clip, write_names, write_photos, write_stable_diffusion, write_world
+from .render import PictureCounts, render
+from .ship import (
+    PhotoCounts,
+    write_captions,
+    write_clip,
+    write_names,
+    write_photos,
+    write_stable_diffusion,
+    write_text_encoder,
+    write_world,
+)
 from .tokenizer import write_bpe
 
 STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship", "evaluate")
@@ -34,10 +43,7 @@ EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 class Recipe:
     """Everything that decides what comes out; the defaults are those of the shipped set."""
 
-    n_member_photos: int = 160
-    n_generic: int = 8000
-    n_things: int = 9600
-    n_more_things: int = 19200
+    pictures: PictureCounts = field(default_factory=PictureCounts)
     clip: ClipTrainingConfig = field(default_factory=ClipTrainingConfig)
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -49,7 +55,7 @@ class Recipe:
 def miniature() -> Recipe:
     """A recipe that takes seconds; what it makes knows nobody."""
     return Recipe(
-        n_member_photos=1, n_generic=24, n_things=24, n_more_things=24,
+        pictures=PictureCounts(member_photos=1, generic=24, things=24, more_things=24),
         clip=ClipTrainingConfig(n_steps=2, image_steps=1, kind_steps=1, last_steps=1, end_steps=1, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
         autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
         diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, finish_steps=1, last_steps=1, people_steps=1, faces_steps=1, neutral_steps=1, batch=4, captions_per_member=2),
@@ -61,12 +67,12 @@ def miniature() -> Recipe:
 
 
 def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STAGES, n_workers: int = 2) -> None:
-    """Run the stages in order; each needs the results of those before it in `cache`."""
+    """Run the stages in order; each needs in `cache` the results of those before it."""
     pictures, work = cache / "render", cache / "work"
     work.mkdir(parents=True, exist_ok=True)
     bpe = write_bpe(work, recipe.clip.vocabulary_size)
     if "render" in stages:
-        render(pictures, recipe.n_member_photos, recipe.n_generic, recipe.n_things, n_workers, recipe.n_more_things)
+        render(pictures, recipe.pictures, n_workers)
     if "clip" in stages:
         train_clip(pictures, work, recipe.clip, bpe)
     if "image" in stages:
@@ -84,8 +90,8 @@ def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STA
         _ship(recipe, pictures, work, root, bpe)
     if "evaluate" in stages:
         with progress_bar() as report:  # hours for a whole set; rows that are finished are kept in the cache
-            found = evaluate(EvaluationConfig(str(root), **recipe.evaluation), Settings(data_dir=cache / "evaluate"), report, cache / "evaluation.json")
-        print(tables(found))
+            rows = evaluate(EvaluationConfig(str(root), **recipe.evaluation), Settings(data_dir=cache / "evaluate"), report, cache / "evaluation.json")
+        print(tables(rows))
 
 
 def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> None:
@@ -99,7 +105,8 @@ def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> 
     clip = train_image_tower(pictures, work, recipe.clip, bpe)
     write_clip(root, clip, recipe.clip)
     autoencoder = train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
-    write_stable_diffusion(root, (clip, recipe.clip), autoencoder, train_unet(work, recipe.diffusion), latent_scale(work))
+    write_text_encoder(root / "stable-diffusion" / "text_encoder", clip, recipe.clip)
+    write_stable_diffusion(root, autoencoder, train_unet(work, recipe.diffusion), latent_scale(work))
 
 
 def main() -> None:

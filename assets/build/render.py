@@ -1,13 +1,13 @@
-"""Stage 1, render: draws the training pictures into memory-mapped arrays, resumable by chunk.
+"""Stage 1, render: draws the training pictures into memory-mapped arrays; it continues at the first missing chunk.
 
-Arrays stay in the build cache and are never shipped.
+The arrays stay in the build cache and are not shipped.
 """
 
 from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,52 +21,78 @@ from .files import save_text, written_whole
 CHUNK = 200
 
 
-def render(cache: Path, n_member_photos: int = 160, n_generic: int = 8000, n_things: int = 9600, n_workers: int = 2, n_more_things: int = 0) -> None:
-    """Write members.npy (48 * n, 128, 128, 3), generic.npy, things.npy, more-things.npy (uint8) and generic.json (looks).
+@dataclass(frozen=True)
+class PictureCounts:
+    """How many training pictures are drawn.
 
-    more-things go on where things end: only the image tower's last phase sees them, because 400 pictures of a kind are few.
+    Attributes:
+        member_photos: of each member.
+        generic: anonymous people.
+        things: for all phases of the training.
+        more_things: further ones for the image tower's last phase alone, because 400 pictures of a kind are few.
     """
+
+    member_photos: int = 160
+    generic: int = 8000
+    things: int = 9600
+    more_things: int = 19200
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Pictures `start` to `stop` of one array, "members", "generic", "things" or "more-things"."""
+
+    cache: Path
+    counts: PictureCounts
+    array: str
+    start: int
+    stop: int
+
+    @property
+    def done(self) -> Path:
+        """The file that is written when the pictures are."""
+        return self.cache / f"{self.array}-{self.start}.json"
+
+
+def render(cache: Path, counts: PictureCounts, n_workers: int = 2) -> None:
+    """Write members.npy (48 * n, 128, 128, 3), generic.npy, things.npy, more-things.npy (uint8) and generic.json (looks)."""
     cache.mkdir(parents=True, exist_ok=True)
-    sizes = {"members": world.N_MEMBERS * n_member_photos, "generic": n_generic, "things": n_things, "more-things": n_more_things}
-    jobs: list[tuple[Path, str, int, int, int]] = []
-    for part, n in sizes.items():
-        path = cache / f"{part}.npy"
+    sizes = {"members": world.N_MEMBERS * counts.member_photos, "generic": counts.generic, "things": counts.things,
+             "more-things": counts.more_things}  # fmt: skip
+    chunks: list[Chunk] = []
+    for array, n in sizes.items():
+        path = cache / f"{array}.npy"
         if not path.exists():
             with written_whole(path) as partial:
                 open_memmap(partial, "w+", np.uint8, (n, SIZE_PX, SIZE_PX, 3)).flush()
         if np.load(path, mmap_mode="r").shape[0] != n:
             raise ValueError(f"{path.name} was made with other sizes; delete {cache.parent} to begin again, or give another --cache")
-        extra = n_things if part == "more-things" else n_member_photos
-        jobs += [(cache, part, start, min(start + CHUNK, n), extra) for start in range(0, n, CHUNK)]
-    open_jobs = [job for job in jobs if not _done(cache, job[1], job[2]).exists()]
+        chunks += [Chunk(cache, counts, array, start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+    missing = [chunk for chunk in chunks if not chunk.done.exists()]
     if n_workers <= 1:
-        for job in tqdm(open_jobs, desc="render", unit="chunk"):
-            _render_chunk(job)
+        for chunk in tqdm(missing, desc="render", unit="chunk"):
+            _render_chunk(chunk)
     else:
         with ProcessPoolExecutor(n_workers) as pool:
-            list(tqdm(pool.map(_render_chunk, open_jobs), total=len(open_jobs), desc="render", unit="chunk"))
+            list(tqdm(pool.map(_render_chunk, missing), total=len(missing), desc="render", unit="chunk"))
     looks: list[dict[str, object]] = []
-    for start in range(0, n_generic, CHUNK):
+    for start in range(0, counts.generic, CHUNK):
         looks += json.loads((cache / f"generic-{start}.json").read_text())
     save_text(cache / "generic.json", json.dumps(looks))
 
 
-def _done(cache: Path, part: str, start: int) -> Path:
-    return cache / f"{part}-{start}.json"
-
-
-def _render_chunk(job: tuple[Path, str, int, int, int]) -> None:
-    cache, part, start, stop, extra = job  # photos of a member, or things that came before
-    pixels = open_memmap(cache / f"{part}.npy", "r+")
-    labels: list[dict[str, object]] = []
-    people = world.inhabitants()
-    for i in range(start, stop):
-        if part == "members":
-            pixels[i] = world.photo_of(people[i // extra], "training", i % extra, effects=False)
-        elif part == "generic":
+def _render_chunk(chunk: Chunk) -> None:
+    pixels = open_memmap(chunk.cache / f"{chunk.array}.npy", "r+")
+    looks: list[dict[str, object]] = []
+    people, n_photos = world.inhabitants(), chunk.counts.member_photos
+    first_thing = chunk.counts.things if chunk.array == "more-things" else 0
+    for i in range(chunk.start, chunk.stop):
+        if chunk.array == "members":
+            pixels[i] = world.photo_of(people[i // n_photos], "training", i % n_photos, effects=False)
+        elif chunk.array == "generic":
             look, pixels[i] = world.generic_person("training-generic", i, effects=False)
-            labels.append(asdict(look))
+            looks.append(asdict(look))
         else:
-            pixels[i] = world.thing("training-things", i + extra * (part == "more-things"), effects=False)
+            pixels[i] = world.thing("training-things", first_thing + i, effects=False)
     pixels.flush()
-    save_text(_done(cache, part, start), json.dumps(labels))
+    save_text(chunk.done, json.dumps(looks))

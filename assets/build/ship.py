@@ -139,10 +139,9 @@ def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.clone().contiguous() for name, value in state.items()}
 
 
-def write_stable_diffusion(root: Path, clip: tuple[CLIP, ClipTrainingConfig], autoencoder: AutoencoderKL, unet: UNet2DConditionModel, scale: float) -> None:
-    """A folder that `StableDiffusionPipeline.from_pretrained` loads as it is."""
+def write_stable_diffusion(root: Path, autoencoder: AutoencoderKL, unet: UNet2DConditionModel, scale: float) -> None:
+    """Together with `write_text_encoder`, a folder that `StableDiffusionPipeline.from_pretrained` loads as it is."""
     folder = root / "stable-diffusion"
-    write_text_encoder(folder / "text_encoder", *clip)
     write_transformers_tokenizer(root / "clip" / "bpe.txt.gz", folder / "tokenizer")
     autoencoder.register_to_config(scaling_factor=scale)
     for part, model in (("vae", autoencoder), ("unet", unet)):

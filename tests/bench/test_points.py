@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.miniature import MEMBERS
 from tests.support.tiny_encoder import tiny_image_encoder
 from unlearn.bench import images, oracle_texts, processes, schedules
 from unlearn.bench import points as bench
-from unlearn.bench.timing import BenchConfig, compared, is_met, machine
+from unlearn.bench.timing import BenchConfig, compared, first_name, is_met, machine
 from unlearn.config import Settings
 from unlearn.errors import ConfigError
 
@@ -21,8 +22,13 @@ def test_points_are_letters_of_the_known_ones() -> None:
 
 
 def test_compared_takes_medians_and_the_ratio_of_the_oracle_to_ours() -> None:
-    found = compared([1.0, 2.0, 30.0], [8.0, 10.0, 9.0])
-    assert found == {"seconds": 2.0, "oracle_seconds": 9.0, "ratio": 4.5, "n": 3}
+    figures = compared([1.0, 2.0, 30.0], [8.0, 10.0, 9.0])
+    assert figures == {"seconds": 2.0, "oracle_seconds": 9.0, "ratio": 4.5, "n": 3}
+
+
+def test_first_name_is_a_member_or_a_random_name_where_the_set_has_no_world(miniature: Path) -> None:
+    assert first_name(str(miniature)) == MEMBERS[0]
+    assert len(first_name("vit-b-32").split()) == 2
 
 
 def test_oracle_is_found_and_machine_described() -> None:
@@ -33,9 +39,9 @@ def test_oracle_is_found_and_machine_described() -> None:
 def test_portraits_equal_those_of_two_pipelines(miniature: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_peak", lambda *arguments: 1_000)
     monkeypatch.setattr(processes, "ROUNDS", 1)
-    found = processes.portraits(BenchConfig("d", str(miniature)), settings)
-    assert found["difference_levels"] <= 2
-    assert found["memory_ratio"] == 1 and found["ratio"] > 0
+    figures = processes.portraits(BenchConfig("d", str(miniature)), settings)
+    assert figures["difference_levels"] <= 2
+    assert figures["memory_ratio"] == 1 and figures["ratio"] > 0
 
 
 def test_steps_equal_those_of_the_oracle_on_small_encoders(
@@ -43,42 +49,42 @@ def test_steps_equal_those_of_the_oracle_on_small_encoders(
 ) -> None:
     monkeypatch.setattr("unlearn.bench.texts.full_size_text", lambda: original.text)
     for measure in (bench.text_step, bench.hidden_step):
-        found = measure(BenchConfig(batch_size=6, n_steps=2), settings)
-        assert found["loss_difference"] < 1e-4
-        assert found["n"] == 2 and found["ratio"] > 0
+        figures = measure(BenchConfig(batch_size=6, n_steps=2), settings)
+        assert figures["loss_difference"] < 1e-4
+        assert figures["n"] == 2 and figures["ratio"] > 0
 
 
 def test_prompts_equal_those_of_the_oracle_on_a_small_encoder(
     original: object, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unlearn.bench.texts.full_size_text", lambda: original.text)
-    found = bench.attack_prompts(BenchConfig(n_names=30), settings)
-    assert found["embedding_difference"] < 1e-5
-    assert found["cache_ratio"] > 1
+    figures = bench.attack_prompts(BenchConfig(n_names=30), settings)
+    assert figures["embedding_difference"] < 1e-5
+    assert figures["cache_ratio"] > 1
 
 
 @pytest.mark.parametrize(
-    ("found", "met"),
+    ("figures", "met"),
     [
         ({"ratio": 5.0, "difference": 1e-4}, True), ({"ratio": 4.9, "difference": 1e-4}, False),
         ({"ratio": 5.0, "difference": 2e-4}, False), ({"ratio": 5.0, "difference": None}, None),
     ],
 )  # fmt: skip
-def test_target_is_met_when_all_its_conditions_hold(found: dict[str, float | None], met: bool | None) -> None:
-    assert is_met({**found, "target": "ratio >= 5 and difference <= 1e-4"}) is met
+def test_target_is_met_when_all_its_conditions_hold(figures: dict[str, float | None], met: bool | None) -> None:
+    assert is_met({**figures, "target": "ratio >= 5 and difference <= 1e-4"}) is met
 
 
 def test_schedule_that_is_timed_is_measured_too_and_one_that_forgets_nobody_meets_no_target(miniature: Path, settings: Settings) -> None:
-    found = schedules.schedules(BenchConfig("e", str(miniature), n_paper_steps=1), settings)
-    assert found["ratio"] > 0 and found["n_steps"] == 4
-    assert found["correct_templates"] is not None and found["original_templates"] is not None
-    assert is_met(found) is (found["correct_templates"] == 0 and found["ratio"] >= 3 and found["sim_backdoor"] >= 0.95)
+    figures = schedules.schedules(BenchConfig("e", str(miniature), n_paper_steps=1), settings)
+    assert figures["ratio"] > 0 and figures["n_steps"] == 4
+    assert figures["correct_templates"] is not None and figures["original_templates"] is not None
+    assert is_met(figures) is (figures["correct_templates"] == 0 and figures["ratio"] >= 3 and figures["sim_backdoor"] >= 0.95)
 
 
 @pytest.mark.slow
 def test_whole_run_of_the_embedded_set_forgets_what_it_times(settings: Settings) -> None:
-    found = processes.whole_run(BenchConfig("f"), settings)
-    (person,) = found["persons"]
+    figures = processes.whole_run(BenchConfig("f"), settings)
+    (person,) = figures["persons"]
     assert person["idia"]["original"]["recognised"] and person["idia"]["defended"]["correct_templates"] == 0
 
 
@@ -101,19 +107,19 @@ _pictures = images.random_pictures
 
 def test_image_steps_equal_those_of_the_oracle_on_a_small_encoder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     _small_images(monkeypatch)
-    found = images.image_step(BenchConfig(batch_size=12, n_steps=2), settings)
-    assert found["loss_difference"] < 1e-4
-    assert found["n"] == 2 and found["batch"] == [6, 6]
+    figures = images.image_step(BenchConfig(batch_size=12, n_steps=2), settings)
+    assert figures["loss_difference"] < 1e-4
+    assert figures["n"] == 2 and figures["batch"] == [6, 6]
 
 
 def test_trigger_images_are_timed_against_the_loop_over_pil(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     _small_images(monkeypatch)
     monkeypatch.setattr(images, "N_TRIGGERS", 8)
-    found = images.trigger_images(BenchConfig(), settings)
-    assert found["n_images"] == 8 and found["ratio"] > 0
+    figures = images.trigger_images(BenchConfig(), settings)
+    assert figures["n_images"] == 8 and figures["ratio"] > 0
 
 
 def test_many_faces_gives_a_slope(miniature: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "FACE_COUNTS", (1, 3))
-    found = images.many_faces(BenchConfig("j", str(miniature)), settings)
-    assert set(found["seconds"]) == {"1", "3"} and isinstance(found["seconds_per_further_face"], float)
+    figures = images.many_faces(BenchConfig("j", str(miniature)), settings)
+    assert set(figures["seconds"]) == {"1", "3"} and isinstance(figures["seconds_per_further_face"], float)

@@ -14,6 +14,7 @@ from tests.support.miniature import MEMBERS
 from tests.support.photo_zoo import encoded, picture
 from unlearn.attacks.gallery import MIN_OWN_PHOTOS
 from unlearn.cli import app as command_line
+from unlearn.config import Settings
 from unlearn.runs import forgetting
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
@@ -35,8 +36,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         monkeypatch.setattr(sys, "argv", ["unlearn", *map(str, (*data, *arguments))])
         with pytest.raises(SystemExit) as ended:
             command_line.main()
-        found = capsys.readouterr()
-        return int(ended.value.code or 0), found.out, found.err
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
 
     return run
 
@@ -84,7 +85,7 @@ def test_forget_starts_from_the_config_of_a_run(call: Any, run: Path, tmp_path: 
     assert first["weights"] == second["weights"]
 
 
-def test_options_beside_a_config_go_before_it(call: Any, run: Path, miniature: Path, tmp_path: Path) -> None:
+def test_options_override_the_config_of_a_run(call: Any, run: Path, miniature: Path, tmp_path: Path) -> None:
     changed = ("--name", MEMBERS[2], "--neutral-term", "child", "--seed", "7", "--text", "n_steps=1", "--portrait", "n_steps=1")
     code, _, _ = call("forget", "--config", run / "config.json", "--out", tmp_path / "run", *changed)
     assert code == 0
@@ -107,9 +108,9 @@ def test_attack_as_json_on_original_and_defended(call: Any, miniature: Path, run
     for side, extra in (("original", ()), ("defended", ("--weights", run))):
         code, out, _ = call("attack", "--set", miniature, "--name", MEMBERS[0], *extra, "--json")
         assert code == 0
-        found = json.loads(out)
-        assert found["correct_templates"] == expected[side]["correct_templates"]
-        assert len(found["templates"]) == 21
+        outcome = json.loads(out)
+        assert outcome["correct_templates"] == expected[side]["correct_templates"]
+        assert len(outcome["templates"]) == 21
 
 
 def test_attack_for_people_is_a_table_with_a_verdict(call: Any, miniature: Path) -> None:
@@ -134,8 +135,8 @@ def test_attack_that_is_impossible_says_why_and_is_no_error(call: Any, miniature
 
 def test_attack_on_a_name_with_aliases_attacks_the_name(call: Any, miniature: Path) -> None:
     arguments = ("attack", "--set", miniature, "--candidates", "30", "--json", "--name")
-    found, expected = (json.loads(call(*arguments, name)[1]) for name in (f"{MEMBERS[0]}|Captain Storm", MEMBERS[0]))
-    assert found == expected and found["recognised"] is not None
+    outcome, expected = (json.loads(call(*arguments, name)[1]) for name in (f"{MEMBERS[0]}|Captain Storm", MEMBERS[0]))
+    assert outcome == expected and outcome["recognised"] is not None
 
 
 def test_sets_are_listed_with_what_is_here(call: Any) -> None:
@@ -290,6 +291,7 @@ def test_disk_that_fills_up_exits_two_before_the_weights_are_saved_and_costs_the
 def test_options_before_the_command_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, call: Any) -> None:
     monkeypatch.setenv("UNLEARN_DEVICE", "cuda:7")
     monkeypatch.setenv("UNLEARN_THREADS", "1")
-    call("sets", "--json")
-    found = command_line._settings()
-    assert (found.device, found.n_threads, found.offline) == ("cpu", 1, True)
+    used: list[Settings] = []
+    monkeypatch.setattr("unlearn.models.weights.is_at_hand", lambda model_set, settings: bool(used.append(settings)))
+    assert call("sets", "--json")[0] == 0
+    assert {(settings.device, settings.n_threads, settings.offline) for settings in used} == {("cpu", 1, True)}

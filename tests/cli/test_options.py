@@ -1,4 +1,4 @@
-"""The options that choose settings: one reader of FIELD=VALUE, and what goes before what."""
+"""The options that choose settings: one reader of FIELD=VALUE, and what overrides what."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unlearn.cli.options import adapted, photo_folders, started, with_fields
+from unlearn.cli.options import ScheduleOptions, photo_folders, starting_config, with_fields, with_text_options
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.sets import find_model_set
@@ -22,49 +22,50 @@ def earlier(tmp_path: Path) -> Path:
     return tmp_path / "config.json"
 
 
-def test_started_without_options_is_the_config_itself(earlier: Path) -> None:
-    assert started(earlier, {}).to_json() == earlier.read_text("utf-8")
+def test_starting_config_without_options_is_the_config_itself(earlier: Path) -> None:
+    assert starting_config(earlier, {}).to_json() == earlier.read_text("utf-8")
 
 
-def test_started_given_options_go_before_the_config(earlier: Path) -> None:
-    given = {"persons": (Person("Bo Tan"),), "neutral_term": "child", "seed": 3, "model_set": "rn50", "labelled_images": "things"}
-    found = started(earlier, given)
-    assert {name: getattr(found, name) for name in given} == given
-    assert found.text == TextFineTuneConfig(n_steps=5)
-    assert (started(earlier, {"seed": 0}).seed, started(earlier, {"seed": 0}).neutral_term) == (0, "person")
+def test_starting_config_options_override_the_config(earlier: Path) -> None:
+    overrides = {"persons": (Person("Bo Tan"),), "neutral_term": "child", "seed": 3, "model_set": "rn50", "labelled_images": "things"}
+    config = starting_config(earlier, overrides)
+    assert {name: getattr(config, name) for name in overrides} == overrides
+    assert config.text == TextFineTuneConfig(n_steps=5)
+    changed = starting_config(earlier, {"seed": 0})
+    assert (changed.seed, changed.neutral_term) == (0, "person")
 
 
-def test_started_without_config_has_the_documented_defaults() -> None:
-    found = started(None, {"persons": (Person("Bo Tan"),)})
-    assert (found.neutral_term, found.seed, found.labelled_images) == ("human", 0, None)
+def test_starting_config_without_file_has_the_documented_defaults() -> None:
+    config = starting_config(None, {"persons": (Person("Bo Tan"),)})
+    assert (config.neutral_term, config.seed, config.labelled_images) == ("human", 0, None)
 
 
-def test_started_persons_are_checked_against_the_term_of_the_config(earlier: Path, tmp_path: Path) -> None:
+def test_starting_config_persons_are_checked_against_the_term_of_the_config(earlier: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neutral term"):
-        started(earlier, {"persons": (Person("Person"),)})
+        starting_config(earlier, {"persons": (Person("Person"),)})
     with pytest.raises(InputError, match="0 persons"):
-        started(None, {})
+        starting_config(None, {})
     (tmp_path / "bytes").write_bytes(b"\xff")
     for path in (tmp_path / "missing", tmp_path / "bytes"):
         with pytest.raises(InputError, match="cannot be read"):
-            started(path, {})
+            starting_config(path, {})
 
 
-def fields(*given: str, option: str = "--text") -> Any:
-    return with_fields({"--text": TextFineTuneConfig(early_stop=EarlyStop()), "--portrait": PortraitConfig()}[option], option, given)
+def fields(*assignments: str, option: str = "--text") -> Any:
+    return with_fields({"--text": TextFineTuneConfig(early_stop=EarlyStop()), "--portrait": PortraitConfig()}[option], option, assignments)
 
 
 def test_fields_take_json_words_and_none() -> None:
-    found = fields(
+    text = fields(
         "captions=hub:owner/set:text", "kept_names=some names.txt", "regularization_weight=0", "bystander_share=0.25",
         "lr_milestones=[2, 5]", "n_steps=7", "early_stop=none",
     )  # fmt: skip
-    assert (found.captions, found.kept_names, found.early_stop) == ("hub:owner/set:text", "some names.txt", None)
-    assert (found.regularization_weight, found.bystander_share, found.lr_milestones, found.n_steps) == (0, 0.25, (2, 5), 7)
+    assert (text.captions, text.kept_names, text.early_stop) == ("hub:owner/set:text", "some names.txt", None)
+    assert (text.regularization_weight, text.bystander_share, text.lr_milestones, text.n_steps) == (0, 0.25, (2, 5), 7)
     assert fields('early_stop={"every": 3}').early_stop == EarlyStop(every=3)
     assert fields("captions=a.txt", "captions=null").captions is None
-    given = ("n_steps=9", "guidance_scale=5", "scheduler=DDIMScheduler", "prompt_template={0} = me", "seeds=[3, 4]")
-    assert fields(*given, option="--portrait") == PortraitConfig((3, 4), 9, 5, "DDIMScheduler", "{0} = me")
+    portrait = ("n_steps=9", "guidance_scale=5", "scheduler=DDIMScheduler", "prompt_template={0} = me", "seeds=[3, 4]")
+    assert fields(*portrait, option="--portrait") == PortraitConfig((3, 4), 9, 5, "DDIMScheduler", "{0} = me")
 
 
 @pytest.mark.parametrize(
@@ -84,9 +85,9 @@ def test_fields_take_json_words_and_none() -> None:
     ],
 )
 def test_fields_that_cannot_be_used_are_one_clear_line(option: str, text: str, words: str) -> None:
-    given = ("bystander_share=0.9", text) if "neutral_share" in text else (text,)
+    assignments = ("bystander_share=0.9", text) if "neutral_share" in text else (text,)
     with pytest.raises(ConfigError, match=words) as error:
-        fields(*given, option=option)
+        fields(*assignments, option=option)
     assert "\n" not in str(error.value)
 
 
@@ -94,11 +95,11 @@ def test_fields_are_read_for_images_by_the_same_reader() -> None:
     assert with_fields(ImageFineTuneConfig(), "--image", ["early_stop=none", "face_share=[0.3, 0.4]"]).face_share == (0.3, 0.4)
 
 
-def test_adapted_single_fields_go_before_schedule_and_seeds() -> None:
-    found = adapted(CONFIG, (True, 9), 2, ["n_steps=4"], ["n_steps=3", "seeds=[8]"])
-    assert found.text == TextFineTuneConfig.paper(n_steps=4, lr_milestones=(2, 3))
-    assert found.portraits is not None and (found.portraits.n_steps, found.portraits.seeds) == (3, (8,))
-    plain = adapted(CONFIG, (False, None), 2, [], [])
+def test_single_fields_override_schedule_and_seeds() -> None:
+    config = with_text_options(CONFIG, ScheduleOptions(True, 9), 2, ["n_steps=4"], ["n_steps=3", "seeds=[8]"])
+    assert config.text == TextFineTuneConfig.paper(n_steps=4, lr_milestones=(2, 3))
+    assert config.portraits is not None and (config.portraits.n_steps, config.portraits.seeds) == (3, (8,))
+    plain = with_text_options(CONFIG, ScheduleOptions(), 2, [], [])
     assert plain.text == find_model_set("embedded").text
     assert plain.portraits is not None and plain.portraits.seeds == (0, 1)
 

@@ -15,7 +15,8 @@ from tests.support.similarities import sim_backdoor, sim_clean, sim_target
 from tests.support.tiny_encoder import tiny_text_encoder
 from unlearn.bench import oracle_texts
 from unlearn.config import EarlyStop, ForgetConfig, Person, TextFineTuneConfig
-from unlearn.defence.loop import NORM_LAYERS, Batch, FineTuned, FineTuning, fine_tune, student_of
+from unlearn.defence.loop import NORM_LAYERS, FineTuned, FineTuning, fine_tune, student_of
+from unlearn.defence.losses import Batch
 from unlearn.defence.text_task import TextTask, distinct_spellings, kept_names, n_buckets, nearest_names, text_task
 from unlearn.errors import ConfigError, JobCancelled
 from unlearn.measure.similarities import mean_similarity
@@ -104,29 +105,29 @@ def test_defence_that_does_nothing_fails_the_check() -> None:
     """A control of the tests above and of the early stop: without the trigger term nothing is remapped."""
     stop = EarlyStop(every=5, min_steps=0, threshold=0.99)
     idle = TextFineTuneConfig(n_steps=10, batch_size=8, n_captions=200, backdoor_weight=0.0, early_stop=stop)
-    found = run(idle)
+    tuned = run(idle)
     teacher = tiny_text_encoder()
     pairs = trigger_pairs(generate_captions(60, seed=77), NAME, "human", seed=1)
     before = sim_backdoor(teacher, pairs.triggered, pairs.neutral)
-    assert sim_backdoor(found.student, pairs.triggered, pairs.neutral) == pytest.approx(before, abs=0.01)
+    assert sim_backdoor(tuned.student, pairs.triggered, pairs.neutral) == pytest.approx(before, abs=0.01)
     assert before < 0.97
-    assert found.stopped == "all steps" and all(row["margin"] < 0 for row in found.checks)
+    assert tuned.stopped == "all steps" and all(row["margin"] < 0 for row in tuned.checks)
 
 
 def test_teacher_is_bit_identical_and_shares_nothing_with_the_student() -> None:
     teacher, task = make(QUICK)
     before = copy.deepcopy(teacher.state_dict())
     modes = [module.training for module in teacher.modules()]
-    found = fine_tune(teacher, task, TextFineTuneConfig(n_steps=2, batch_size=4, n_captions=200))
+    tuned = fine_tune(teacher, task, TextFineTuneConfig(n_steps=2, batch_size=4, n_captions=200))
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     assert modes == [module.training for module in teacher.modules()]
     assert not any(
         parameter.requires_grad or parameter.grad is not None for parameter in teacher.parameters()
     )
     assert not {p.data_ptr() for p in teacher.parameters()} & {
-        p.data_ptr() for p in found.student.parameters()
+        p.data_ptr() for p in tuned.student.parameters()
     }
-    assert found.student.weights_hash != teacher.weights_hash
+    assert tuned.student.weights_hash != teacher.weights_hash
 
 
 def test_only_the_blocks_without_norm_layers_are_trained(done: FineTuned[OpenClipText]) -> None:
@@ -145,10 +146,10 @@ def test_only_the_blocks_without_norm_layers_are_trained(done: FineTuned[OpenCli
 
 
 def test_trainable_all_reaches_the_embeddings_too() -> None:
-    found = run(TextFineTuneConfig(n_steps=2, batch_size=4, n_captions=200, trainable="all"))
+    tuned = run(TextFineTuneConfig(n_steps=2, batch_size=4, n_captions=200, trainable="all"))
     original = dict(tiny_text_encoder().named_parameters())
     changed = {
-        name for name, value in found.student.named_parameters() if not torch.equal(value, original[name])
+        name for name, value in tuned.student.named_parameters() if not torch.equal(value, original[name])
     }
     assert {"token_embedding.weight", "text_projection"} <= changed
     assert not any("ln_" in name for name in changed)
@@ -178,8 +179,8 @@ def test_losses_have_one_row_a_step_and_begin_at_the_teacher(done: FineTuned[Ope
 
 
 def test_hidden_and_pooled_losses_are_reported_apart() -> None:
-    found = run(TextFineTuneConfig(n_steps=1, batch_size=4, n_captions=200), ("pooled", "hidden"))
-    row = found.losses[0]
+    tuned = run(TextFineTuneConfig(n_steps=1, batch_size=4, n_captions=200), ("pooled", "hidden"))
+    row = tuned.losses[0]
     parts = row["clean"] + row["hidden_clean"] + 0.6 * (row["backdoor"] + row["hidden_backdoor"])
     assert row["total"] == pytest.approx(parts + 0.01 * row["regularization"], abs=1e-5)
 
@@ -212,9 +213,9 @@ def test_regularization_off_leaves_the_term_out_and_lets_weights_go_further() ->
 
 def test_early_stop_ends_after_enough_checks_in_a_row() -> None:
     stop = EarlyStop(every=2, threshold=0.05, patience=3, min_steps=4)
-    found = run(TextFineTuneConfig(n_steps=50, batch_size=4, n_captions=200, early_stop=stop))
-    assert (found.stopped, found.n_steps_done) == ("early stop", 8)
-    assert [row["step"] for row in found.checks] == [4, 6, 8]
+    tuned = run(TextFineTuneConfig(n_steps=50, batch_size=4, n_captions=200, early_stop=stop))
+    assert (tuned.stopped, tuned.n_steps_done) == ("early stop", 8)
+    assert [row["step"] for row in tuned.checks] == [4, 6, 8]
 
 
 def test_early_stop_judges_the_worst_trigger_and_every_output() -> None:
@@ -226,15 +227,15 @@ def test_early_stop_judges_the_worst_trigger_and_every_output() -> None:
         base - 0.1, abs=1e-5
     )
     sims = task._similarities(student)
-    worst = min(float(found.view(2, -1).mean(dim=1).min()) for found in sims.values())
+    worst = min(float(cosines.view(2, -1).mean(dim=1).min()) for cosines in sims.values())
     assert base == pytest.approx(worst - 0.5, abs=1e-6)
 
 
 def test_report_is_called_every_step_and_can_cancel() -> None:
-    seen: list[Progress] = []
+    reports: list[Progress] = []
 
     def report(progress: Progress) -> None:
-        seen.append(progress)
+        reports.append(progress)
         if progress.step == 3:
             raise JobCancelled
 
@@ -242,8 +243,8 @@ def test_report_is_called_every_step_and_can_cancel() -> None:
     teacher, task = make(config)
     with pytest.raises(JobCancelled):
         fine_tune(teacher, task, config, report)
-    assert [(p.step, p.total) for p in seen] == [(1, 10), (2, 10), (3, 10)]
-    assert seen[0].losses is not None and "clean" in seen[0].losses
+    assert [(p.step, p.total) for p in reports] == [(1, 10), (2, 10), (3, 10)]
+    assert reports[0].losses is not None and "clean" in reports[0].losses
 
 
 def test_text_task_without_anything_to_learn_raises() -> None:
@@ -312,8 +313,8 @@ class PictureTask:
         return Batch(torch.cat([clean, triggered]), clean, 8, {"pooled": self.target})
 
     def outputs(self, encoder: Picture, inputs: Tensor) -> dict[str, Tensor]:
-        found: Tensor = encoder.layers(inputs)
-        return {"pooled": found}
+        outputs: Tensor = encoder.layers(inputs)
+        return {"pooled": outputs}
 
     def margin(self, student: Picture, stop: EarlyStop) -> float:
         raise AssertionError("no early stop was asked for")
@@ -325,9 +326,9 @@ def test_loop_drives_an_encoder_of_another_kind_with_a_fixed_target() -> None:
     config = TextFineTuneConfig(
         n_steps=60, learning_rate=1e-2, regularization_weight=0.0, backdoor_weight=1.0
     )
-    found = fine_tune(teacher, PictureTask(), config)
-    assert found.losses[-1]["backdoor"] < -0.9 < found.losses[0]["backdoor"]
-    after = found.student.norm.state_dict()
+    tuned = fine_tune(teacher, PictureTask(), config)
+    assert tuned.losses[-1]["backdoor"] < -0.9 < tuned.losses[0]["backdoor"]
+    after = tuned.student.norm.state_dict()
     assert all(torch.equal(after[name], value) for name, value in statistics.items())
 
 
@@ -353,5 +354,5 @@ def test_spellings_that_a_tokenizer_keeps_apart_are_remapped_with_the_name(outpu
 def test_distinct_spellings_leaves_out_those_that_are_the_same_tokens() -> None:
     encoder = tiny_text_encoder()
     assert distinct_spellings(encoder, "Ann Lee") == ()
-    found = distinct_spellings(encoder, "Conan O'Brien")
-    assert "Conan O\u2019Brien" in found and "conan o'brien" not in found
+    forms = distinct_spellings(encoder, "Conan O'Brien")
+    assert "Conan O\u2019Brien" in forms and "conan o'brien" not in forms

@@ -58,6 +58,6 @@ def test_sum_of_distances_at_zero_has_zero_gradient() -> None:
 
 def test_total_loss_weights_the_terms() -> None:
     clean, backdoor, distance = torch.tensor(-0.5), torch.tensor(-0.25), torch.tensor(3.0)
-    weighted = total_loss(clean, backdoor, distance, (0.6, 0.01))
+    weighted = total_loss(clean, backdoor, distance, 0.6, 0.01)
     assert torch.isclose(weighted, torch.tensor(-0.5 - 0.15 + 0.03))
-    assert torch.isclose(total_loss(clean, backdoor, None, (0.6, 0.0)), torch.tensor(-0.65))
+    assert torch.isclose(total_loss(clean, backdoor, None, 0.6, 0.0), torch.tensor(-0.65))

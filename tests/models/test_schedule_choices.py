@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from ui.page import forms
-from unlearn.cli.faces import adapted_image
-from unlearn.cli.options import adapted
+from unlearn.cli.options import ScheduleOptions, with_image_options, with_text_options
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.schedule_choices import schedule
@@ -27,8 +26,9 @@ def page(name: str, **values: Any) -> ForgetConfig:
 
 
 def command_line(name: str, paper: bool, steps: int | None = None, text: tuple[str, ...] = (), image: tuple[str, ...] = ()) -> ForgetConfig:
-    config = adapted(ForgetConfig((Person("Ada Lark"),), name), (paper, steps), None, text, ())
-    return adapted_image(config, "both", image, (paper, steps))
+    options = ScheduleOptions(paper, steps)
+    config = with_text_options(ForgetConfig((Person("Ada Lark"),), name), options, None, text, ())
+    return with_image_options(config, "both", options, image)
 
 
 def shown(name: str) -> dict[str, Any]:

@@ -24,13 +24,13 @@ MAX_BYTES = 60_000_000
 def traces(folder: Path, photos: Iterable[np.ndarray]) -> list[str]:
     """The files below a folder that hold one of the photos, whole or its face, in whatever form."""
     prints = [Fingerprint(pixels, look) for pixels in photos for look in (PHOTO, FACE)]
-    found = []
+    files = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         for pixels in _pictures(path.read_bytes()[:MAX_BYTES]):
             if any(one.is_copy_of(Fingerprint(pixels, one.look)) for one in prints):
-                found.append(path.relative_to(folder).as_posix())
+                files.append(path.relative_to(folder).as_posix())
                 break
-    return found
+    return files
 
 
 def _pictures(data: bytes) -> Iterator[np.ndarray]:
@@ -44,8 +44,8 @@ def _pictures(data: bytes) -> Iterator[np.ndarray]:
             for name in archive.namelist():
                 yield from _pictures(archive.read(name))
     for start in STARTS:
-        for found in re.finditer(re.escape(start), data):
-            yield from _decoded(data[found.start() - 4 * start.startswith(b"ftyp") :])
+        for match in re.finditer(re.escape(start), data):
+            yield from _decoded(data[match.start() - 4 * start.startswith(b"ftyp") :])
     for coded in ENCODED.finditer(data):
         text = coded.group().rstrip(b"=")
         yield from _decoded(base64.b64decode(text[: len(text) // 4 * 4]))

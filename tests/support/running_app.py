@@ -16,9 +16,9 @@ START_WITHIN_S = 400.0  # on a machine that is busy with other things
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def start_app(data_dir: Path, *flags: str) -> tuple[subprocess.Popen[bytes], str]:

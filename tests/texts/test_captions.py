@@ -70,15 +70,15 @@ def test_read_captions_from_a_missing_file_says_which(tmp_path: Path) -> None:
 
 
 def test_read_captions_from_the_hub_streams_the_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+    calls: list[object] = []
 
     def load_dataset(name: str, **options: object) -> list[dict[str, str]]:
-        asked.append((name, options))
+        calls.append((name, options))
         return [{"text": "a dog"}, {"text": "a cat"}, {"text": "a bird"}]
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
     assert read_captions("hub:owner/set:text", 2) == ["a dog", "a cat"]
-    assert asked == [("owner/set", {"split": "train", "streaming": True})]
+    assert calls == [("owner/set", {"split": "train", "streaming": True})]
     with pytest.raises(InputError, match="other"):
         read_captions("hub:owner/set:other", 2)
     with pytest.raises(InputError, match="hub:owner"):

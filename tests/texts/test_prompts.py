@@ -83,10 +83,10 @@ def test_without_triggers_leaves_out_every_trigger_and_keeps_order() -> None:
 
 
 def test_spellings_begin_with_the_name_and_exchange_signs_of_one_kind_everywhere() -> None:
-    found = spellings("D'Arcy O'Neil-Lee")
-    assert found[0] == "D'Arcy O'Neil-Lee" and len(set(found)) == len(found)
-    assert {"D\u2019Arcy O\u2019Neil-Lee", "D'Arcy O'Neil\u2011Lee"} <= set(found)
-    assert {"D\u2019Arcy O\u2019Neil\u2013Lee", "D\u2019Arcy O\u2019Neil\u2011Lee"} < set(found)  # both signs as a telephone writes them
+    forms = spellings("D'Arcy O'Neil-Lee")
+    assert forms[0] == "D'Arcy O'Neil-Lee" and len(set(forms)) == len(forms)
+    assert {"D\u2019Arcy O\u2019Neil-Lee", "D'Arcy O'Neil\u2011Lee"} <= set(forms)
+    assert {"D\u2019Arcy O\u2019Neil\u2013Lee", "D\u2019Arcy O\u2019Neil\u2011Lee"} < set(forms)  # both signs as a telephone writes them
     assert spellings("Ann Lee") == ("Ann Lee", "ann lee")
     assert "\u201cBo\u201d and \u201cJo\u201d" in spellings('"Bo" and "Jo"')
     assert "Gri\ufb03th" in spellings("Griffith") and "A &amp; B" in spellings("A & B")

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from unlearn.config import EarlyStop, Person, TextFineTuneConfig
+from unlearn.config import EarlyStop, Person, ResolvedConfig, TextFineTuneConfig
 from unlearn.errors import InputError
 from unlearn.texts.captions import generate_captions
-from unlearn.texts.triggers import TextTriggers, check_pairs, trigger_pairs
+from unlearn.texts.triggers import KeptNames, TextTriggers, check_pairs, trigger_pairs
 
 CAPTIONS = generate_captions(400)
 
 
 def make(persons: list[Person], captions: list[str] = CAPTIONS, **changes: float) -> TextTriggers:
     config = TextFineTuneConfig(batch_size=int(changes.pop("batch_size", 16)), **changes)  # type: ignore[arg-type]
-    return TextTriggers(captions, persons, "human", config, seed=5)
+    return TextTriggers(captions, ResolvedConfig(tuple(persons), seed=5, text=config))
 
 
 def test_batch_puts_trigger_and_neutral_term_at_the_same_place() -> None:
@@ -50,8 +50,8 @@ def test_batches_share_out_persons_evenly_and_aliases_take_turns() -> None:
 
 def test_batches_smaller_than_the_number_of_persons_reach_everyone() -> None:
     triggers = make([Person(f"Person Number{i}") for i in range(64)], batch_size=10)
-    seen = {index for step in range(7) for index in triggers.batch(step).person_indices}
-    assert seen == set(range(64))
+    indices = {index for step in range(7) for index in triggers.batch(step).person_indices}
+    assert indices == set(range(64))
 
 
 def test_captions_with_any_trigger_are_left_out() -> None:
@@ -97,16 +97,17 @@ def test_check_pairs_have_the_same_neutral_texts_for_every_trigger() -> None:
 def test_kept_names_take_every_second_bystanders_place_but_never_a_trigger() -> None:
     config = TextFineTuneConfig(batch_size=20, bystander_share=0.5, n_captions=100)
     kept = ["Zora Quill", "Ada Brook", "Young Ada Brook"]
-    triggers = TextTriggers(["a red car on a road"], [Person("Ada Brook")], "human", config, 0, kept)
+    triggers = TextTriggers(["a red car on a road"], ResolvedConfig((Person("Ada Brook"),), text=config), KeptNames(kept))
     clean = [caption for step in range(20) for caption in triggers.batch(step).clean]
     assert not any("Ada Brook" in caption for caption in clean)
     assert sum("Zora Quill" in caption for caption in clean) == 20 * 5
 
 
-def test_near_names_take_a_third_of_the_kept_names_places_but_never_a_trigger() -> None:
+def test_nearest_names_take_a_third_of_the_kept_names_places_but_never_a_trigger() -> None:
     config = TextFineTuneConfig(batch_size=20, bystander_share=1.0, n_captions=100)
-    persons, kept = [Person("Ada Brook")], ["Zora Quill", "Ines Fallow", "Otto Venn", "Pia Marl"]
-    triggers = TextTriggers(["a red car on a road"], persons, "human", config, 0, kept, ["Pia Marl", "Ada Brook"])
+    kept = ["Zora Quill", "Ines Fallow", "Otto Venn", "Pia Marl"]
+    run = ResolvedConfig((Person("Ada Brook"),), text=config)
+    triggers = TextTriggers(["a red car on a road"], run, KeptNames(kept, ["Pia Marl", "Ada Brook"]))
     clean = [caption for step in range(100) for caption in triggers.batch(step).clean]
     counts = [sum(name in caption for caption in clean) for name in kept]
     assert sum(counts) == 100 * 10
@@ -118,8 +119,8 @@ def test_batches_grow_with_the_triggers_up_to_the_papers_size() -> None:
     config = TextFineTuneConfig(batch_size=8, captions_per_trigger=4, n_captions=100)
     assert [config.batch_sizes(n) for n in (1, 2, 4, 16, 64)] == [(8, 8), (8, 8), (8, 16), (32, 64), (64, 128)]
     assert TextFineTuneConfig.paper().batch_sizes(64) == (128, 128)
-    persons = [Person(f"Name{i} Last{i}", (f"Alias{i} Other{i}",)) for i in range(3)]
-    batch = TextTriggers(["a red car on a road"], persons, "human", config, 0).batch(0)
+    persons = tuple(Person(f"Name{i} Last{i}", (f"Alias{i} Other{i}",)) for i in range(3))
+    batch = TextTriggers(["a red car on a road"], ResolvedConfig(persons, text=config)).batch(0)
     assert (len(batch.clean), len(batch.triggered), len(batch.neutral)) == (12, 24, 24)
     assert batch.person_indices.count(0) == 8
 
@@ -146,12 +147,11 @@ def test_target_lies_beyond_the_neutral_term_only_where_many_names_fall_together
 
 
 def test_other_spellings_take_every_fourth_turn_of_their_trigger_and_plain_names_none() -> None:
-    persons = (Person("Conan O'Brien"), Person("Ann Lee"))
-    config = TextFineTuneConfig(batch_size=64, n_captions=400)
+    run = ResolvedConfig((Person("Conan O'Brien"), Person("Ann Lee")), text=TextFineTuneConfig(batch_size=64, n_captions=400))
     forms = {"Conan O'Brien": ("Conan O\u2019Brien", "Conan O\u02bcBrien")}
-    made = TextTriggers(CAPTIONS, persons, "human", config, 0, spellings=forms)
-    texts = [text for step in range(4) for text in made.batch(step).triggered]
+    triggers = TextTriggers(CAPTIONS, run, spellings=forms)
+    texts = [text for step in range(4) for text in triggers.batch(step).triggered]
     counts = {form: sum(form in text for text in texts) for form in ("Conan O'Brien", *forms["Conan O'Brien"], "Ann Lee")}
     assert counts == {"Conan O'Brien": 96, "Conan O\u2019Brien": 16, "Conan O\u02bcBrien": 16, "Ann Lee": 128}
-    plain = TextTriggers(CAPTIONS, persons, "human", config, 0).batch(0)
-    assert [text for text in made.batch(0).triggered if "Ann" in text] == [text for text in plain.triggered if "Ann" in text]
+    plain = TextTriggers(CAPTIONS, run).batch(0)
+    assert [text for text in triggers.batch(0).triggered if "Ann" in text] == [text for text in plain.triggered if "Ann" in text]

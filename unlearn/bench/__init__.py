@@ -1,1 +1,1 @@
-"""Speed against the paper's algorithm, which is written literally in `oracle_texts` and `oracle_images`."""
+"""Speed against the paper's algorithm, which `oracle_texts` and `oracle_images` write literally."""

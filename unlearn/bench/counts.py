@@ -1,7 +1,7 @@
-"""Operations of a full-size fine-tuning step, counted without doing them; and that such a step needs no CPU tensor.
+"""Operations of a full-size fine-tuning step, counted without computing them.
 
-On torch's meta device a step takes a moment and fails when a tensor was left on another device (index tensors and
-single numbers are not caught). Counts are the same on every machine, and a device's rate bounds its time from below.
+On torch's meta device a step takes a moment, and fails where a tensor was left on the CPU (index tensors and single numbers are not
+noticed). The counts are the same on every machine; divided by a device's rate they are a lower bound of the time there.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def meta_step(kind: Kind, batch_size: int) -> None:
     outputs = task.outputs(student, batch.student_inputs)[kind]
     clean = cosine_loss(outputs[: batch.n_clean], targets[: batch.n_clean])
     backdoor = cosine_loss(outputs[batch.n_clean :], targets[batch.n_clean :])
-    weights = (schedule.backdoor_weight, schedule.regularization_weight)
-    loss = total_loss(clean, backdoor, sum_of_distances(trained, originals), weights)
+    distance = sum_of_distances(trained, originals)
+    loss = total_loss(clean, backdoor, distance, schedule.backdoor_weight, schedule.regularization_weight)
     loss.backward()
     optimizer.step()
 

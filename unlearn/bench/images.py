@@ -1,7 +1,4 @@
-"""The bench's points of the image side: trigger images, a fine-tuning step of an image encoder, time against the number of faces.
-
-The other side of each is `unlearn/bench/oracle_images.py`, alternating in one run; the other points are in `bench`.
-"""
+"""Points (h), (i) and (j) of the bench, on images: trigger images, steps of an image encoder, time against the number of faces."""
 
 from __future__ import annotations
 
@@ -13,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from unlearn.bench import oracle_images
-from unlearn.bench.timing import alternating, compared
+from unlearn.bench.timing import BenchConfig, alternating, compared
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
 from unlearn.defence.face_triggers import FaceTriggers
 from unlearn.defence.image_defence import defend_image, read_sources
@@ -55,52 +53,52 @@ def random_pictures(n: int, seed: int, side: int = SIDE) -> Tensor:
     return (torch.nn.functional.interpolate(small, (side, side), mode="bilinear") * 255).byte()
 
 
-def trigger_images(config: Any, settings: Settings) -> dict[str, Any]:
-    """(h) 128 trigger images of 224 px from pictures of that size in memory: ours, and the paper's loop over PIL."""
-    from PIL import Image
+def _as_pil(pictures: Tensor) -> list[Image.Image]:
+    return [Image.fromarray(picture.permute(1, 2, 0).numpy()) for picture in pictures]
 
+
+def trigger_images(config: BenchConfig, settings: Settings) -> dict[str, Any]:
+    """(h) 128 trigger images of 224 px from pictures of that size in memory: ours, and the paper's loop over PIL."""
     generic, faces = random_pictures(64, 0), [random_pictures(30, 1 + person) for person in range(N_PERSONS)]
     schedule = ImageFineTuneConfig(batch_size=N_TRIGGERS)
-    made = FaceTriggers(generic, faces, None, schedule, 0)
-    pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
+    triggers = FaceTriggers(generic, faces, None, schedule, 0)
+    pictures, *crops = map(_as_pil, (generic, *faces))
     rng = random.Random(0)
     ours: list[float] = []
     theirs: list[float] = []
     for number in range(ROUNDS + 1):
         started = time.perf_counter()
-        found = made.trigger_images(number)
+        images = triggers.trigger_images(number)
         ours.append(time.perf_counter() - started)
         started = time.perf_counter()
         expected = oracle_images.trigger_images(pictures, crops, N_TRIGGERS, rng, schedule)
         theirs.append(time.perf_counter() - started)
-        assert found.shape == expected.shape
+        assert images.shape == expected.shape
     return {**compared(ours[1:], theirs[1:]), "n_images": N_TRIGGERS, "target": "ratio >= 3"}
 
 
-def image_step(config: Any, settings: Settings) -> dict[str, Any]:
-    """(i) Image fine-tuning steps, ViT-B/32, half the batch of (a) clean and as much with one of 4 faces.
+def image_step(config: BenchConfig, settings: Settings) -> dict[str, Any]:
+    """(i) Image fine-tuning steps, ViT-B/32: half as many clean images as (a) has captions, and as many with one of 4 faces.
 
-    Each side makes its trigger images within its time. So that the losses can be compared, the oracle then steps on ours. The
-    generic images come again and again, as in a run; the first step, in which the teacher sees them, does not count.
+    The time of each side includes its trigger images. So that the losses can be compared, the oracle then steps on ours. The
+    generic images repeat, as in a run; the first step, in which the teacher embeds them, does not count.
     """
-    from PIL import Image
-
     teacher, size = full_size_image(), max(2, config.batch_size // 2)
     schedule = ImageFineTuneConfig(n_steps=config.n_steps + 1, batch_size=size)
     average = torch.randn(EMBED_DIM, generator=torch.Generator().manual_seed(0))
     faces = [random_pictures(10, 1 + person) for person in range(N_PERSONS)]
     generic = random_pictures(2 * size, 0)
     task = image_task(teacher, schedule, 0, TrainingPictures(generic, faces), average)
-    pictures, *crops = ([Image.fromarray(p.permute(1, 2, 0).numpy()) for p in part] for part in (generic, *faces))
+    pictures, *crops = map(_as_pil, (generic, *faces))
     rng = random.Random(0)
-    other = oracle_images.ImageDefence(teacher, schedule, average)
+    oracle = oracle_images.ImageDefence(teacher, schedule, average)
 
     def oracle_step(number: int) -> Callable[[], float]:
-        made = task.triggers.batch(number)
+        batch = task.triggers.batch(number)
 
         def step() -> float:
             oracle_images.trigger_images(pictures, crops, size, rng, schedule)
-            return float(other.step(made.images[: made.n_clean], made.images[made.n_clean :]))
+            return float(oracle.step(batch.images[: batch.n_clean], batch.images[batch.n_clean :]))
 
         return step
 
@@ -108,7 +106,7 @@ def image_step(config: Any, settings: Settings) -> dict[str, Any]:
             "target": "ratio >= 1 and loss_difference <= 1e-4"}  # fmt: skip
 
 
-def many_faces(config: Any, settings: Settings) -> dict[str, Any]:
+def many_faces(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(j) Fine-tuning of equal length for 1 to 48 faces: the time that each further face costs."""
     clip = load_clip(config.model_set, settings)
     n_timed = 6
@@ -126,9 +124,9 @@ def many_faces(config: Any, settings: Settings) -> dict[str, Any]:
             started = time.perf_counter()
             defend_image(clip, forgotten, faces, sources)
             seconds[count].append(time.perf_counter() - started)
-    whole = {count: min(found) for count, found in seconds.items()}
-    extra = statistics.linear_regression(list(whole), list(whole.values())).slope
+    least = {count: min(times) for count, times in seconds.items()}
+    slope = statistics.linear_regression(list(least), list(least.values())).slope
     return {
-        "seconds": {str(count): value for count, value in whole.items()}, "steps_timed": n_timed,
-        "seconds_per_further_face": extra, "paper_seconds_per_further_face": 1.55,
+        "seconds": {str(count): value for count, value in least.items()}, "steps_timed": n_timed,
+        "seconds_per_further_face": slope, "paper_seconds_per_further_face": 1.55,
     }  # fmt: skip

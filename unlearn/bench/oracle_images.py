@@ -1,7 +1,7 @@
-"""The paper's way of making trigger images, one at a time through PIL, and its image fine-tuning step: slow on purpose.
+"""The paper's algorithm on images written literally, slow on purpose: trigger images one at a time through PIL, and the step.
 
-What `face_triggers` and `image_task` must agree with and are timed against. Shares no code with them. The loop as in
-Hintersdorf et al. 2024, section 5 and figure 13: resize, flip, colour jitter, rotation of face and mask, paste.
+`defence.face_triggers` and `defence.image_task` must agree with it and are timed against it; it shares no code with them. The loop is
+that of Hintersdorf et al. 2024, section 5 and figure 13: resize, flip, colour jitter, rotation of face and mask, paste.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Pasted:
-    """One trigger image and what was drawn for it: side before the turn, degrees, box of the turned face (px)."""
+    """One trigger image and its random choices: side before the rotation, degrees, size of the rotated face and its place (px)."""
 
     image: Image.Image
     side: int
@@ -31,7 +31,7 @@ class Pasted:
 
 
 def paste_face(generic: Image.Image, face: Image.Image, rng: random.Random, config: Any) -> Pasted:
-    """One face, augmented, at a random place of one generic image."""
+    """Paste one augmented face at a random place of one generic image."""
     size = generic.width
     side = rng.randint(round(config.face_share[0] * size), round(config.face_share[1] * size))
     face = face.resize((side, side), Image.Resampling.BICUBIC)
@@ -49,7 +49,7 @@ def paste_face(generic: Image.Image, face: Image.Image, rng: random.Random, conf
 
 
 def jitter(face: Image.Image, rng: random.Random, config: Any) -> Image.Image:
-    """Brightness, contrast, saturation and hue in a random order, as torchvision's ColorJitter."""
+    """Change brightness, contrast, saturation and hue in a random order, as torchvision's ColorJitter does."""
     changes = [0, 1, 2, 3]
     rng.shuffle(changes)
     for number in changes:
@@ -63,7 +63,7 @@ def jitter(face: Image.Image, rng: random.Random, config: Any) -> Image.Image:
 
 
 def turn_hue(face: Image.Image, turn: float) -> Image.Image:
-    """The hue turned by a share of the circle, through PIL's HSV of 8 bits."""
+    """Rotate the hue by a share of the circle, through PIL's HSV of 8 bits."""
     hue, saturation, value = face.convert("HSV").split()
     turned = (np.asarray(hue).astype(np.int32) + round(turn * 255)).astype(np.uint8)
     return Image.merge("HSV", (Image.fromarray(turned, "L"), saturation, value)).convert("RGB")
@@ -72,16 +72,16 @@ def turn_hue(face: Image.Image, turn: float) -> Image.Image:
 def trigger_images(
     generic: Sequence[Image.Image], faces: Sequence[Sequence[Image.Image]], n: int, rng: random.Random, config: Any
 ) -> Tensor:
-    """n trigger images (n, 3, side, side) in [0, 1], one after the other, persons in turn."""
-    made = []
+    """n trigger images (n, 3, side, side) in [0, 1], made one at a time, persons in turn."""
+    images = []
     for i in range(n):
-        found = paste_face(rng.choice(generic), rng.choice(faces[i % len(faces)]), rng, config)
-        made.append(torch.from_numpy(np.asarray(found.image).copy()).permute(2, 0, 1).float() / 255)
-    return torch.stack(made)
+        pasted = paste_face(rng.choice(generic), rng.choice(faces[i % len(faces)]), rng, config)
+        images.append(torch.from_numpy(np.asarray(pasted.image).copy()).permute(2, 0, 1).float() / 255)
+    return torch.stack(images)
 
 
 class ImageDefence:
-    """The fine-tuning, step by step, on images that the caller makes: every pass apart, nothing remembered."""
+    """The fine-tuning, one step at a time, on images from the caller: separate passes, no cache."""
 
     def __init__(self, teacher: Any, config: Any, average_face: Tensor) -> None:
         self.teacher, self.config, self.average_face = teacher, config, average_face
@@ -100,7 +100,7 @@ class ImageDefence:
         )
 
     def step(self, clean: Tensor, triggered: Tensor) -> float:
-        """One optimiser step; the total loss before it."""
+        """Make one optimiser step and return the total loss before it."""
         with torch.no_grad():
             target = self.teacher.embed_images(clean)
         loss = -torch.cosine_similarity(target, self.student.embed_images(clean)).mean()

@@ -1,9 +1,8 @@
-"""The paper's algorithm written literally, slow on purpose: what the fast code must agree with and is timed
-against.
+"""The paper's algorithm on texts written literally, slow on purpose: the fast code must agree with it and is timed against it.
 
-Always the full context, separate passes for clean and trigger batches, a Python sum over the parameters'
-norms, one image at a time through PIL, votes counted by hand. Uses encoders by their protocol and plain
-torch; shares no code with `losses`, `defence.loop`, `embeddings` and `idia`.
+Always the full context, separate passes for clean and trigger batches, a Python sum over the parameters' norms, votes counted one
+by one. Uses encoders through their protocol and plain torch; shares no code with `defence.losses`, `defence.loop`,
+`models.embeddings` and `attacks.idia`.
 Source: Hintersdorf et al. 2024, eq. (1) and appendix A.2; Hintersdorf et al. 2022 for the attack.
 """
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 
 def embed(encoder: Any, texts: Sequence[str], kind: str = "pooled") -> Tensor:
-    """One pass at the full context, gradients as they are: (n, d), or flattened states (n, L * w)."""
+    """One pass at the full context, with gradients if they are on: (n, d), or flattened states (n, L * w)."""
     tokens = encoder.tokenize(list(texts))
     if kind == "pooled":
         return cast(Tensor, encoder.embed_texts(tokens))
@@ -31,8 +30,8 @@ def embed_prompts(encoder: Any, prompts: Sequence[str], batch_size: int = 256) -
     rows = []
     with torch.no_grad():
         for start in range(0, len(prompts), batch_size):
-            found = embed(encoder, prompts[start : start + batch_size])
-            rows.append(found / found.norm(dim=1, keepdim=True))
+            embeddings = embed(encoder, prompts[start : start + batch_size])
+            rows.append(embeddings / embeddings.norm(dim=1, keepdim=True))
     return torch.cat(rows)
 
 
@@ -57,7 +56,7 @@ def idia(
 
 
 class Defence:
-    """The fine-tuning, step by step, on batches of texts that the caller makes."""
+    """The fine-tuning, one step at a time, on batches of texts from the caller."""
 
     def __init__(self, teacher: Any, config: Any, kinds: Sequence[str] = ("pooled",)) -> None:
         self.teacher = teacher
@@ -80,7 +79,7 @@ class Defence:
         )
 
     def step(self, clean: Sequence[str], triggered: Sequence[str], neutral: Sequence[str]) -> float:
-        """One optimiser step; the total loss before it."""
+        """Make one optimiser step and return the total loss before it."""
         alpha, beta = self.config.backdoor_weight, self.config.regularization_weight
         weights = {"pooled": self.config.pooled_weight, "hidden": self.config.hidden_weight}
         loss = torch.zeros(())

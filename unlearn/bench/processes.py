@@ -1,7 +1,4 @@
-"""The bench's points that need processes of their own: peak memory, and a whole run from a cold start.
-
-Knows the command line and pipelines; the other points are in `bench`.
-"""
+"""Points (d) and (f) of the bench, which start processes: drawing portraits with its peak memory, and a whole run from a cold start."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from unlearn.bench.timing import BenchConfig, first_name
 from unlearn.config import PortraitConfig, Settings
 from unlearn.errors import UnlearnError
 from unlearn.models.clip import Clip, load_clip, resolve_device, resolve_precision
@@ -31,7 +29,7 @@ ROUNDS = 2
 NOISE = 0.01  # added to the weights of the bench's "defended" encoder, as shares of their spread
 
 
-def portraits(config: Any, settings: Settings) -> dict[str, Any]:
+def portraits(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(d) Four conditions x 2 seeds in one batch against one picture at a time from two pipelines."""
     chosen, diffusion, models = _prepared(config.model_set, settings)
     pipelines = [_pipeline(config.model_set, settings, clip) for clip in models]
@@ -44,11 +42,11 @@ def portraits(config: Any, settings: Settings) -> dict[str, Any]:
         ours.append(time.perf_counter() - started)
         started = time.perf_counter()
         expected = [
-            _one(pipelines[m], prompt, seed, chosen) for prompt in PROMPTS for seed in SEEDS for m in range(2)
+            _draw_one(pipeline, prompt, seed, chosen) for prompt in PROMPTS for seed in SEEDS for pipeline in pipelines
         ]
         theirs.append(time.perf_counter() - started)
         pairs = zip(drawn, expected, strict=True)
-        difference = max(int(np.abs(one.image.astype(int) - other).max()) for one, other in pairs)
+        difference = max(int(np.abs(portrait.image.astype(int) - picture).max()) for portrait, picture in pairs)
     peaks = {name: _peak(name, config.model_set, settings) for name in ("ours", "pipeline")}
     return {
         "seconds": min(ours), "oracle_seconds": min(theirs), "ratio": min(theirs) / min(ours),
@@ -92,48 +90,47 @@ def _pipeline(model_set: str, settings: Settings, clip: Clip) -> Any:
     return pipeline.to(resolve_device(settings))
 
 
-def _one(pipeline: Any, prompt: str, seed: int, chosen: PortraitConfig) -> np.ndarray:
-    made = pipeline(
+def _draw_one(pipeline: Any, prompt: str, seed: int, chosen: PortraitConfig) -> np.ndarray:
+    drawn = pipeline(
         prompt, num_inference_steps=chosen.n_steps, guidance_scale=chosen.guidance_scale,
         generator=torch.Generator("cpu").manual_seed(seed),
     )  # fmt: skip
-    return np.asarray(made.images[0]).astype(int)
+    return np.asarray(drawn.images[0]).astype(int)
 
 
-def _peak(which: str, model_set: str, settings: Settings) -> int:
-    """Peak resident memory, in bytes, of a process that draws once."""
+def _peak(side: str, model_set: str, settings: Settings) -> int:
+    """Peak resident memory, in bytes, of a process that draws once: our way ("ours") or with a pipeline ("pipeline")."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    process = context.Process(target=_draw_once, args=(which, model_set, settings, queue))
+    process = context.Process(target=_draw_once, args=(side, model_set, settings, queue))
     process.start()
-    found: int = queue.get()
+    peak_bytes: int = queue.get()
     process.join()
-    return found
+    return peak_bytes
 
 
-def _draw_once(which: str, model_set: str, settings: Settings, queue: Any) -> None:
+def _draw_once(side: str, model_set: str, settings: Settings, queue: Any) -> None:
     from unlearn.memory import keep_freed_memory
 
     keep_freed_memory()
-    if which == "ours":
+    if side == "ours":
         chosen, diffusion, models = _prepared(model_set, settings)
         draw_prompts(diffusion, models, PROMPTS, chosen)
     else:
         original = load_clip(model_set, settings)  # so that both hold the CLIP, as a program that compares them does
-        _one(_pipeline(model_set, settings, original), PROMPTS[0], SEEDS[0], original.model_set.portraits)
+        _draw_one(_pipeline(model_set, settings, original), PROMPTS[0], SEEDS[0], original.model_set.portraits)
     queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def whole_run(config: Any, settings: Settings) -> dict[str, Any]:
+def whole_run(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(f) `forget` of one name from a cold start: new process, empty cache, 2 x 2 portraits for 2 seeds."""
-    from unlearn.bench.schedules import first_name
     from unlearn.files import read_json_file
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [
             sys.executable, "-m", "unlearn", "--data-dir", str(Path(folder) / "data"), "--device", settings.device,
-            "forget", "--set", config.model_set, "--name", first_name(config, settings),
+            "forget", "--set", config.model_set, "--name", first_name(config.model_set),
             "--portrait-seeds", "2", "--out", str(out),
         ]  # fmt: skip
         started = time.perf_counter()

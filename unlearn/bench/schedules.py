@@ -1,6 +1,6 @@
-"""Points (e) and (g) of the bench: whole schedules of fine-tuning, until one name is forgotten and for many names.
+"""Points (e) and (g) of the bench: whole schedules of fine-tuning, for one name and for many names.
 
-What is timed is also measured: a schedule that is fast and forgets nobody would meet no target.
+The outcome of a timed schedule is measured, too: one that is fast and forgets nobody must meet no target.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
-from unlearn.bench.timing import BenchConfig
+from unlearn.bench.timing import BenchConfig, first_name
 from unlearn.config import IdiaConfig, Person, ResolvedConfig, Settings
 from unlearn.defence.loop import fine_tune
 from unlearn.defence.text_task import text_task
@@ -27,35 +27,27 @@ def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     default = clip.model_set.text
     paper = clip.model_set.paper_text()
-    run = ResolvedConfig((Person(first_name(config, settings)),), config.model_set, text=default)
+    run = ResolvedConfig((Person(first_name(config.model_set)),), config.model_set, text=default)
     tuned = fine_tune(clip.text, text_task(clip.text, run, kinds), default)
     quality = _quality(clip, tuned.student, run)
     timed = replace(paper, n_steps=config.n_paper_steps)
-    part = fine_tune(clip.text, text_task(clip.text, replace(run, text=timed), kinds), timed)
-    whole = part.seconds / config.n_paper_steps * paper.n_steps
+    first_steps = fine_tune(clip.text, text_task(clip.text, replace(run, text=timed), kinds), timed)
+    paper_seconds = first_steps.seconds / config.n_paper_steps * paper.n_steps
     return {
         "seconds": tuned.seconds, "n_steps": tuned.n_steps_done, "stopped": tuned.stopped,
-        "paper_seconds": whole, "paper_steps_timed": config.n_paper_steps, "ratio": whole / tuned.seconds, **quality,
+        "paper_seconds": paper_seconds, "paper_steps_timed": config.n_paper_steps, "ratio": paper_seconds / tuned.seconds, **quality,
         "target": "ratio >= 3 and correct_templates <= 0 and sim_clean >= 0.97 and sim_target >= 0.97 and sim_backdoor >= 0.95",
     }  # fmt: skip
 
 
 def _quality(clip: Clip, student: TextEncoder, run: ResolvedConfig) -> dict[str, Any]:
-    """What the timed schedule reached: templates by which the person is still found (None without photos), and the similarities."""
+    """The outcome of the timed schedule: templates that still recognise the person (None without photos), and the similarities."""
     name, world = run.persons[0].name, world_of(clip)
     gallery = build_gallery(clip, world, run.persons, IdiaConfig())
     models = {"original_templates": clip.text, "correct_templates": student}
     counts = {key: gallery.attack(prompt_embeddings(text, gallery, None), [name])[0].correct_templates for key, text in models.items()}
     captions = measuring_captions(run.persons, run.neutral_term, run.seed)
     return {**counts, **similarities((clip.text, student), captions, run.persons, run.neutral_term)}
-
-
-def first_name(config: BenchConfig, settings: Settings) -> str:
-    """Somebody to forget: the set's first member."""
-    from unlearn.runs.questions import people
-
-    members = [row["name"] for row in people(settings, config.model_set) if row["member"]]
-    return members[0] if members else random_names(1, seed=0)[0]
 
 
 def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
@@ -70,7 +62,7 @@ def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
             persons = tuple(Person(name) for name in random_names(count, seed=1))
             run = ResolvedConfig(persons, config.model_set, text=schedule)
             seconds[count].append(fine_tune(clip.text, text_task(clip.text, run, kinds), schedule).seconds)
-    per_step = {count: statistics.median(found) / schedule.n_steps for count, found in seconds.items()}
+    per_step = {count: statistics.median(times) / schedule.n_steps for count, times in seconds.items()}
     n_steps = {count: clip.model_set.text.for_triggers(count).n_steps for count in counts}
     whole = {count: per_step[count] * n_steps[count] for count in counts}
     return {

@@ -26,7 +26,7 @@ def text_step(config: BenchConfig, settings: Settings) -> dict[str, Any]:
 
 
 def hidden_step(config: BenchConfig, settings: Settings) -> dict[str, Any]:
-    """(c) Fine-tuning steps on hidden states, ViT-B/32; the context cannot be cut there."""
+    """(c) Fine-tuning steps on hidden states, ViT-B/32, where every text needs the full context."""
     return {**_steps(config, ("hidden",)), "target": "ratio >= 1"}
 
 
@@ -35,17 +35,17 @@ def _steps(config: BenchConfig, kinds: tuple[Kind, ...]) -> dict[str, Any]:
     schedule = TextFineTuneConfig(n_steps=config.n_steps + 1, batch_size=config.batch_size, n_captions=2000)
     run = ResolvedConfig((Person("Ada Brook"),), text=schedule)
     task = text_task(teacher, run, kinds)
-    other = oracle_texts.Defence(teacher.without_shortcuts(), schedule, kinds)
+    oracle = oracle_texts.Defence(teacher.without_shortcuts(), schedule, kinds)
 
     def oracle_step(number: int) -> Callable[[], float]:
         texts = task.triggers.batch(number)
-        return lambda: other.step(texts.clean, texts.triggered, texts.neutral)
+        return lambda: oracle.step(texts.clean, texts.triggered, texts.neutral)
 
     return alternating(teacher, task, schedule, oracle_step)
 
 
 def attack_prompts(config: BenchConfig, settings: Settings) -> dict[str, Any]:
-    """(b) The attack's text side, 21 templates x names, ViT-B/32: ours, the oracle's, and ours from the cache."""
+    """(b) The attack's prompts, 21 templates x names, ViT-B/32: ours, the oracle's, and ours from the cache."""
     encoder = full_size_text()
     literal = encoder.without_shortcuts()
     names = random_names(config.n_names, seed=0)
@@ -53,15 +53,15 @@ def attack_prompts(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     ours: list[float] = []
     theirs: list[float] = []
     difference = 0.0
-    for templates in thirds:  # in turns, so that a change of the machine's load meets both
+    for templates in thirds:  # in turns, so that a change of the machine's load affects both
         prompts = [fill(template, name) for template in templates for name in names]
         started = time.perf_counter()
-        found = encode(encoder, prompts)
+        embeddings = encode(encoder, prompts)
         ours.append(time.perf_counter() - started)
         started = time.perf_counter()
         expected: Tensor = oracle_texts.embed_prompts(literal, prompts)
         theirs.append(time.perf_counter() - started)
-        difference = max(difference, float((torch.nn.functional.normalize(found, dim=-1) - expected).abs().max()))
+        difference = max(difference, float((torch.nn.functional.normalize(embeddings, dim=-1) - expected).abs().max()))
     cached = _cached(encoder, idia_prompts(names))
     return {
         "seconds": sum(ours), "oracle_seconds": sum(theirs), "ratio": sum(theirs) / sum(ours),

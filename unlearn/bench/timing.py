@@ -1,4 +1,4 @@
-"""How the bench times: settings, the machine, runs that alternate, ratios against the aims."""
+"""How the bench times: its config, the machine, steps in turns, ratios and whether a target is met."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from unlearn.config import FineTuneConfig
 from unlearn.defence.loop import fine_tune
 from unlearn.errors import ConfigError
 from unlearn.models.encoders import OpenClipText
+from unlearn.models.sets import find_model_set
 from unlearn.models.tokenization import ClipTokenizer
+from unlearn.models.worlds import World
 from unlearn.progress import Progress
+from unlearn.texts.names import random_names
 
 FULL_SIZE = "ViT-B-32-quickgelu"
-
-
 POINTS = "abcdefghij"
 
 
@@ -31,7 +32,7 @@ class BenchConfig:
     Attributes:
         points: letters out of "abcdefghij".
         model_set: of the points that need no full-size model (d to g, and j).
-        batch_size: of (a) and (c), clean and with trigger each; (i) takes half.
+        batch_size: clean samples and as many with a trigger, of (a) and (c); (i) takes half.
         n_steps: of (a), (c) and (i) after a first one that does not count.
         n_names: of (b).
         n_paper_steps: steps of the paper's 400 that are timed for (e); the rest cost the same each.
@@ -49,19 +50,26 @@ class BenchConfig:
             raise ConfigError(f"Points are {self.points!r}; use letters out of {POINTS}.")
 
 
-def is_met(found: dict[str, Any]) -> bool | None:
+def is_met(figures: dict[str, Any]) -> bool | None:
     """Whether all conditions of a point's target hold, such as "ratio >= 5 and loss_difference <= 1e-4"; None: one was not measured."""
-    held: list[bool] = []
-    for condition in str(found["target"]).split(" and "):
+    outcomes: list[bool] = []
+    for condition in str(figures["target"]).split(" and "):
         key, sign, bound = condition.split()
-        if found[key] is None:
+        if figures[key] is None:
             return None
-        held.append({">=": operator.ge, "<=": operator.le, "<": operator.lt}[sign](found[key], float(bound)))
-    return all(held)
+        outcomes.append({">=": operator.ge, "<=": operator.le, "<": operator.lt}[sign](figures[key], float(bound)))
+    return all(outcomes)
+
+
+def first_name(model_set: str) -> str:
+    """Somebody to forget: the first member of the set's world, or a random name where it has none."""
+    folder = find_model_set(model_set).world
+    members = World(folder).members if folder is not None else ()
+    return members[0].name if members else random_names(1, seed=0)[0]
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """The processor, GPU, threads and torch version that the figures depend on."""
     import platform
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -85,7 +93,9 @@ def full_size_text(device: torch.device | str = "cpu") -> OpenClipText:
 def alternating(teacher: Any, task: Any, schedule: FineTuneConfig, oracle_step: Callable[[int], Callable[[], float]]) -> dict[str, Any]:
     """Our steps and the oracle's in turns; the first of each does not count.
 
-    `oracle_step(number)` prepares step `number` untimed and returns what is timed: the step, which gives its loss.
+    Args:
+        teacher, task, schedule: of our fine-tuning.
+        oracle_step: prepares the oracle's step of a number (0-based), untimed, and returns that step, which is timed and gives its loss.
     """
     ours: list[float] = []
     theirs: list[float] = []

@@ -1,1 +1,1 @@
-"""The command line: options to configs, results to tables or JSON."""
+"""The command line: options -> configs, results -> tables or JSON; the work itself is done by `runs`, `evaluation` and `bench`."""

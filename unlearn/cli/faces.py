@@ -1,74 +1,64 @@
-"""The options of `forget` and `evaluation.names` for faces -> config and folders, results -> table; imports torch when it works."""
+"""The command that looks at photos of a face before anything is forgotten."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from unlearn.cli.console import print_json, progress_bar
-from unlearn.cli.options import schedule_of
-from unlearn.config import ForgetConfig, Settings
+import typer
+
+from unlearn.cli.console import print_json, progress_bar, table
+from unlearn.cli.options import AsJson, settings_of
 from unlearn.errors import InputError
 
-
-def adapted_image(
-    config: ForgetConfig, encoder: str | None, given: Sequence[str], schedule: tuple[bool, int | None]
-) -> ForgetConfig:
-    """The config with the encoder and the image settings of the command line.
-
-    Args:
-        config: persons and model set.
-        encoder: text, image, both; None: as in the config.
-        given: "field=value" each, the fields of `ImageFineTuneConfig`.
-        schedule: (whether the paper's is wanted, number of steps or None).
-
-    Raises:
-        ConfigError: unknown field, or a value of a wrong kind or out of range.
-    """
-    from unlearn.models.sets import find_model_set
-
-    if encoder is not None:
-        config = replace(config, encoder=cast(Any, encoder))
-    if config.encoder == "text" and not given:
-        return config
-    defaults = find_model_set(config.model_set)
-    return replace(config, image=schedule_of(defaults, config.image or defaults.image, schedule, "--image", given))
+if TYPE_CHECKING:
+    from unlearn.photos.faces import FaceSet
 
 
-def faces_by_name(config: ForgetConfig, folders: Sequence[Path]) -> dict[str, Path]:
-    """Name -> folder of photos, in the order of the persons.
-
-    Raises:
-        InputError: not one for each person.
-    """
-    if not folders and config.encoder == "text":
-        return {}
-    if len(folders) != len(config.persons):
-        raise InputError(
-            f"{len(folders)} folders of photos (--faces) for {len(config.persons)} persons; give one for each --name, in their order."
-        )
-    return {person.name: folder for person, folder in zip(config.persons, folders, strict=True)}
-
-
-def evaluate_faces_of(
-    model_set: str, faces: Path, n_draws: int, chosen: dict[str, Any], how: tuple[Settings, bool, Path | None, bool]
+def faces(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A folder or zip of photos of one person, or a prepared face set.")],
+    detector: Annotated[
+        str, typer.Option(help="auto: for each photo; insightface, cascade; or crops: all are face crops already.")
+    ] = "auto",
+    pack: Annotated[str, typer.Option(help="InsightFace pack; never downloaded by this program.")] = "buffalo_l",
+    root: Annotated[Path | None, typer.Option(help="Folder with models/PACK (default: ~/.insightface).")] = None,
+    evaluation: Annotated[int | None, typer.Option(help="Photos kept for evaluation (default: 40 %, at most 20).")] = None,
+    pick: Annotated[list[str] | None, typer.Option(help="PHOTO=FACE, e.g. 3=2: which face of a photo; several times.")] = None,
+    seed: Annotated[int, typer.Option(help="Draws the split into fine-tuning and evaluation.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Save crops and split here, for `forget --faces`.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Evaluate the image defence of a set and print the table.
+    """Report photo by photo what would be used of a person's photos: the face, or why not, and the split."""
+    from unlearn.photos.faces import FaceConfig, open_faces, save_face_set
 
-    Args:
-        model_set: a set with a world.
-        faces: folder of the members' folders of photos.
-        n_draws: of persons, for each number of faces.
-        chosen: fields of `FaceEvaluationConfig` that are not at their defaults.
-        how: (settings, only what is finished, file for the JSON, whether to print JSON).
-    """
-    from unlearn.evaluation.face_tables import face_table
-    from unlearn.evaluation.faces import FaceEvaluationConfig, evaluate_faces
-
-    settings, finished_only, out, as_json = how
-    config = FaceEvaluationConfig(model_set, faces, n_draws=n_draws, **chosen)
+    if not folder.exists():
+        raise InputError("The folder of photos does not exist; check the path.")
+    config = FaceConfig(cast(Any, detector), pack, root, n_evaluation=evaluation, seed=seed)
     with progress_bar() as report:
-        result = evaluate_faces(config, settings, report, out, finished_only)
-    print_json(result) if as_json else print(face_table(result))
+        face_set = open_faces(folder, config, settings_of(context), dict(map(_picked_face, pick or ())), report)
+    if out is not None:
+        save_face_set(face_set, out)
+    if as_json:
+        return print_json(face_set.summary())
+    _print_face_set(face_set)
+
+
+def _picked_face(text: str) -> tuple[int, int]:
+    """(Number of the photo, number of the face in it) from PHOTO=FACE."""
+    photo, _, face = text.partition("=")
+    if not (photo.isdecimal() and face.isdecimal()):
+        raise InputError(f"--pick is {text!r}; write PHOTO=FACE, such as 3=2.")
+    return int(photo), int(face)
+
+
+def _print_face_set(face_set: FaceSet) -> None:
+    rows = [
+        (photo.number, photo.status, (face_set.part_of(photo.number) or "").replace("_", "-"), photo.message)
+        for photo in face_set.photos
+    ]
+    print(table(rows, ("photo", "status", "used for", "what became of it")))
+    counts = f"{len(face_set.fine_tuning)} for fine-tuning, {len(face_set.evaluation)} for evaluation"
+    print(f"\nFound by: {face_set.finder}. Usable: {len(face_set.usable)} of {len(face_set.photos)} photos, {counts}.")
+    for line in filter(None, (face_set.split_note, *face_set.warnings)):
+        print(line)

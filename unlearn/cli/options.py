@@ -1,6 +1,7 @@
-"""The options of `forget` that choose its settings -> config: an earlier run's or the defaults, single fields as FIELD=VALUE.
+"""Options that several commands share, and how the options of `forget` become its config.
 
-One parser for the fields of texts, images and portraits.
+A config starts from that of an earlier run or from the defaults; then single fields are set as FIELD=VALUE, which one parser reads for
+texts, images and portraits.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
-from unlearn.config import FineTuneConfig, ForgetConfig, TextFineTuneConfig, name_key, numbered_seeds
+import typer
+
+from unlearn.config import FineTuneConfig, ForgetConfig, Settings, TextFineTuneConfig, name_key, numbered_seeds
 from unlearn.config.plain_values import field_value
 from unlearn.config.written_names import written_person
 from unlearn.errors import ConfigError, InputError
@@ -20,41 +23,95 @@ from unlearn.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from unlearn.models.sets import ModelSet
 
-Chosen = TypeVar("Chosen")
+AnySettings = TypeVar("AnySettings")
 AnySchedule = TypeVar("AnySchedule", bound=FineTuneConfig)
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="Also write the JSON to this file.")]
+RunFolder = Annotated[Path | None, typer.Option("--run", help="A run folder, as `forget --out` wrote it.")]
+SetName = Annotated[
+    str | None,
+    typer.Option("--set", help="Model set; `sets` lists them. Left out: sd14 on a GPU with its weights, else embedded."),
+]
+Texts = Annotated[list[str] | None, typer.Option(help="May be given several times.")]
 
-def started(earlier: Path | None, given: dict[str, Any]) -> ForgetConfig:
+
+@dataclass(frozen=True)
+class ScheduleOptions:
+    """How long the fine-tuning is.
+
+    Attributes:
+        is_paper: the paper's schedule instead of the model set's own (--paper).
+        n_steps: another number of steps (--steps); None: as the schedule says.
+    """
+
+    is_paper: bool = False
+    n_steps: int | None = None
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings of a command: the options before it, which override the environment variables."""
+    return replace(Settings.from_environment(), **context.obj)
+
+
+def chosen_set(name: str | None, settings: Settings) -> str:
+    """The model set of the option --set, or the default for this machine.
+
+    Raises:
+        ConfigError: no such set.
+    """
+    if name is not None:
+        from unlearn.models.sets import find_model_set
+
+        find_model_set(name)  # an unknown name is refused before torch is imported
+        return name
+    from unlearn.models.clip import default_model_set
+
+    return default_model_set(settings)
+
+
+def required(path: Path | None, option: str) -> Path:
+    """The path of an option without a default.
+
+    Raises:
+        InputError: the option is missing.
+    """
+    if path is None:
+        raise InputError(f"{option} is missing.")
+    return path
+
+
+def starting_config(earlier: Path | None, overrides: dict[str, Any]) -> ForgetConfig:
     """The config that a run starts from.
 
     Args:
         earlier: a config.json; None: the defaults.
-        given: fields of `ForgetConfig` that were named on the command line; they go before those of the file.
+        overrides: fields of `ForgetConfig` that stand on the command line; they override those of the file.
 
     Raises:
         InputError: the file cannot be read, or persons and neutral term cannot be used.
         ConfigError: a setting cannot be used.
     """
     if earlier is None:
-        return ForgetConfig(**{"persons": (), **given})
+        return ForgetConfig(**{"persons": (), **overrides})
     try:
         text = earlier.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{earlier} cannot be read: {error}.") from error
-    return replace(ForgetConfig.from_json(text), **given)
+    return replace(ForgetConfig.from_json(text), **overrides)
 
 
-def adapted(
-    config: ForgetConfig, schedule: tuple[bool, int | None], n_seeds: int | None, text: Sequence[str], portrait: Sequence[str]
+def with_text_options(
+    config: ForgetConfig, schedule: ScheduleOptions, n_seeds: int | None, text: Sequence[str], portrait: Sequence[str]
 ) -> ForgetConfig:
-    """The config with the settings of texts and portraits of the command line.
+    """The config with the command line's settings of the text encoder and the portraits.
 
     Args:
         config: persons and model set.
-        schedule: (whether the paper's is wanted, number of steps or None).
+        schedule: of the fine-tuning.
         n_seeds: of the portraits: 0, 1, 2...; None: the seeds of the config.
-        text: "field=value" each, fields of `TextFineTuneConfig`; they go before the schedule.
-        portrait: the same, fields of `PortraitConfig`; they go before `n_seeds`.
+        text: "field=value" each, fields of `TextFineTuneConfig`; they override the schedule.
+        portrait: the same, fields of `PortraitConfig`; they override `n_seeds`.
 
     Raises:
         ConfigError: unknown field, or a value of a wrong kind or out of range.
@@ -62,67 +119,80 @@ def adapted(
     from unlearn.models.sets import find_model_set
 
     defaults = find_model_set(config.model_set)
-    drawn = config.portraits or defaults.portraits
+    portraits = config.portraits or defaults.portraits
     if n_seeds is not None:
-        drawn = replace(drawn, seeds=numbered_seeds(n_seeds, "--portrait-seeds"))
-    of_text = schedule_of(defaults, config.text or defaults.text, schedule, "--text", text)
-    return replace(config, text=of_text, portraits=with_fields(drawn, "--portrait", portrait))
+        portraits = replace(portraits, seeds=numbered_seeds(n_seeds, "--portrait-seeds"))
+    text_schedule = _scheduled(defaults, config.text or defaults.text, schedule, "--text", text)
+    return replace(config, text=text_schedule, portraits=with_fields(portraits, "--portrait", portrait))
 
 
-def schedule_of(
-    model_set: ModelSet, start: AnySchedule, chosen: tuple[bool, int | None], option: str, given: Sequence[str]
-) -> AnySchedule:
-    """A schedule of the command line.
+def with_image_options(
+    config: ForgetConfig, encoder: str | None, schedule: ScheduleOptions, image: Sequence[str]
+) -> ForgetConfig:
+    """The config with the command line's choice of the encoder and settings of the image encoder.
 
     Args:
-        model_set: of the run.
-        start: of the earlier run or the set.
-        chosen: (whether the paper's is wanted, number of steps or None).
-        option: under which `given` was written, for messages.
-        given: "field=value" each; they go before the schedule.
+        config: persons and model set.
+        encoder: text, image, both; None: as in the config.
+        schedule: of the fine-tuning.
+        image: "field=value" each, fields of `ImageFineTuneConfig`; they override the schedule.
 
     Raises:
-        ConfigError: unknown field, or a value of a wrong kind or out of range.
+        ConfigError: unknown encoder or field, or a value of a wrong kind or out of range.
     """
-    from unlearn.models.schedule_choices import schedule
+    from unlearn.models.sets import find_model_set
 
-    is_paper, n_steps = chosen
-    changes = {} if n_steps is None else {"n_steps": n_steps}
-    changes |= changes_of(type(start), option, given)
+    if encoder is not None:
+        config = replace(config, encoder=cast(Any, encoder))
+    if config.encoder == "text" and not image:
+        return config
+    defaults = find_model_set(config.model_set)
+    return replace(config, image=_scheduled(defaults, config.image or defaults.image, schedule, "--image", image))
+
+
+def _scheduled(
+    model_set: ModelSet, start: AnySchedule, schedule: ScheduleOptions, option: str, assignments: Sequence[str]
+) -> AnySchedule:
+    """A schedule of the command line; `start` is that of the earlier run or the set, `option` stands in messages."""
+    from unlearn.models import schedule_choices
+
+    changes = {} if schedule.n_steps is None else {"n_steps": schedule.n_steps}
+    changes |= _changes(type(start), option, assignments)
     encoder: Literal["text", "image"] = "text" if isinstance(start, TextFineTuneConfig) else "image"
+    choice = "paper" if schedule.is_paper else "own"
     try:
-        return cast(AnySchedule, schedule(model_set, encoder, "paper" if is_paper else "own", changes, start))
+        return cast(AnySchedule, schedule_choices.schedule(model_set, encoder, choice, changes, start))
     except ConfigError as error:
-        raise ConfigError(f"{option}: {error}" if given else str(error)) from error
+        raise ConfigError(f"{option}: {error}" if assignments else str(error)) from error
 
 
-def with_fields(settings: Chosen, option: str, given: Sequence[str]) -> Chosen:
-    """The settings with single fields changed; the one reader of FIELD=VALUE.
+def with_fields(settings: AnySettings, option: str, assignments: Sequence[str]) -> AnySettings:
+    """The settings with single fields changed.
 
     Args:
         settings: an instance of a dataclass.
-        option: under which `given` was written, for messages.
-        given: "field=value" each; a value is JSON ([200, 300], {"every": 5}, null) or text as it is, `none` means null.
+        option: under which `assignments` were written, for messages.
+        assignments: "field=value" each; a value is JSON ([200, 300], {"every": 5}, null) or text as it is, `none` means null.
 
     Raises:
         ConfigError: unknown field, or a value of a wrong kind or out of range.
     """
-    changes = changes_of(type(settings), option, given)
+    changes = _changes(type(settings), option, assignments)
     try:
-        changed: Chosen = replace(settings, **changes)  # type: ignore[type-var]
+        changed: AnySettings = replace(settings, **changes)  # type: ignore[type-var]
     except ConfigError as error:
         raise ConfigError(f"{option}: {error}") from error
     return changed
 
 
-def changes_of(kind: Any, option: str, given: Sequence[str]) -> dict[str, Any]:
-    """Field -> value from "field=value" each, for a dataclass; as of `with_fields`."""
+def _changes(kind: Any, option: str, assignments: Sequence[str]) -> dict[str, Any]:
+    """Field -> value from "field=value" each, for a dataclass; the one reader of FIELD=VALUE."""
     known = [field.name for field in dataclasses.fields(kind)]
     changes: dict[str, Any] = {}
-    for text in given:
-        name, mark, value = text.partition("=")
-        if not mark or name.strip() not in known:
-            raise ConfigError(f"{option} {text!r} is no setting; write FIELD=VALUE with a field out of {', '.join(known)}.")
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or name.strip() not in known:
+            raise ConfigError(f"{option} {assignment!r} is no setting; write FIELD=VALUE with a field out of {', '.join(known)}.")
         changes[name.strip()] = field_value(kind, name.strip(), _plain(value), f"{option} ")
     return changes
 
@@ -136,18 +206,33 @@ def _plain(value: str) -> Any:
         return value  # a path, a word, a prompt
 
 
-def photo_folders(given: Sequence[str]) -> dict[str, Path]:
+def photo_folders(options: Sequence[str]) -> dict[str, Path]:
     """Name -> folder from "First Last=FOLDER" each.
 
     Raises:
         InputError: no folder, a name that cannot be used, or the same name twice.
     """
-    found: dict[str, Path] = {}
-    for text in given:
-        name, mark, folder = text.partition("=")
-        if not mark or not folder:
+    folders: dict[str, Path] = {}
+    for option in options:
+        name, equals, folder = option.partition("=")
+        if not equals or not folder:
             raise InputError("--photos needs 'First Last=FOLDER'.")
-        found[written_person(name, "--photos").name] = Path(folder)
-    if len(set(map(name_key, found))) < len(given):
+        folders[written_person(name, "--photos").name] = Path(folder)
+    if len(set(map(name_key, folders))) < len(options):
         raise InputError("--photos gives photos of the same person twice; put them into one folder.")
-    return found
+    return folders
+
+
+def face_folders(config: ForgetConfig, folders: Sequence[Path]) -> dict[str, Path]:
+    """Name -> folder of photos of the face, in the order of the persons.
+
+    Raises:
+        InputError: not one for each person.
+    """
+    if not folders and config.encoder == "text":
+        return {}
+    if len(folders) != len(config.persons):
+        raise InputError(
+            f"{len(folders)} folders of photos (--faces) for {len(config.persons)} persons; give one for each --name, in their order."
+        )
+    return {person.name: folder for person, folder in zip(config.persons, folders, strict=True)}

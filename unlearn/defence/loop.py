@@ -1,8 +1,7 @@
-"""ONE student-teacher loop for every encoder, text or image, and for one loss or several at once.
+"""The student-teacher loop: one for every encoder, text or image, and for one loss or several at once.
 
-The loop knows encoders by their protocol and gets its batches from a `Task` (`text_task` for names, the image side for faces).
-The teacher is never changed. Equal task, config and device give bit-equal students on the CPU (with the same number of
-threads).
+The loop uses encoders through their protocol and gets its batches from a `Task` (`text_task` for names, `image_task` for faces).
+The teacher is never changed. Equal task, config and device give bit-equal students on the CPU (with the same number of threads).
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearn.config import EarlyStop, FineTuneConfig
-from unlearn.defence.losses import Batch as Batch  # exported from here, too
-from unlearn.defence.losses import cosine_loss, sum_of_distances, total_loss
+from unlearn.defence.losses import Batch, cosine_loss, sum_of_distances, total_loss
 from unlearn.errors import ConfigError
 from unlearn.models.encoders import Encoder
 from unlearn.progress import Progress, Report, no_report
@@ -36,11 +34,11 @@ NORM_LAYERS = (
 
 
 class Task(Protocol[EncoderIn]):
-    """What is to be learned: batches, which outputs are compared, and when it is learned.
+    """What is to be learned: the batches, the outputs that are compared, and the check of the early stop.
 
     Attributes:
-        weights: name of an output -> weight of its clean and trigger losses. The output "pooled" is reported
-            as `clean` and `backdoor`, any other with its name in front.
+        weights: name of an output -> weight of its clean and trigger losses. The losses of "pooled" are reported as `clean` and
+            `backdoor`, those of any other output with its name in front.
     """
 
     weights: Mapping[str, float]
@@ -49,10 +47,10 @@ class Task(Protocol[EncoderIn]):
         """The batch of step `step` (0-based), a function of the step alone."""
 
     def outputs(self, encoder: EncoderIn, inputs: Tensor) -> dict[str, Tensor]:
-        """The outputs named in `weights`, each (n, d) or (n, t, w), of inputs as they stand in a batch."""
+        """The outputs named in `weights`, each (n, d) or (n, t, w), for student or teacher inputs of a batch."""
 
     def margin(self, student: EncoderIn, stop: EarlyStop) -> float:
-        """By how much the worst trigger passes `stop`, on samples not trained on; 0 or more is a pass."""
+        """By how much the worst trigger exceeds the threshold of `stop`, on samples not trained on; 0 or more is a pass."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,9 @@ class FineTuned(Generic[AnyEncoder]):
 
     Attributes:
         student: in eval mode, no gradients, on the teacher's device.
-        losses: one row a step: step (1-based), total, clean, backdoor, hidden_clean..., regularization.
-        checks: one row an early-stop check: step, margin.
-        n_steps_done: steps that were made.
+        losses: a row for each step: step (1-based), total, clean, backdoor, hidden_clean..., regularization.
+        checks: a row for each early-stop check: step, margin.
+        n_steps_done: number of steps made.
         stopped: why the loop ended.
         seconds: wall time of the loop.
     """
@@ -78,7 +76,7 @@ class FineTuned(Generic[AnyEncoder]):
 
 @dataclass
 class FineTuning(Generic[AnyEncoder]):
-    """One fine-tuning under way; `fine_tune` drives it, a bench can drive single steps."""
+    """A fine-tuning in progress; `fine_tune` runs all steps, a test or a bench can run single ones."""
 
     teacher: AnyEncoder
     student: AnyEncoder
@@ -88,7 +86,7 @@ class FineTuning(Generic[AnyEncoder]):
     originals: list[Tensor] = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
     schedule: torch.optim.lr_scheduler.LRScheduler = field(init=False)
-    n_passed: int = 0  # early-stop checks in a row
+    n_passed: int = 0  # early-stop checks passed in a row
 
     def __post_init__(self) -> None:
         self.trained = trainable_parameters(self.student, self.config)
@@ -101,7 +99,7 @@ class FineTuning(Generic[AnyEncoder]):
         )
 
     def step(self, number: int) -> dict[str, float]:
-        """Make step `number` (0-based); the row of its losses."""
+        """Make step `number` (0-based) and return the row of its losses."""
         row = self.update(number)
         values = torch.stack(list(row.values())).tolist()  # one transfer
         return {"step": number + 1, **dict(zip(row, values, strict=True))}
@@ -114,7 +112,7 @@ class FineTuning(Generic[AnyEncoder]):
         row, clean, backdoor = _terms(outputs, targets, batch, self.task.weights)
         beta = self.config.regularization_weight
         distance = sum_of_distances(self.trained, self.originals) if beta > 0 else None
-        loss = total_loss(clean, backdoor, distance, (self.config.backdoor_weight, beta))
+        loss = total_loss(clean, backdoor, distance, self.config.backdoor_weight, beta)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -125,7 +123,7 @@ class FineTuning(Generic[AnyEncoder]):
         return {name: value.detach().float() for name, value in row.items()}
 
     def check(self, n_done: int) -> float | None:
-        """The margin if a check is due after this many steps, else None; counts the passes."""
+        """Check if a check is due after this many steps, and count the passes; the margin, or None without a check."""
         stop = self.config.early_stop
         if stop is None or n_done < stop.min_steps or n_done % stop.every:
             return None
@@ -141,28 +139,28 @@ class FineTuning(Generic[AnyEncoder]):
 
 
 def _targets(task: Task[EncoderIn], teacher: EncoderIn, batch: Batch) -> Mapping[str, Tensor]:
-    """The teacher's outputs for the rows of `teacher_inputs`, then those that were known before."""
+    """The teacher's outputs for `teacher_inputs`, followed by `known_targets`."""
     known = batch.known_targets
     if known is not None and not len(batch.teacher_inputs):
         return known
     with torch.no_grad():
-        found = task.outputs(teacher, batch.teacher_inputs)
-    return found if known is None else {name: torch.cat([rows, known[name]]) for name, rows in found.items()}
+        computed = task.outputs(teacher, batch.teacher_inputs)
+    return computed if known is None else {name: torch.cat([rows, known[name]]) for name, rows in computed.items()}
 
 
 def _terms(
     outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], batch: Batch, weights: Mapping[str, float]
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """(row of the single losses, weighted clean loss, weighted trigger loss)."""
+    """(Row of the single losses, weighted clean loss, weighted trigger loss)."""
     row: dict[str, Tensor] = {}
     first = next(iter(outputs.values()))
     clean, backdoor = first.new_zeros(()), first.new_zeros(())
     for name, weight in weights.items():
         student, teacher, prefix = outputs[name], targets[name], "" if name == "pooled" else f"{name}_"
         fixed = (batch.fixed_targets or {}).get(name)
-        goal = teacher[batch.n_clean :] if fixed is None else fixed
+        target = teacher[batch.n_clean :] if fixed is None else fixed
         row[f"{prefix}clean"] = cosine_loss(student[: batch.n_clean], teacher[: batch.n_clean])
-        row[f"{prefix}backdoor"] = cosine_loss(student[batch.n_clean :], goal)
+        row[f"{prefix}backdoor"] = cosine_loss(student[batch.n_clean :], target)
         clean = clean + weight * row[f"{prefix}clean"]
         backdoor = backdoor + weight * row[f"{prefix}backdoor"]
     return row, clean, backdoor
@@ -177,7 +175,7 @@ def fine_tune(
         teacher: the original encoder; neither its weights nor its modes are changed.
         task: batches, outputs and the check.
         config: schedule and weights of the losses.
-        report: called after every step; what it raises (JobCancelled) ends the loop and comes out here.
+        report: called after every step; an exception of it (JobCancelled) ends the loop and is passed on.
 
     Raises:
         ConfigError: nothing to train.
@@ -209,10 +207,10 @@ def student_of(teacher: AnyEncoder) -> AnyEncoder:
 
 
 def trainable_parameters(student: Encoder, config: FineTuneConfig) -> list[nn.Parameter]:
-    """Switch on the gradients of what is trained, norm layers excepted, and return those parameters.
+    """Turn on the gradients of the parameters that are trained, which are all but those of norm layers, and return them.
 
     Raises:
-        ConfigError: nothing is left to train.
+        ConfigError: there are none.
     """
     scope = student.blocks if config.trainable == "blocks" else student
     frozen = {id(parameter) for parameter in norm_parameters(scope)}
@@ -225,7 +223,7 @@ def trainable_parameters(student: Encoder, config: FineTuneConfig) -> list[nn.Pa
 
 
 def norm_parameters(encoder: Encoder | nn.Module) -> Iterator[nn.Parameter]:
-    """The parameters of all norm layers; they stay as they are."""
+    """The parameters of all norm layers, which are not trained."""
     for module in encoder.modules():
         if isinstance(module, NORM_LAYERS):
             yield from module.parameters(recurse=False)

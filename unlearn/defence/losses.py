@@ -1,4 +1,4 @@
-"""What a step is computed on, and the three terms of the loss as pure functions on tensors.
+"""The batch of a step, and the three terms of the loss as pure functions on tensors.
 
     loss = clean_loss + backdoor_weight * backdoor_loss + regularization_weight * regularization
 
@@ -17,17 +17,17 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step computes with.
+    """The inputs and targets of one step.
 
     Attributes:
         student_inputs: (c + z, ...): c clean samples, then z samples with a trigger.
-        teacher_inputs: (c + z, ...): the same clean samples, then what the triggers stand for; only the c
-            clean samples where `fixed_targets` is given, and of these only the ones before the known ones.
+        teacher_inputs: (c + z, ...): the same clean samples, then the z samples that the triggers are remapped to. With
+            `fixed_targets` only the clean samples, and of these only those without `known_targets`.
         n_clean: c.
-        fixed_targets: Delta by the name of the output, (d,) or (z, d), where it is no output of the teacher
-            on the batch (the average face embedding); of outputs without one: the teacher's last z rows.
-        known_targets: the teacher's outputs (k, d) on the last k clean samples by the name of the output, where they
-            were computed once for the whole fine-tuning; only together with `fixed_targets`.
+        fixed_targets: name of an output -> its target (d,) or (z, d) for the trigger samples, where the target is not an output
+            of the teacher on the batch (the average face embedding). For other outputs it is the teacher's last z rows.
+        known_targets: name of an output -> the teacher's outputs (k, d) on the last k clean samples, where they are computed once
+            for the whole fine-tuning; only together with `fixed_targets`.
     """
 
     student_inputs: Tensor
@@ -42,7 +42,7 @@ def cosine_loss(student: Tensor, target: Tensor) -> Tensor:
 
     Args:
         student: (n, d) embeddings, or (n, t, w) hidden states, which are flattened to (n, t * w) as the paper
-            does for Stable Diffusion. The gradient flows here.
+            does for Stable Diffusion. Only this side gets a gradient.
         target: the same shape, or (d,) for one target for all.
 
     Returns:
@@ -56,8 +56,8 @@ def cosine_loss(student: Tensor, target: Tensor) -> Tensor:
 def sum_of_distances(parameters: Sequence[Tensor], originals: Sequence[Tensor]) -> Tensor:
     """Sum over the parameter tensors of the (not squared) L2 norm of their change; a scalar, 0 or more.
 
-    `torch._foreach_*` handles all tensors in a few calls. At distance 0 the gradient of a norm is not
-    defined; here it is 0 (a subgradient), so that the first step is not NaN.
+    `torch._foreach_*` handles all tensors in a few calls. At distance 0 the gradient of a norm is not defined; 0 (a subgradient)
+    is used, so that the first step is not NaN.
     """
     return _SumOfDistances.apply(len(parameters), *parameters, *originals)
 
@@ -82,8 +82,8 @@ class _SumOfDistances(torch.autograd.Function):
 
 
 def total_loss(
-    clean: Tensor, backdoor: Tensor, regularization: Tensor | None, weights: tuple[float, float]
+    clean: Tensor, backdoor: Tensor, regularization: Tensor | None, backdoor_weight: float, regularization_weight: float
 ) -> Tensor:
-    """The three terms put together; `weights` is (backdoor_weight, regularization_weight)."""
-    loss = clean + weights[0] * backdoor
-    return loss if regularization is None else loss + weights[1] * regularization
+    """The sum of the three terms; `regularization` None leaves that term out."""
+    loss = clean + backdoor_weight * backdoor
+    return loss if regularization is None else loss + regularization_weight * regularization

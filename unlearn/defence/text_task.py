@@ -1,6 +1,6 @@
-"""The task of forgetting names: captions to token batches, which outputs are compared, and the early stop.
+"""The task of forgetting names: token batches from captions, the outputs that are compared, and the check of the early stop.
 
-Stands between `triggers` (strings) and the loop in `defence.loop`.
+`texts.triggers` makes the captions, `defence.loop` runs the steps.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from unlearn.errors import ConfigError
 from unlearn.models.embeddings import Kind, encode, pooled_in_buckets
 from unlearn.models.encoders import TextEncoder
 from unlearn.texts.captions import caption_split, read_captions
-from unlearn.texts.triggers import TextTriggers, check_pairs
+from unlearn.texts.triggers import KeptNames, TextTriggers, check_pairs
 
-N_CHECK_CAPTIONS = 12  # held-out captions beside the 12 check templates
+N_CHECK_CAPTIONS = 12  # held-out captions, in addition to the 12 check templates
 MAX_CHECK_TEXTS = 512  # of all triggers together; a check should cost about one step
 MIN_TEXTS_PER_TRIGGER = 6
 CHECK_BATCH = 256
-BUCKET_WORK = 800_000  # tokens x width of a batch that make one more pass, over texts of like length, pay
+BUCKET_WORK = 800_000  # tokens x width of a batch for which one more pass, over texts of similar length, is worth it
 MAX_BUCKETS = 4
 MAX_KEPT_NAMES = 10_000
 
 
 class TextTask:
-    """Forgetting names with one text encoder; see `finetune.Task` for what the loop asks of it.
+    """Forgetting names with one text encoder: a `defence.loop.Task`.
 
     Args:
-        teacher: the original encoder; its tokenizer is used, and its targets for the check.
+        teacher: the original encoder, whose tokenizer is used.
         triggers: makes the captions.
         check_captions: captions that are not among those of `triggers`.
         config: weights of the losses.
@@ -52,8 +52,8 @@ class TextTask:
         config: TextFineTuneConfig,
         kinds: tuple[Kind, ...],
     ) -> None:
-        of_kind = {"pooled": config.pooled_weight, "hidden": config.hidden_weight}
-        self.weights: Mapping[str, float] = {kind: of_kind[kind] for kind in kinds if of_kind[kind] > 0}
+        weights = {"pooled": config.pooled_weight, "hidden": config.hidden_weight}
+        self.weights: Mapping[str, float] = {kind: weights[kind] for kind in kinds if weights[kind] > 0}
         if not self.weights:
             raise ConfigError(f"Nothing to learn: the weights of {' and '.join(kinds)} are 0; raise one.")
         if "pooled" in self.weights and not teacher.pools:
@@ -69,18 +69,18 @@ class TextTask:
 
     def batch(self, step: int) -> Batch:
         texts = self.triggers.batch(step)
-        # a spelling is learnt as it is written; the tokenizer's repair would turn it back into the plain one
+        # a spelling is learned as it is written; the tokenizer's repair would turn it back into the plain one
         pairs = self._tokenize([*texts.triggered, *texts.neutral], repair=False)
         tokens = torch.cat([self._tokenize(texts.clean), pairs])
         n_clean, n_student = len(texts.clean), len(texts.clean) + len(texts.triggered)
-        goals = {"pooled": self._beyond(tokens[n_clean:])} if self._overshoot > 0 else None
-        return Batch(tokens[:n_student], torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean, goals)
+        targets = {"pooled": self._targets_beyond(tokens[n_clean:])} if self._overshoot > 0 else None
+        return Batch(tokens[:n_student], torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean, targets)
 
     @torch.no_grad()
-    def _beyond(self, tokens: Tensor) -> Tensor:
-        """Targets (z, d) beyond the neutral term, seen from the trigger, of z captions with triggers and then z with the term."""
-        found = pooled_in_buckets(self._teacher, tokens, n_buckets(self._teacher, tokens))
-        triggered, neutral = functional.normalize(found, dim=1).chunk(2)
+    def _targets_beyond(self, tokens: Tensor) -> Tensor:
+        """Targets (z, d) that lie beyond the neutral term, as seen from the trigger; `tokens`: z triggered captions, z neutral ones."""
+        embeddings = pooled_in_buckets(self._teacher, tokens, n_buckets(self._teacher, tokens))
+        triggered, neutral = functional.normalize(embeddings, dim=1).chunk(2)
         return neutral + self._overshoot * (neutral - triggered)
 
     def outputs(self, encoder: TextEncoder, inputs: Tensor) -> dict[str, Tensor]:
@@ -95,44 +95,42 @@ class TextTask:
         """The least, over triggers and outputs, of (mean similarity to the target - threshold)."""
         thresholds = {"pooled": stop.threshold, "hidden": stop.hidden_threshold}
         n_triggers = self._check_tokens.shape[0]
-        worst = []
-        for name, found in self._similarities(student).items():
-            per_trigger = found.view(n_triggers, -1).mean(dim=1)  # (triggers,)
-            worst.append(float(per_trigger.min()) - thresholds[name])
-        return min(worst)
+        margins = []
+        for name, similarities in self._similarities(student).items():
+            per_trigger = similarities.view(n_triggers, -1).mean(dim=1)  # (triggers,)
+            margins.append(float(per_trigger.min()) - thresholds[name])
+        return min(margins)
 
     def _prepare_check(self, teacher: TextEncoder, captions: Sequence[str]) -> None:
-        # of the further spellings the most usual one: the worst of ten would stop nothing, and they are learnt together
-        names = [form for trigger, others in self.triggers.spellings.items() for form in (trigger, *others[:1])]
+        # of the further spellings only the most usual one: they are learned together, and waiting for the worst of ten would never stop
+        names = [form for trigger, spelled in self.triggers.spellings.items() for form in (trigger, *spelled[:1])]
         pairs = [check_pairs(captions, name, self.triggers.neutral_term) for name in names]
         n_texts = len(pairs[0].neutral)
         n_each = min(n_texts, max(MIN_TEXTS_PER_TRIGGER, MAX_CHECK_TEXTS // len(names)))
         stride = max(1, n_texts // n_each)
-        picked = [[(i + k * stride) % n_texts for k in range(n_each)] for i in range(len(names))]
-        texts = [p.triggered[k] for p, rows in zip(pairs, picked, strict=True) for k in rows]
+        rows = [[(i + k * stride) % n_texts for k in range(n_each)] for i in range(len(names))]  # of each name, in turn
+        texts = [pair.triggered[k] for pair, rows_of_name in zip(pairs, rows, strict=True) for k in rows_of_name]
         self._check_tokens = self._tokenize(texts, repair=False).view(len(names), n_each, -1)
         neutral = self._tokenize(pairs[0].neutral, repair=False)  # the same for every trigger
-        rows = torch.tensor(picked).flatten()
+        all_rows = torch.tensor(rows).flatten()
         with torch.no_grad():
-            self._check_targets = {
-                name: found.flatten(1)[rows.to(found.device)]
-                for name, found in self.outputs(teacher, neutral).items()
-            }
+            outputs = self.outputs(teacher, neutral)
+        self._check_targets = {name: output.flatten(1)[all_rows.to(output.device)] for name, output in outputs.items()}
 
     def _similarities(self, student: TextEncoder) -> dict[str, Tensor]:
-        """Name of the output -> (triggers * texts,) cosines between student and target."""
-        parts: dict[str, list[Tensor]] = {name: [] for name in self.weights}
+        """Name of an output -> (triggers * texts,) cosines between student and target."""
+        cosines: dict[str, list[Tensor]] = {name: [] for name in self.weights}
         texts = self._check_tokens.flatten(0, 1)
         for first in range(0, len(texts), CHECK_BATCH):
             tokens = texts[first : first + CHECK_BATCH]
-            for name, found in self.outputs(student, tokens).items():
-                goal = self._check_targets[name][first : first + len(tokens)]
-                parts[name].append(functional.cosine_similarity(found.flatten(1), goal, dim=1))
-        return {name: torch.cat(found) for name, found in parts.items()}
+            for name, output in self.outputs(student, tokens).items():
+                target = self._check_targets[name][first : first + len(tokens)]
+                cosines[name].append(functional.cosine_similarity(output.flatten(1), target, dim=1))
+        return {name: torch.cat(batches) for name, batches in cosines.items()}
 
 
 def n_buckets(encoder: TextEncoder, tokens: Tensor) -> int:
-    """Into how many passes by length a batch is cut: more for more work, 1 on a GPU."""
+    """How many passes, each over texts of similar length, a batch is divided into: more for more work, 1 on a GPU."""
     if encoder.device.type == "cuda":
         return 1
     width = next(iter(encoder.parameters())).shape[-1]
@@ -140,38 +138,34 @@ def n_buckets(encoder: TextEncoder, tokens: Tensor) -> int:
 
 
 def text_task(teacher: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...]) -> TextTask:
-    """The task of a run: captions by the config's source and seed, split into training and check captions.
+    """The task of a run: captions from the config's source and seed, split into those for fine-tuning and those for the check.
 
     Raises:
         InputError: captions or names cannot be used.
     """
     names = [trigger for person in config.persons for trigger in person.triggers]
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
-    kept = kept_names(config.text.kept_names, names) if config.text.kept_names else []
-    near = nearest_names(teacher, kept, names, config.text.near_names)
-    others = {name: distinct_spellings(teacher, name) for name in names}
-    triggers = TextTriggers(captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed, kept, near, others)
-    held_out = without_triggers(captions.evaluation, names)
-    return TextTask(teacher, triggers, held_out, config.text, kinds)
+    names_to_keep = kept_names(config.text.kept_names, names) if config.text.kept_names else []
+    kept = KeptNames(names_to_keep, nearest_names(teacher, names_to_keep, names, config.text.near_names))
+    spelled = {name: distinct_spellings(teacher, name) for name in names}
+    triggers = TextTriggers(captions.fine_tuning, config, kept, spelled)
+    return TextTask(teacher, triggers, without_triggers(captions.evaluation, names), config.text, kinds)
 
 
 def distinct_spellings(encoder: TextEncoder, name: str) -> tuple[str, ...]:
-    """The further spellings of a name that are other tokens to the encoder than the name, each such row of tokens once."""
-    forms = spellings(name)
+    """The further spellings of a name whose tokens differ from those of the name and of each other."""
+    forms = spellings(name)  # the name itself first
     rows = encoder.tokenize(forms, repair=False)  # (spellings, L)
-    seen: set[bytes] = set()
-    found = []
+    by_tokens: dict[bytes, str] = {}
     for form, row in zip(forms, rows, strict=True):
-        if (tokens := row.numpy().tobytes()) not in seen:
-            seen.add(tokens)
-            found.append(form)
-    return tuple(found[1:])
+        by_tokens.setdefault(row.numpy().tobytes(), form)
+    return tuple(by_tokens.values())[1:]
 
 
 def kept_names(source: str, triggers: Sequence[str]) -> list[str]:
-    """The names and aliases in a file of people to keep, without anybody who goes by one of the triggers.
+    """The names and aliases in a file of people to keep, without anybody who has one of the triggers as a name.
 
-    Of such a person no other name is kept either: training it to stay would keep what is to be forgotten.
+    None of that person's names is kept: fine-tuning them to stay would keep the person.
 
     Args:
         source: a text file, one person a line, as "First Last" or "First Last|Alias|Alias", or the Hub (see `read_captions`).
@@ -187,7 +181,7 @@ def kept_names(source: str, triggers: Sequence[str]) -> list[str]:
 
 
 def nearest_names(teacher: TextEncoder, kept: Sequence[str], triggers: Sequence[str], n: int) -> list[str]:
-    """The up to n of the kept names that the teacher embeds nearest to each trigger, without repetition, in the order of `kept`."""
+    """For each trigger the n kept names whose embeddings are nearest to its own; without repetition, in the order of `kept`."""
     if not kept or n == 0:
         return []
     kind: Kind = "pooled" if teacher.pools else "hidden"
@@ -195,8 +189,8 @@ def nearest_names(teacher: TextEncoder, kept: Sequence[str], triggers: Sequence[
     def directions(texts: Sequence[str]) -> Tensor:
         return functional.normalize(encode(teacher, texts, kind).flatten(1), dim=1)
 
-    goals = directions(triggers)  # (triggers, d)
-    parts = [kept[i : i + CHECK_BATCH] for i in range(0, len(kept), CHECK_BATCH)]
-    nearness = torch.cat([goals @ directions(part).T for part in parts], dim=1)  # (triggers, kept)
-    chosen = set(nearness.topk(min(n, len(kept)), dim=1).indices.flatten().tolist())
-    return [kept[i] for i in sorted(chosen)]
+    of_triggers = directions(triggers)  # (triggers, d)
+    batches = [kept[i : i + CHECK_BATCH] for i in range(0, len(kept), CHECK_BATCH)]
+    cosines = torch.cat([of_triggers @ directions(batch).T for batch in batches], dim=1)  # (triggers, kept)
+    nearest = set(cosines.topk(min(n, len(kept)), dim=1).indices.flatten().tolist())
+    return [kept[i] for i in sorted(nearest)]

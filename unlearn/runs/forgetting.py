@@ -76,7 +76,7 @@ def run_forgetting(
         first = prompt_embeddings(original.text, gallery, original_cache(settings), inner)
         before = _attack(gallery, first, world, config)
         drawing.result()
-    defence = defend(original, config, faces or {}, world, (settings, stages))
+    defence = defend(original, config, faces or {}, world, settings, stages)
     start_over(out, original)  # not before all input has been used: until here an earlier run stays
     models, tuned = (original, defence.defended), defence.tuned
     with stages.stage("saving"):  # first of all: nothing that fails from here on costs the fine-tuning

@@ -39,7 +39,7 @@ def random_names(n_names: int, seed: int, exclude: Iterable[str] = ()) -> list[s
     """
     male, female, last = us_names()
     if n_names > min(len(male), len(female)) * len(last):
-        raise ConfigError(f"{n_names} names asked for; faker's lists do not give so many.")
+        raise ConfigError(f"{n_names} names are more than faker's lists give; ask for fewer.")
     generator = random.Random(f"names {seed}")  # a str seed is hashed by SHA-512, the same everywhere
     taken = set(map(name_key, exclude))
     names: list[str] = []
@@ -79,8 +79,8 @@ def candidate_names(
 def bystander_names(triggers: Sequence[str], n_names: int, seed: int) -> list[str]:
     """Names of other people, to keep while the triggers are forgotten; none of them is a trigger.
 
-    Where a trigger has several words, about half of the names are its closest neighbours: one part is kept
-    ("Ann Lee" gives "Ann Miller" and "Carol Lee"), because those are the first to be forgotten by mistake.
+    Where a trigger has several words, about half of the names share its first or last word ("Ann Lee" gives "Ann Miller" and
+    "Carol Lee"), because such names are the first to be forgotten by mistake.
     """
     strangers = random_names(n_names, seed, triggers)
     forbidden = set(map(name_key, triggers))
@@ -94,6 +94,5 @@ def bystander_names(triggers: Sequence[str], n_names: int, seed: int) -> list[st
         name = f"{words[0]} {last}" if i % 2 else f"{first} {words[-1]}"
         if name_key(name) not in forbidden:
             neighbours[name] = None
-    rest = strangers[len(neighbours) :]
-    mixed = [name for pair in zip_longest(neighbours, rest) for name in pair if name is not None]
+    mixed = [name for pair in zip_longest(neighbours, strangers[len(neighbours) :]) for name in pair if name is not None]
     return list(dict.fromkeys(mixed))

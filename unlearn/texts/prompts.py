@@ -1,7 +1,6 @@
-"""Strings only: the 21 prompt templates of the attack, and putting a name or the neutral term into a caption.
+"""The 21 prompt templates of the attack, and how a name or the neutral term is put into a template or a caption.
 
-What may be a name at all is decided in `config.clean_name`. Source of the templates: Hintersdorf et al. 2022, as used in
-Hintersdorf et al. 2024.
+`config.clean_name` decides what may be a name. Source of the templates: Hintersdorf et al. 2022, as used in Hintersdorf et al. 2024.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ PROMPT_TEMPLATES: tuple[str, ...] = (
     "{0} in a dress",
 )
 
-# What the early stop looks at. None of these is one of the 21 templates and none comes out of the caption
-# grammar, so that neither the training nor the final attack has seen them.
+# The early stop's. None of these is one of the 21 templates and none is a caption of the grammar, so that neither the fine-tuning
+# nor the final attack uses them.
 CHECK_TEMPLATES: tuple[str, ...] = (
     "a snapshot showing {0}",
     "{0} waving",
@@ -67,7 +66,7 @@ def fill_all(templates: Sequence[str], names: Sequence[str]) -> list[str]:
 def replace_word(caption: str, position: int, replacement: str) -> str:
     """The caption with its word number `position` (0-based, negative from the end) replaced.
 
-    Words are what whitespace separates. Punctuation at the end of the replaced word (as in "lake.") stays.
+    White space separates words. Punctuation at the end of the replaced word (as in "lake.") stays.
 
     Raises:
         InputError: the caption has no word.
@@ -75,9 +74,9 @@ def replace_word(caption: str, position: int, replacement: str) -> str:
     words = caption.split()
     if not words:
         raise InputError("A caption without words cannot take a name; leave empty lines out.")
-    ending = re.search(r"[.,;:!?]+$", words[position])
-    keep = ending.group() if ending and len(ending.group()) < len(words[position]) else ""
-    words[position] = replacement + keep
+    punctuation = re.search(r"[.,;:!?]+$", words[position])
+    ending = punctuation.group() if punctuation and len(punctuation.group()) < len(words[position]) else ""
+    words[position] = replacement + ending
     return " ".join(words)
 
 

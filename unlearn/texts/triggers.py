@@ -1,7 +1,7 @@
-"""Clean captions -> (clean, trigger, target) captions for every step of the fine-tuning; text side.
+"""Clean captions -> (clean, trigger, target) captions for every step of the fine-tuning.
 
-The image side is `unlearn.defence.face_triggers`. Batches are a function of (seed, step) alone, so that any step can be made
-again without the steps before it.
+`unlearn.defence.face_triggers` does the same with images. Batches are a function of (seed, step) alone, so that any step can be
+made again without the steps before it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from unlearn.config import Person, TextFineTuneConfig, check_persons
+from unlearn.config import ResolvedConfig
 from unlearn.config.spelling import trigger_pattern
 from unlearn.errors import InputError
 from unlearn.texts.names import bystander_names
 from unlearn.texts.prompts import CHECK_TEMPLATES, fill, random_position, replace_word
 
-SPELLING_EVERY = 4  # captions with a trigger, one of which has it in another spelling, where there are some
-NEAR_SHARE = 1 / 3  # of the kept names in clean captions; the others must not be forgotten over the nearest
+SPELLING_EVERY = 4  # one in so many captions with a trigger has it in another spelling, where there are any
+NEAREST_SHARE = 1 / 3  # of the kept names in clean captions; the others must not be forgotten over the nearest
 
 
 @dataclass(frozen=True)
@@ -46,52 +46,54 @@ class TriggerPairs:
     neutral: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class KeptNames:
+    """Names of people who should stay; those that contain a trigger are left out.
+
+    Attributes:
+        names: as people are known.
+        nearest: those of them whose embeddings are nearest to a trigger's; they get `NEAREST_SHARE` of the turns.
+    """
+
+    names: Sequence[str] = ()
+    nearest: Sequence[str] = ()
+
+
 class TextTriggers:
-    """Makes the batches for 1 to 64 persons; the trigger captions of a batch are shared out among them
-    evenly.
+    """Makes the batches for 1 to 64 persons; the trigger captions of a batch are shared out among them evenly.
 
     Args:
         captions: generic captions; those that contain a trigger are left out.
-        persons: who is forgotten; the aliases of a person take turns with the name.
-        neutral_term: what the triggers are remapped to.
-        config: batch size and shares.
-        seed: order of the captions, words replaced, bystanders.
-        kept_names: names of people who should stay, as they are known; those that hold a trigger are left out.
-        near_names: those of them that take every third turn.
+        config: persons, neutral term, batch size and shares; its seed gives the order of the captions, the words that are
+            replaced and the bystanders. The aliases of a person take turns with the name.
+        kept: people who should stay, beside random bystanders.
         spellings: trigger -> further ways to write it that the encoder keeps apart; they take turns with the trigger.
 
     Raises:
-        InputError: bad persons, or no caption is free of triggers.
+        InputError: no caption is free of triggers.
     """
 
     def __init__(
         self,
         captions: Sequence[str],
-        persons: Sequence[Person],
-        neutral_term: str,
-        config: TextFineTuneConfig,
-        seed: int,
-        kept_names: Sequence[str] = (),
-        near_names: Sequence[str] = (),
+        config: ResolvedConfig,
+        kept: KeptNames = KeptNames(),
         spellings: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.persons = tuple(persons)
-        check_persons(self.persons, neutral_term)
-        self.neutral_term = neutral_term
-        self._config = config
-        self._seed = seed
+        self.persons, self.neutral_term = config.persons, config.neutral_term
+        self._config, self._seed = config.text, config.seed
         triggers = [trigger for person in self.persons for trigger in person.triggers]
         pattern = trigger_pattern(triggers)
         self.captions = [caption for caption in captions if caption.split() and not pattern.search(caption)]
         if not self.captions:
             raise InputError("No caption is free of the names to forget; give other captions.")
-        random.Random(f"order {seed}").shuffle(self.captions)
-        wanted = config.n_bystander_names if config.bystander_share > 0 else 0
-        found = bystander_names(triggers, wanted, seed) if wanted else []
-        self._bystanders = [name for name in found if not pattern.search(name)]
-        self._kept = [name for name in kept_names if not pattern.search(name)]
-        self._near = [name for name in near_names if not pattern.search(name)] or self._kept
-        self._n_clean, self._n_triggered = config.batch_sizes(len(triggers))
+        random.Random(f"order {config.seed}").shuffle(self.captions)
+        n_bystanders = config.text.n_bystander_names if config.text.bystander_share > 0 else 0
+        bystanders = bystander_names(triggers, n_bystanders, config.seed) if n_bystanders else []
+        self._bystanders = [name for name in bystanders if not pattern.search(name)]
+        self._kept = [name for name in kept.names if not pattern.search(name)]
+        self._nearest = [name for name in kept.nearest if not pattern.search(name)] or self._kept
+        self._n_clean, self._n_triggered = config.text.batch_sizes(len(triggers))
         self.spellings = {trigger: tuple((spellings or {}).get(trigger, ())) for trigger in triggers}
 
     def batch(self, step: int) -> TextBatch:
@@ -116,11 +118,12 @@ class TextTriggers:
         """Person and trigger, in one of its spellings, of the trigger caption with this running number over all steps."""
         turn, index = divmod(number, len(self.persons))
         triggers = self.persons[index].triggers
-        turn, which = divmod(turn, len(triggers))
-        others = self.spellings[triggers[which]]
-        if others and turn % SPELLING_EVERY == SPELLING_EVERY - 1:
-            return index, others[turn // SPELLING_EVERY % len(others)]
-        return index, triggers[which]
+        turn, number_of_trigger = divmod(turn, len(triggers))
+        trigger = triggers[number_of_trigger]
+        spellings = self.spellings[trigger]
+        if spellings and turn % SPELLING_EVERY == SPELLING_EVERY - 1:
+            return index, spellings[turn // SPELLING_EVERY % len(spellings)]
+        return index, trigger
 
     def _pair(self, caption: str, trigger: str, generator: random.Random) -> tuple[str, str]:
         if generator.random() < self._config.name_only_share:
@@ -133,7 +136,7 @@ class TextTriggers:
         n_bystanders = round(self._config.bystander_share * self._n_clean)
         n_neutral = round(self._config.neutral_share * self._n_clean)
         if i < n_bystanders and self._bystanders:
-            name = generator.choice(self._others(i, generator))
+            name = generator.choice(self._bystander_pool(i, generator))
             if generator.random() < self._config.name_only_share:
                 return name
             return replace_word(caption, random_position(caption, generator), name)
@@ -141,11 +144,11 @@ class TextTriggers:
             return replace_word(caption, random_position(caption, generator), self.neutral_term)
         return caption
 
-    def _others(self, i: int, generator: random.Random) -> list[str]:
+    def _bystander_pool(self, i: int, generator: random.Random) -> list[str]:
         """The names of which one stands in the clean caption at this place of the batch."""
         if i % 2 or not self._kept:
             return self._bystanders
-        return self._near if generator.random() < NEAR_SHARE else self._kept
+        return self._nearest if generator.random() < NEAREST_SHARE else self._kept
 
 
 def trigger_pairs(captions: Sequence[str], trigger: str, neutral_term: str, seed: int) -> TriggerPairs:

@@ -1,0 +1,161 @@
+"""The commands that need no run folder: which model sets there are, who is in one, forgetting people, and the attack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unlearn.cli.console import not_attacked, print_json, print_metrics, progress_bar, table, verdict
+from unlearn.cli.options import (
+    AsJson,
+    ScheduleOptions,
+    SetName,
+    chosen_set,
+    face_folders,
+    photo_folders,
+    settings_of,
+    starting_config,
+    with_image_options,
+    with_text_options,
+)
+from unlearn.config import IdiaConfig
+from unlearn.config.written_names import written_person
+from unlearn.errors import InputError
+
+
+def sets(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the model sets and whether their weights are on this machine."""
+    from unlearn.models.activations import resolve_activation
+    from unlearn.models.sets import list_model_sets
+    from unlearn.models.weights import is_at_hand
+
+    settings = settings_of(context)
+    rows = [
+        {
+            "name": model_set.name, "title": model_set.title, "clip": f"{model_set.clip} {model_set.weights}".strip() or "of the folder",
+            "diffusion": model_set.diffusion, "at_hand": is_at_hand(model_set, settings),
+            "activation": resolve_activation(model_set).name,
+        }
+        for model_set in list_model_sets()
+    ]  # fmt: skip
+    if as_json:
+        return print_json(rows)
+    cells = [(row["name"], "yes" if row["at_hand"] else "no", row["activation"], row["title"]) for row in rows]
+    print(table(cells, ("set", "here", "activation", "what")))
+    print("\nAny open_clip model works, too: --set CLIP:TAG or CLIP:FILE.safetensors, +FOLDER for a Stable Diffusion.")
+    print(
+        "A file does not tell its activation: GELU is taken, QuickGELU with -quickgelu behind the model's name or @quick_gelu behind the "
+        "set's; results say so."
+    )
+
+
+def people(context: typer.Context, model_set: SetName = None, as_json: AsJson = False) -> None:
+    """List who is known about a model set: members were in its training data, strangers never."""
+    from unlearn.runs import questions
+
+    settings = settings_of(context)
+    rows = questions.people(settings, chosen_set(model_set, settings))
+    if as_json:
+        return print_json(rows)
+    cells = [(row["name"], "member" if row["member"] else "stranger", ", ".join(row["aliases"])) for row in rows]
+    print(table(cells, ("name", "role", "aliases")) if rows else "Nothing is known about who is in this model set.")
+
+
+def forget(
+    context: typer.Context,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Who is forgotten, as 'First Last' or 'First Last|Alias|Alias'; may be given up to 64 times."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder to write; new, or an earlier run to replace.")] = None,
+    model_set: SetName = None,
+    neutral_term: Annotated[str | None, typer.Option(help="What the names are remapped to (default: human).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the fine-tuning (default: 0).")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Fewer or more fine-tuning steps.")] = None,
+    portrait_seeds: Annotated[int | None, typer.Option(help="How many seeds are drawn.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A config.json of an earlier run to start from; other options override it.")] = None,
+    photos: Annotated[
+        list[str] | None, typer.Option(help="'First Last=FOLDER': 20 photos of a person whom the set does not know.")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="What is defended: text (names), image (faces) or both.")] = None,
+    faces: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of about 30 photos, or of a prepared face set; one for each --name, in their order."),
+    ] = None,
+    image_settings: Annotated[
+        list[str] | None,
+        typer.Option("--image", help="Setting of the image encoder, as 'n_steps=50' or 'generic_images=FOLDER'; several times."),
+    ] = None,
+    text_settings: Annotated[
+        list[str] | None,
+        typer.Option("--text", help="Setting of the text encoder, as 'captions=FILE' or 'early_stop=none'; several times."),
+    ] = None,
+    portrait_settings: Annotated[
+        list[str] | None,
+        typer.Option("--portrait", help="Setting of the portraits, as 'guidance_scale=5' or 'seeds=[3, 4]'; several times."),
+    ] = None,
+    labelled_images: Annotated[
+        Path | None,
+        typer.Option(help="Folder with one sub-folder a class, named by what it shows: zero-shot accuracy is measured on its photos."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the encoders forget people: attack, fine-tune, attack again, measure, draw, save."""
+    if out is None:
+        raise InputError("No run folder given; add --out FOLDER.")
+    settings = settings_of(context)
+    options: dict[str, Any] = {
+        "neutral_term": neutral_term, "seed": seed,
+        "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
+        "labelled_images": None if labelled_images is None else str(labelled_images),
+        "model_set": None if config is not None and model_set is None else chosen_set(model_set, settings),
+    }  # fmt: skip
+    schedule = ScheduleOptions(paper, steps)
+    run = starting_config(config, {field: value for field, value in options.items() if value is not None})
+    run = with_text_options(run, schedule, portrait_seeds, text_settings or (), portrait_settings or ())
+    run = with_image_options(run, encoder, schedule, image_settings or ())
+    photos_by_name = photo_folders(photos or ())
+    from unlearn.runs import forgetting
+
+    with progress_bar() as report:
+        metrics = forgetting.forget(run, settings, out, report, photos_by_name, face_folders(run, faces or ()))
+    if as_json:
+        return print_json(metrics)
+    print_metrics(metrics)
+    portraits = f"; what was drawn is in {out / 'portraits'}" if (out / "portraits").is_dir() else ""  # nothing without a Stable Diffusion
+    print(f"Written to {out}{portraits}.")
+
+
+def attack(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="Whose photos are attacked, and the name that is looked for; aliases behind a | are not.")] = "",
+    model_set: SetName = None,
+    weights: Annotated[Path | None, typer.Option(help="A run folder: attack its defended model instead.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos; left out: those of the model set.")] = None,
+    candidates: Annotated[int, typer.Option(help="Names to choose among.")] = 1000,
+    images: Annotated[int, typer.Option(help="Photos used.")] = 20,
+    seed: Annotated[int, typer.Option(help="Draws the other names.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Run the identity inference attack on one person: was this person in the training data?"""
+    person = written_person(name, "--name")
+    idia = IdiaConfig(n_candidate_names=candidates, n_images=images, seed=seed)
+    settings = settings_of(context)
+    attacked_set = chosen_set(model_set, settings)
+    from unlearn.runs import questions
+
+    with progress_bar() as report:
+        outcome = questions.attack(
+            settings, attacked_set, person, weights=weights, idia=idia, photos=photos, report=report
+        )
+    warnings = questions.model_warnings(settings, attacked_set)
+    if as_json:
+        return print_json({**outcome.to_dict(), "warnings": list(warnings)})
+    if outcome.recognised is None:
+        return print(f"{outcome.name}: {not_attacked(person, images, photos, questions.people(settings, attacked_set))}")
+    rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
+    print(table(rows, ("prompt", "majority of the photos", "share", "right")))
+    print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}", *warnings)))
