@@ -102,7 +102,8 @@ def _evaluate_names(config: EvaluationConfig, settings: Settings, output: Output
 
 
 def _evaluate_faces(config: FaceEvaluationConfig, settings: Settings, output: Output) -> None:
-    from unlearn.evaluation.faces import evaluate_faces, face_table
+    from unlearn.evaluation.face_tables import face_table
+    from unlearn.evaluation.faces import evaluate_faces
 
     with progress_bar() as report:
         result = evaluate_faces(config, settings, report, output.file, output.finished_only)
