@@ -115,7 +115,7 @@ def test_links_give_a_stranger_no_right_to_change(action: str, victim: Visitor, 
             for target in (job, by_endpoint):
                 stranger = Visitor(victim.address, session)
                 stranger.memory = {**memory, "job": job}
-                assert re.search(r"belongs to somebody else|cannot be picked", stranger.act(action, target, value="1:1"))
+                assert re.search(r"started by somebody else|cannot be picked", stranger.act(action, target, value="1:1"))
     assert {state(client, one) for one in (job, by_endpoint)} <= {"queued", "running"}
 
 

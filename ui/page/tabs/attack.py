@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ui.page import forms
+from ui.page.fields import IDIA_FIELDS
 from ui.page.screen import Screen, View, Visit
 from ui.page.uploads import PhotoFiles, taken
 from ui.server import photo_sets
@@ -38,7 +39,7 @@ def build(screen: Screen) -> None:
                 info="Somebody of the model set, or any name with photos of your own", elem_id="attack-name",
             )  # fmt: skip
             fields = {f.key: gr.Number(f.value, label=f.label, info=f.info, minimum=f.low, maximum=f.high, min_width=180)
-                      for f in forms.IDIA_FIELDS}  # fmt: skip
+                      for f in IDIA_FIELDS}  # fmt: skip
         upload = PhotoFiles(
             label="Photos of your own (files or a zip); leave empty for those of the model set",
             file_count="multiple", height=140, elem_id="attack-upload", elem_classes="drop",
