@@ -170,3 +170,15 @@ def test_odd_presses_are_answered_without_the_programs_insides(address: str, dat
     stranger = Visitor(address, f"press-{hash(str(data))}")
     answer = stranger.call("history", data=data)
     assert stranger.status == 200 and "TypeError" not in answer
+
+
+def test_callers_behind_a_proxy_on_this_machine_are_told_apart_by_the_address_that_it_sends(address: str) -> None:
+    def call(endpoint: str, data: list[Any], caller: str) -> httpx.Response:
+        headers = {"X-Forwarded-For": caller}
+        return httpx.post(f"{address}gradio_api/run/{endpoint}", json={"data": data}, headers=headers, timeout=120.0)
+
+    started = call("forget", [[VICTIM], "human", 0, None, "text", None, False], "10.0.0.1")
+    job = started.json()["data"][0]["job"]
+    refused = call("cancel", [job], "10.0.0.2")
+    assert refused.status_code == 400 and "started by somebody else" in refused.text
+    assert call("cancel", [job], "10.0.0.1").json()["data"][0]["state"] == "cancelled"

@@ -35,7 +35,7 @@ def test_forget_config_lines_and_aliases_become_persons() -> None:
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ("", "There is no name yet"), ("\n \n", "Nobody is given yet"), ("x" * 300, "300 characters"),
+        ("", "There is no name yet"), ("\n \n", "There is no name yet"), ("x" * 300, "300 characters"),
         ("A\nB\nC\nD", "at most 3"), ("Human", "neutral term"), ("Ada Lark\nada lark", "twice"), ("|Alias", "empty"),
     ],
 )  # fmt: skip
@@ -76,7 +76,7 @@ def test_schedule_own_one_step_is_possible() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"schedule": OWN, "n_steps": None}, "Steps is empty"), ({"schedule": OWN, "n_steps": 0}, "n_steps is 0"),
+        ({"schedule": OWN, "n_steps": None}, "“Steps” is empty"), ({"schedule": OWN, "n_steps": 0}, "n_steps is 0"),
         ({"schedule": OWN, "n_steps": 2.5}, "whole number"), ({"schedule": OWN, "learning_rate": 7}, "learning_rate"),
         ({"n_candidate_names": 1}, "n_candidate_names is 1"), ({"min_correct_templates": 22}, "1 to 21"),
         ({"seed": float("nan")}, "The seed must be a whole number"), ({"seed": 10**400}, "The seed must be a whole number"),

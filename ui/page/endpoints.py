@@ -57,7 +57,8 @@ class Endpoints:
         its photos (`gradio_client.handle_file`), at least 10; crops: True uses all photos as they are, False searches each for
         a face unless it is a face crop already; settings: further fields."""
         options = self._service.options
-        values = {**arguments.forget_settings(settings, encoder), "names": names, "neutral_term": neutral_term, "seed": seed, "encoder": encoder}
+        main = {"names": names, "neutral_term": neutral_term, "seed": seed, "encoder": encoder}
+        values = {**arguments.forget_settings(settings, encoder), **main}
         config = forms.forget_config(values, options.model_set, self._service.set_info.portraits, options.max_persons)
         if config.encoder != "text" and (not faces or len(faces) != len(config.persons) or not all(faces)):
             raise InputError(f"encoder is {config.encoder!r}: send photos of every person, one list of files per name.")
@@ -96,7 +97,7 @@ class Endpoints:
             raise
         except UnlearnError as error:  # names a path of the server, which callers must not see
             log_unexpected(error, "delete")
-            raise Refusal("Some files of this job could not be removed; ask the operator of this server to remove them.", is_ours=True) from error
+            raise Refusal("Some files of this job could not be removed; ask the operator of this server.", is_ours=True) from error
         return {"job": job, "state": "deleted", **asdict(deleted)}
 
     def _own(self, key: str, request: gr.Request) -> Job:
@@ -110,7 +111,7 @@ class Endpoints:
         self, job: str, request: gr.Request, prompts: list[str] | None = None, seeds: list[int] | None = None,
         settings: dict[str, Any] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Draw with both models. prompts: free texts, or none for the name and the neutral term. Each row has a "url" relative to the app's."""
+        """Draw with both models. prompts: free texts, or none for name and neutral term. Each row has a "url" below the app's."""
         default = self._service.set_info.portraits
         all_settings = dict(settings or {}) if seeds is None else {**(settings or {}), "seeds": seeds}
         values = arguments.checked_settings(all_settings, arguments.PORTRAIT_SETTINGS)
