@@ -14,7 +14,7 @@ import gradio as gr
 
 from ui.page import arguments, forms
 from ui.page.refusals import Refusal, log_refused, log_unexpected, unexpected
-from ui.page.uploads import path_of, taken
+from ui.page.uploads import path_of, temporary_uploads
 from ui.server import photo_sets
 from ui.server.photos import keep_photo
 from ui.server.service import Service
@@ -69,7 +69,7 @@ class Endpoints:
         with photo_sets.given(self._service) as inputs:
             for number, (person, files) in enumerate(zip(config.persons, faces or [], strict=False)):
                 rows.append({"name": person.name, "folder": f"p{number:02d}", "crops": crops})
-                with taken([path_of(file) for file in files]) as paths:
+                with temporary_uploads([path_of(file) for file in files]) as paths:
                     photo_sets.take(paths, inputs / f"p{number:02d}")
             job = self._service.forget(config, _owner(self._service, request), faces=rows, inputs=inputs)
         return {**describe(job, self._service), "warnings": doubts}
@@ -126,7 +126,7 @@ class Endpoints:
     def predict(self, job: str, photo: dict[str, Any], labels: list[str], request: gr.Request) -> dict[str, Any]:
         """Shares of the labels for a photo (`gradio_client.handle_file`), by the original and the defended model."""
         with photo_sets.given(self._service) as inputs:
-            with taken([path_of(photo)]) as paths:
+            with temporary_uploads([path_of(photo)]) as paths:
                 question = {"labels": forms.checked_texts(labels, "labels"), "own_photos": True}
                 keep_photo(paths[0], self._service.settings.max_upload_mb, inputs)
             return self._answer("predict", job, question, request, inputs)
@@ -139,7 +139,7 @@ class Endpoints:
         settings: n_candidate_names, n_images, min_correct_templates."""
         idia = forms.idia_config(arguments.checked_settings(settings, arguments.ATTACK_SETTINGS))
         question = {"name": forms.one_name(name, "name"), "idia": asdict(idia), "own_photos": bool(photos)}
-        with taken([path_of(file) for file in photos or []]) as paths, photo_sets.given(self._service) as inputs:
+        with temporary_uploads([path_of(file) for file in photos or []]) as paths, photo_sets.given(self._service) as inputs:
             photo_sets.take(paths, inputs)
             return self._answer("attack", job, question, request, inputs)
 

@@ -1,4 +1,4 @@
-"""Where the server listens, under which path a proxy serves it, and how it is told to stop."""
+"""The server's address, the path under which a proxy serves it, and the signals that stop it."""
 
 from __future__ import annotations
 
@@ -131,11 +131,11 @@ def root_path_of(text: str | None) -> str:
 
 
 def _path_of(path: str, root: str) -> str:
-    parts = [part for part in unquote(path).split("/") if part]
-    is_bad = any(part in (".", "..") or any(c in "?#\\" or not c.isprintable() for c in part) for part in parts)
+    names = [name for name in unquote(path).split("/") if name]
+    is_bad = any(name in (".", "..") or any(c in "?#\\" or not c.isprintable() for c in name) for name in names)
     if is_bad:
-        raise ConfigError(f"--root-path is {root!r}; give a path such as /forget, without '?', '#', '\\' and parts of dots only.")
-    return "".join(f"/{part}" for part in parts)
+        raise ConfigError(f"--root-path is {root!r}; give a path such as /forget, without '?', '#', '\\', '.' and '..'.")
+    return "".join(f"/{name}" for name in names)
 
 
 class RootPath:

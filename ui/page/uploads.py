@@ -61,7 +61,7 @@ def checked(paths: Sequence[str | None]) -> list[Path]:
 
 
 @contextlib.contextmanager
-def taken(paths: Sequence[str | None]) -> Iterator[list[Path]]:
+def temporary_uploads(paths: Sequence[str | None]) -> Iterator[list[Path]]:
     """The uploads while they are read; afterwards nothing of them is left in Gradio's folder, even after an error."""
     files = checked(paths)
     try:

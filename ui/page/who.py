@@ -86,7 +86,7 @@ def _whom(service: Service, example: str | None) -> tuple[gr.Textbox, gr.Dropdow
     with gr.Row(elem_classes="who-row"):
         with gr.Column(scale=2, min_width=320):
             names = gr.Textbox(
-                label="Names", info="One person per line. Separate further names of the same person by |", lines=3,
+                label="Names", info="One person per line; add other names like this: Name|Nickname", lines=3,
                 max_lines=8, placeholder=f"{example or 'First Last'}|Nickname", elem_id="names",
             )  # fmt: skip
             neutral_term = gr.Dropdown(
@@ -95,7 +95,7 @@ def _whom(service: Service, example: str | None) -> tuple[gr.Textbox, gr.Dropdow
             )  # fmt: skip
             encoder = gr.Radio(
                 list(fields.ENCODERS), value=next(iter(fields.ENCODERS)), label="What to defend", elem_id="defend",
-                info="The name: texts no longer lead to the person. The face: photos no longer do; this needs about 30 photos",
+                info="Name: texts no longer lead to the person. Face: photos no longer do, which needs about 30 photos",
             )  # fmt: skip
         if service.people:
             with gr.Column(scale=3, min_width=320):

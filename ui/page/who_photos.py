@@ -9,7 +9,7 @@ import gradio as gr
 
 from ui.page import forms
 from ui.page.screen import Screen, View, Visit
-from ui.page.uploads import PhotoFiles, taken
+from ui.page.uploads import PhotoFiles, temporary_uploads
 from ui.server import photo_sets
 from ui.views import photo_sets as views_faces
 from ui.views import story
@@ -73,7 +73,7 @@ def _connect_upload(screen: Screen, upload: Upload, names: gr.Textbox) -> None:
         name = _whose(form["whose"], form["names"])
         if not photos:
             raise InputError("There are no photos yet: choose files, or one of the example sets.")
-        with taken(photos) as paths, photo_sets.given(service) as inputs:
+        with temporary_uploads(photos) as paths, photo_sets.given(service) as inputs:
             photo_sets.take(paths, inputs)
             photo_sets.search(service, name, visit.owner, {"crops": bool(form["crops"]), "picks": {}}, inputs)
         return {upload.box: None}
