@@ -15,19 +15,17 @@ from PIL import Image
 
 from tests.support.photo_traces import traces
 from tests.support.photo_zoo import SIX_FACES, picture
-from tests.support.zero_platform import Platform
 from tests.ui.test_faces import NAME, photo_files
 from ui.page.media import archive
 from ui.server import photo_sets
-from ui.server.options import Options
 from ui.server.photo_sweep import sweep_faces, sweep_uploads
 from ui.server.photos import keep_photo
 from ui.server.service import Service
 from ui.views import photo_sets as views_faces
 from ui.views import results
-from unlearn.config import ForgetConfig, Person, Settings
+from unlearn.config import ForgetConfig, Person
 from unlearn.errors import InputError
-from unlearn.jobs import Failed, GpuNeed, Job, Succeeded, ZeroGpu, retention
+from unlearn.jobs import Failed, Job, Succeeded, retention
 from unlearn.runs.results import read_run
 
 OWNER = "ann"
@@ -127,19 +125,6 @@ def test_photos_of_a_failed_job_are_gone_within_the_hour(
     assert sweep_faces(service.jobs.runs_dir, -1.0) == 2 and traces(data, shots) == []
     with pytest.raises(InputError, match="deleted"):
         service.jobs.rerun(job.id, OWNER)
-
-
-def test_photos_copied_for_another_neutral_term_are_gone_where_the_job_is_refused(tmp_path: Path) -> None:
-    seconds = {"human": 30.0, "actor": 300.0}  # of a GPU that is lent for 90
-    zero = ZeroGpu(Platform(), 90, lambda work, request, folder: GpuNeed(seconds[request["config"]["neutral_term"]]))
-    service = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.support.ui_fixture", zero=zero))
-    with photo_sets.given(service) as inputs:  # the queue stands still: the job and its photos stay
-        photo_sets.take(photo_files(tmp_path / "photos", 12), inputs / "p00")
-        job = service.forget(ForgetConfig((Person(NAME),), encoder="both"), OWNER, faces=[{"name": NAME, "folder": "p00"}], inputs=inputs)
-    with pytest.raises(InputError, match="300"):
-        service.compare_terms(job, ["actor"], OWNER)
-    assert [folder.name for folder in service.jobs.inputs_dir.iterdir()] == [job.id], "only what the first job was given"
-    service.stop()
 
 
 def test_search_that_became_no_job_is_gone_within_the_hour(

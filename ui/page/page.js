@@ -26,7 +26,7 @@
     mark();
   }
 
-  function mark() { // the pictures show who is in the list of names
+  function mark() { // the pictures show who is in the list, however the name got there
     if (!names()) return;
     const chosen = new Set(lines().map((line) => line.split('|')[0].trim().toLowerCase()));
     document.querySelectorAll('.person[data-name]').forEach((button) => {
@@ -36,9 +36,9 @@
   }
 
   function pick(button) {
-    const entry = button.dataset.name, name = entry.split('|')[0].toLowerCase();
+    const wanted = button.dataset.name, name = wanted.split('|')[0].toLowerCase();
     const rest = lines().filter((line) => line.split('|')[0].trim().toLowerCase() !== name);
-    write(rest.length < lines().length ? rest : [...rest, entry]);
+    write(rest.length < lines().length ? rest : [...rest, wanted]);
   }
 
   document.addEventListener('click', (event) => {
