@@ -86,7 +86,7 @@ def _whom(service: Service, example: str | None) -> tuple[gr.Textbox, gr.Dropdow
     with gr.Row(elem_classes="who-row"):
         with gr.Column(scale=2, min_width=320):
             names = gr.Textbox(
-                label="Names", info="One person per line; add other names like this: Name|Nickname", lines=3,
+                label="Names", info="One person per line; other names after it, as in Name|Nickname", lines=3,
                 max_lines=8, placeholder=f"{example or 'First Last'}|Nickname", elem_id="names",
             )  # fmt: skip
             neutral_term = gr.Dropdown(
