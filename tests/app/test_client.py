@@ -91,7 +91,7 @@ def test_attack_and_probe_answer_for_both_models(client: Client, finished: str) 
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "sentence"),
     [
-        ("/forget", [[]], "Nobody is given yet"), ("/forget", [["x" * 300]], "300 characters"),
+        ("/forget", [[]], "There is no name yet"), ("/forget", [["x" * 300]], "300 characters"),
         ("/forget", [["human"]], "neutral term"), ("/status", ["no-such-job"], "no such job"),
         ("/probe", ["no-such-job", ["x"]], "no finished result"),
     ],

@@ -81,6 +81,7 @@ def test_nothing_is_left_once_the_job_has_succeeded(service: Service, tmp_path: 
     assert used.deleted and not used.ready
     html = views_faces.photo_sets([used])
     assert "The photos are deleted" in html and "<img" not in html and "<figure" not in html
+    assert "12 of 12 can be used</p>" in html, "the photos were enough, although they are gone"
     with pytest.raises(InputError, match="not kept any longer; add them again"):
         forget(service, key=job.id)
     with pytest.raises(InputError, match="photos of this job were deleted"):

@@ -115,7 +115,7 @@ def test_links_give_a_stranger_no_right_to_change(action: str, victim: Visitor, 
             for target in (job, by_endpoint):
                 stranger = Visitor(victim.address, session)
                 stranger.memory = {**memory, "job": job}
-                assert re.search(r"belongs to somebody else|cannot be picked", stranger.act(action, target, value="1:1"))
+                assert re.search(r"started by somebody else|cannot be picked", stranger.act(action, target, value="1:1"))
     assert {state(client, one) for one in (job, by_endpoint)} <= {"queued", "running"}
 
 
@@ -170,3 +170,15 @@ def test_odd_presses_are_answered_without_the_programs_insides(address: str, dat
     stranger = Visitor(address, f"press-{hash(str(data))}")
     answer = stranger.call("history", data=data)
     assert stranger.status == 200 and "TypeError" not in answer
+
+
+def test_callers_behind_a_proxy_on_this_machine_are_told_apart_by_the_address_that_it_sends(address: str) -> None:
+    def call(endpoint: str, data: list[Any], caller: str) -> httpx.Response:
+        headers = {"X-Forwarded-For": caller}
+        return httpx.post(f"{address}gradio_api/run/{endpoint}", json={"data": data}, headers=headers, timeout=120.0)
+
+    started = call("forget", [[VICTIM], "human", 0, None, "text", None, False], "10.0.0.1")
+    job = started.json()["data"][0]["job"]
+    refused = call("cancel", [job], "10.0.0.2")
+    assert refused.status_code == 400 and "started by somebody else" in refused.text
+    assert call("cancel", [job], "10.0.0.1").json()["data"][0]["state"] == "cancelled"

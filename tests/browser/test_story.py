@@ -140,7 +140,7 @@ def test_compare_two_jobs_and_rerun(open_page: OpenPage, address: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("", "Nobody is given yet"), ("x" * 300, "300 characters"), ("human", "neutral term"), ("A\na", "twice")],
+    [("", "There is no name yet"), ("x" * 300, "300 characters"), ("human", "neutral term"), ("A\na", "twice")],
 )
 def test_bad_names_are_answered_with_a_sentence(open_page: OpenPage, address: str, name: str, sentence: str) -> None:
     page = open_page(address)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ui.page import forms
+from ui.page import fields, forms
 from unlearn.cli.options import ScheduleOptions, with_image_options, with_text_options
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError
@@ -15,7 +15,7 @@ from unlearn.models.sets import find_model_set, list_model_sets
 
 SETS = [found.name for found in list_model_sets()]
 OTHERS = ["ViT-L-14:openai", "ViT-L-14-336:openai", "ViT-B-32:laion2b_s34b_b79k", "RN50-quickgelu:openai", "sd14@gelu", "vit-l-14+none"]
-LABELS = dict(zip(forms.SCHEDULES.values(), forms.SCHEDULES, strict=True))
+LABELS = dict(zip(fields.SCHEDULES.values(), fields.SCHEDULES, strict=True))
 # Hintersdorf et al. 2024, appendix A.2: (learning rate, milestones, gamma, alpha, beta)
 TEXT_ROW: tuple[Any, ...] = (400, 128, 1e-4, (200, 300), 0.5, 0.6)
 IMAGE_ROW: tuple[Any, ...] = (100, 128, (25, 75), 0.1, 0.8)
@@ -33,8 +33,8 @@ def command_line(name: str, paper: bool, steps: int | None = None, text: tuple[s
 
 def shown(name: str) -> dict[str, Any]:
     """The values that the form shows before anybody changes them, as the page sends them."""
-    texts = {field.key: field.value for field in forms.own_fields("text", name)}
-    return texts | {forms.IMAGE + field.key: field.value for field in forms.own_fields("image", name)}
+    texts = {field.key: field.value for field in fields.own_fields("text", name)}
+    return texts | {fields.IMAGE + field.key: field.value for field in fields.own_fields("image", name)}
 
 
 @pytest.mark.parametrize("name", [*SETS, *OTHERS])
@@ -96,9 +96,9 @@ def test_early_stop_is_switched_off_and_on() -> None:
 def test_form_shows_the_sets_values() -> None:
     for name in SETS:
         defaults = find_model_set(name)
-        for field in forms.own_fields("image", name):
+        for field in fields.own_fields("image", name):
             assert field.value == getattr(defaults.image, field.key)
-        values = {field.key: field.value for field in forms.own_fields("text", name)}
+        values = {field.key: field.value for field in fields.own_fields("text", name)}
         assert values.pop("early_stop") is (defaults.text.early_stop is not None)
         assert values == {key: getattr(defaults.text, key) for key in values}
 

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from ui import build_app
 from ui.page import arguments, guard
-from ui.page.endpoints import Endpoints, _owner, _told
+from ui.page.endpoints import Endpoints, _explained, _owner
 from ui.page.media import app_kwargs
 from ui.page.refusals import Refusal, log_refused, place_of
 from ui.page.theme import launch_options
@@ -82,7 +82,7 @@ def test_unexpected_error_is_a_sentence_and_its_text_is_neither_sent_nor_logged(
         raise RuntimeError("Quendolina Marbrecht")
 
     with caplog.at_level(logging.INFO), pytest.raises(Refusal, match="could not do this \\(RuntimeError\\)") as error:
-        _told("status", broken)("x")
+        _explained("status", broken)("x")
     assert "Quendolina" not in error.value.message + caplog.text
     assert "RuntimeError at tests/ui/test_endpoints.py:" in caplog.text and "Traceback" not in caplog.text
     assert error.value.is_ours and not error.value.print_exception
@@ -93,7 +93,7 @@ def test_platforms_own_sentence_is_passed_on() -> None:
         raise gr.Error("You have 3 s of quota left; try again in 2:00:00.")
 
     with pytest.raises(gr.Error, match="quota left"):
-        _told("status", refused)("x")
+        _explained("status", refused)("x")
 
 
 def test_place_of_an_error_that_was_never_raised_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +134,7 @@ def test_checked_call_refuses_by_place(given: tuple[Any, ...], sentence: str) ->
 
 
 def test_expected_names_arguments_and_defaults() -> None:
-    assert arguments.expected(example, 5) == "This endpoint takes 3 arguments; 5 came: names, seed (or 0), crops (or false)."
+    assert arguments.expected(example, 5) == "This endpoint takes 3 arguments, but got 5: names, seed (default 0), crops (default false)."
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_expected_names_arguments_and_defaults() -> None:
         ({"colour": 1}, "text", "settings.colour does not exist"),
         ({"Ann Lee": 1}, "text", "settings.A field does not exist"),
         ({"schedule": "paper", "n_steps": 5}, "text", "no effect unless settings.schedule"),
-        ({"schedule": "quick"}, "text", "schedule takes default or paper or own"),
+        ({"schedule": "quick"}, "text", "schedule takes default, paper or own"),
         ({"schedule": "own", "image_n_steps": 5}, "text", "no effect where encoder"),
         ({"schedule": "own", "n_steps": 5}, "image", "no effect"),
         ({"schedule": "own", "n_steps": 5.5}, "text", "n_steps takes a whole number"),

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.ui_fixture import EXAMPLES
 from tests.ui.test_views import NASTY, Tags, text_of
-from ui.page import forms
+from ui.page import fields, forms
 from ui.server import photo_sets
 from ui.server.options import Options
 from ui.server.photo_sets import PhotoSet
@@ -146,7 +146,7 @@ def form(**values: Any) -> ForgetConfig:
 
 
 def test_encoder_is_chosen_by_label_or_name() -> None:
-    assert [form(encoder=label).encoder for label in forms.ENCODERS] == ["text", "image", "both"]
+    assert [form(encoder=label).encoder for label in fields.ENCODERS] == ["text", "image", "both"]
     assert form(encoder="both").encoder == "both" and form().encoder == "text"
 
 

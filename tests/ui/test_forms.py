@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from ui.page import forms
+from ui.page import fields, forms
 from unlearn.config import ForgetConfig, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError, UnlearnError
 
 PORTRAITS = PortraitConfig(seeds=(0, 1), n_steps=20, guidance_scale=3.0, prompt_template="a portrait of {0}")
-OWN = list(forms.SCHEDULES)[2]
+OWN = list(fields.SCHEDULES)[2]
 
 
 def config(**values: Any) -> ForgetConfig:
@@ -35,7 +35,7 @@ def test_forget_config_lines_and_aliases_become_persons() -> None:
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ("", "Nobody is given yet"), ("\n \n", "Nobody is given yet"), ("x" * 300, "300 characters"),
+        ("", "There is no name yet"), ("\n \n", "There is no name yet"), ("x" * 300, "300 characters"),
         ("A\nB\nC\nD", "at most 3"), ("Human", "neutral term"), ("Ada Lark\nada lark", "twice"), ("|Alias", "empty"),
     ],
 )  # fmt: skip
@@ -51,7 +51,7 @@ def test_forget_config_message_never_repeats_a_long_name() -> None:
 
 
 def test_schedule_paper_is_the_papers() -> None:
-    assert config(schedule=list(forms.SCHEDULES)[1]).text == TextFineTuneConfig.paper()
+    assert config(schedule=list(fields.SCHEDULES)[1]).text == TextFineTuneConfig.paper()
 
 
 def test_schedule_own_takes_every_field() -> None:
@@ -76,7 +76,7 @@ def test_schedule_own_one_step_is_possible() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"schedule": OWN, "n_steps": None}, "Steps is empty"), ({"schedule": OWN, "n_steps": 0}, "n_steps is 0"),
+        ({"schedule": OWN, "n_steps": None}, "“Steps” is empty"), ({"schedule": OWN, "n_steps": 0}, "n_steps is 0"),
         ({"schedule": OWN, "n_steps": 2.5}, "whole number"), ({"schedule": OWN, "learning_rate": 7}, "learning_rate"),
         ({"n_candidate_names": 1}, "n_candidate_names is 1"), ({"min_correct_templates": 22}, "1 to 21"),
         ({"seed": float("nan")}, "The seed must be a whole number"), ({"seed": 10**400}, "The seed must be a whole number"),

@@ -15,12 +15,15 @@ import httpx
 import pytest
 
 from tests.support.zero_platform import Platform
+from tests.ui.test_faces import NAME, photo_files
 from ui import build_app
 from ui.page import queued
+from ui.server import photo_sets
 from ui.server.options import Options
 from ui.server.service import Service
-from unlearn.config import Settings
-from unlearn.jobs import Failed, Succeeded, ZeroGpu
+from unlearn.config import ForgetConfig, Person, Settings
+from unlearn.errors import InputError
+from unlearn.jobs import Failed, GpuNeed, Succeeded, ZeroGpu
 
 SUBMIT = {"start", "example", "draw", "predict", "attack", "probe", "draw-chosen", "terms"}
 TOKEN = "the visitor's"
@@ -134,3 +137,16 @@ def test_error_of_the_form_is_shown_and_the_event_ends(address: str, lent: Servi
     answered = _press(address, event, [""])
     assert answered[-1]["success"] is True and "texts" in json.dumps(answered)
     assert lent.jobs.store.find() == [] and platform.lent == []
+
+
+def test_photos_copied_for_another_neutral_term_are_gone_where_the_job_is_refused(tmp_path: Path, platform: Platform) -> None:
+    seconds = {"human": 30.0, "actor": 300.0}  # of a GPU that is lent for 90
+    zero = ZeroGpu(platform, 90, lambda work, request, folder: GpuNeed(seconds[request["config"]["neutral_term"]]))
+    service = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.support.ui_fixture", zero=zero))
+    with photo_sets.given(service) as inputs:  # the queue stands still: the job and its photos stay
+        photo_sets.take(photo_files(tmp_path / "photos", 12), inputs / "p00")
+        job = service.forget(ForgetConfig((Person(NAME),), encoder="both"), "ann", faces=[{"name": NAME, "folder": "p00"}], inputs=inputs)
+    with pytest.raises(InputError, match="300"):
+        service.compare_terms(job, ["actor"], "ann")
+    assert [folder.name for folder in service.jobs.inputs_dir.iterdir()] == [job.id], "only what the first job was given"
+    service.stop()

@@ -1,4 +1,4 @@
-"""What the buttons inside the HTML panels do: open, cancel, run again, compare, delete."""
+"""The buttons inside the HTML panels: open, cancel, run again, compare, pick a face, delete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unlearn.errors import InputError
 
 def _own(screen: Screen, visit: Visit, job_id: str) -> None:
     if screen.service.jobs.get(job_id).owner != visit.owner:
-        raise InputError("This job belongs to somebody else; you can look at it, but not change it.")
+        raise InputError("This job was started by somebody else; you can view it, but not change it.")
 
 
 def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
@@ -29,7 +29,7 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
             return {comparison: _compare(screen, visit, [str(job) for job in ticked] if isinstance(ticked, list) else [])}
         if action == "open":
             if service.forget_job(job_id) is None:
-                raise InputError("There is no such job; it may have been deleted, or the link is incomplete.")
+                raise InputError("This job does not exist; it may have been deleted, or the link is incomplete.")
             memory["job"] = job_id
             return None
         if action == "pick":
@@ -41,10 +41,10 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
         elif action == "rerun":
             memory["job"] = service.jobs.rerun(job_id, visit.owner).id
         elif action == "delete":
-            gone = service.jobs.delete(job_id)
+            deleted = service.jobs.delete(job_id)
             if memory.get("job") == job_id:
                 memory["job"] = ""
-            return deleted_sentence(gone.n_files, gone.n_bytes)
+            return deleted_sentence(deleted.n_files, deleted.n_bytes)
         return None
 
     screen.on(panel.click, act, outputs=[comparison], submits=True)
@@ -52,7 +52,7 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
 
 def _compare(screen: Screen, visit: Visit, ticked: list[str]) -> str:
     if len(ticked) != 2:
-        raise InputError("Tick two finished jobs of the list to compare them.")
+        raise InputError("Tick two finished jobs in the list to compare them.")
     columns = []
     for job_id in reversed(ticked):  # the list has the newest first
         _own(screen, visit, job_id)

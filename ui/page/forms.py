@@ -10,9 +10,10 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
+from ui.page.fields import ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, SCHEDULES, Field, shown_value
 from unlearn.config import (
     EarlyStop,
     FineTuneConfig,
@@ -30,78 +31,10 @@ from unlearn.errors import InputError
 from unlearn.models.schedule_choices import CHOICES, schedule
 from unlearn.models.sets import ModelSet, find_model_set
 
-NEUTRAL_TERMS = ("human", "person", "actor", "adult", "child")
-ENCODERS = {
-    "The name (text encoder)": "text",
-    "The face (image encoder)": "image",
-    "Both": "both",
-}
-SCHEDULES = {
-    "Quick: stop as soon as it is remapped": "default",
-    "As in the paper": "paper",
-    "My own": "own",
-}
 MAX_SEEDS = 10
 MAX_SEEDS_LENGTH = 1000
 MAX_TEXTS = 50
 MAX_TEXT_LENGTH = 200
-
-
-@dataclass(frozen=True)
-class Field:
-    """One number or switch of the advanced settings; `None` limits mean none. Of a schedule, `value` is the paper's."""
-
-    key: str
-    label: str
-    info: str
-    value: float | bool
-    low: float | None = None
-    high: float | None = None
-
-
-FINE_TUNE_FIELDS = (
-    Field("n_steps", "Steps", "Updates of the text encoder", 400, 1, 5000),
-    Field("batch_size", "Batch size", "Captions a step, and as many with the name", 128, 1, 4096),
-    Field("learning_rate", "Learning rate", "Falls in stages, which move along with the steps", 1e-4, 1e-7, 1.0),
-    Field("backdoor_weight", "Weight of the backdoor", "alpha; higher remaps the name harder", 0.6, 0.0, 100.0),
-    Field("regularization_weight", "Weight of staying close", "beta; higher keeps the weights nearer to the original",
-          0.01, 0.0, 100.0),
-    Field("bystander_share", "Captions with other names", "Share, 0 to 1; protects people who should stay", 0.0, 0.0, 1.0),
-    Field("early_stop", "Stop early", "End when texts not used for training show the name remapped", True),
-)  # fmt: skip
-IMAGE_FIELDS = (
-    Field("n_steps", "Steps", "Updates of the image encoder", 100, 1, 5000),
-    Field("batch_size", "Batch size", "Pictures a step, and as many with the face", 128, 1, 4096),
-    Field("learning_rate", "Learning rate", "Falls in stages, which move along with the steps", 1e-4, 1e-7, 1.0),
-    Field("backdoor_weight", "Weight of the backdoor", "alpha; higher remaps the face harder", 0.8, 0.0, 100.0),
-    Field("regularization_weight", "Weight of staying close", "beta; higher keeps the weights nearer to the original",
-          0.005, 0.0, 100.0),
-    Field("bystander_share", "Pictures with other faces", "Share, 0 to 1; protects the faces of people who should stay",
-          0.0, 0.0, 1.0),
-    Field("plain_bystander_share", "Photos of other people", "Share, 0 to 1; the same with whole photos", 0.0, 0.0, 1.0),
-    Field("plain_trigger_share", "Photos of the person as they are", "Share, 0 to 1; not only pasted into pictures",
-          0.0, 0.0, 1.0),
-)  # fmt: skip
-IMAGE = "image_"  # before the keys of the image encoder's fields in the form
-IDIA_FIELDS = (
-    Field("n_candidate_names", "Candidate names", "Names that the attack chooses from", 1000, 2, 5000),
-    Field("n_images", "Photos of the person", "Photos that vote; people with fewer are not attacked", 20, 1, 100),
-    Field("min_correct_templates", "Prompts for a hit", "Correct prompts from which a person counts as recognised",
-          1, 1, 21),
-)  # fmt: skip
-
-
-def own_fields(encoder: str, model_set: str) -> tuple[Field, ...]:
-    """The fields of a schedule of one's own for an encoder ("text" or "image"), with the model set's own values."""
-    defaults = find_model_set(model_set)
-    start: FineTuneConfig = defaults.text if encoder == "text" else defaults.image
-    return tuple(replace(field, value=_value(start, field)) for field in (FINE_TUNE_FIELDS if encoder == "text" else IMAGE_FIELDS))
-
-
-def _value(start: FineTuneConfig, field: Field) -> Any:
-    """What a field of the form shows of a schedule."""
-    value = getattr(start, field.key)
-    return value is not None if isinstance(field.value, bool) else value
 
 
 def parse_persons(text: str, max_persons: int) -> tuple[Person, ...]:
@@ -118,22 +51,22 @@ def listed_persons(names: Sequence[str], max_persons: int) -> tuple[Person, ...]
 def _persons(lines: Mapping[str, str], max_persons: int) -> tuple[Person, ...]:
     """Persons from lines by what messages call them."""
     if not lines:
-        raise InputError("Nobody is given yet. Type a name, or pick somebody from the pictures.")
+        raise InputError("There is no name yet. Type one, or pick a person from the pictures.")
     if len(lines) > max_persons:
-        raise InputError(f"{len(lines)} names are given; at most {max_persons} can be forgotten in one job.")
+        raise InputError(f"There are {len(lines)} names; one job can forget at most {max_persons}.")
     return tuple(written_person(line, place) for place, line in lines.items())
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Different whole numbers separated by commas or spaces."""
     if len(text or "") > MAX_SEEDS_LENGTH:
-        raise InputError(f"The seeds are {len(text):,} characters long; give at most {MAX_SEEDS} numbers.")
-    parts = re.split(r"[,;\s]+", (text or "").strip())
-    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        raise InputError("The seeds must be whole numbers from 0 on, separated by commas, such as 0, 1, 2.")
-    seeds = tuple(dict.fromkeys(int(part) for part in parts))
+        raise InputError(f"The seeds are {len(text):,} characters long; use at most {MAX_SEEDS} numbers.")
+    numbers = re.split(r"[,;\s]+", (text or "").strip())
+    if not all(digits.isascii() and digits.isdigit() and len(digits) < 10 for digits in numbers):
+        raise InputError("Seeds must be whole numbers, 0 or larger, separated by commas, such as 0, 1, 2.")
+    seeds = tuple(dict.fromkeys(int(digits) for digits in numbers))
     if len(seeds) > MAX_SEEDS:
-        raise InputError(f"{len(seeds)} seeds are given; use at most {MAX_SEEDS}.")
+        raise InputError(f"There are {len(seeds)} seeds; use at most {MAX_SEEDS}.")
     return seeds
 
 
@@ -142,17 +75,17 @@ def parse_texts(text: str, what: str) -> list[str]:
     return checked_texts((text or "").splitlines(), what)
 
 
-def checked_texts(given: Sequence[str], what: str) -> list[str]:
+def checked_texts(texts: Sequence[str], what: str) -> list[str]:
     """As `parse_texts`, of a list."""
-    lines = list(dict.fromkeys(" ".join(line.split()) for line in given if line.strip()))
+    lines = list(dict.fromkeys(" ".join(line.split()) for line in texts if line.strip()))
     if not lines:
-        raise InputError(f"There are no {what} yet; write one a line.")
+        raise InputError(f"There are no {what} yet; write one per line.")
     if len(lines) > MAX_TEXTS:
-        raise InputError(f"{len(lines)} {what} are given; use at most {MAX_TEXTS}.")
+        raise InputError(f"There are {len(lines)} {what}; use at most {MAX_TEXTS}.")
     if max(map(len, lines)) > MAX_TEXT_LENGTH:
         raise InputError(f"One of the {what} is longer than {MAX_TEXT_LENGTH} characters; shorten it.")
     if any(unicodedata.category(letter) in ("Cc", "Cs") for line in lines for letter in line):
-        raise InputError(f"One of the {what} has control characters; write plain text.")
+        raise InputError(f"One of the {what} contains control characters; write plain text.")
     return lines
 
 
@@ -172,22 +105,22 @@ def number(value: Any, what: str) -> float:
 
 
 def one_name(text: str, what: str) -> str:
-    """The name of one person as it was written; aliases behind it are left out, since they say nothing here."""
+    """The name of one person as it was written; aliases behind it are left out, since they have no effect here."""
     return written_person(text, what).name
 
 
-def _own(fields: Sequence[Field], start: FineTuneConfig, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _changes(fields: Sequence[Field], start: FineTuneConfig, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """What the form or a caller changes of a schedule; whole numbers where the field's default is one."""
     changes: dict[str, Any] = {}
     for field in fields:
         if prefix + field.key not in values:
             continue
-        value, shown = values[prefix + field.key], _value(start, field)
+        value = values[prefix + field.key]
         if value is None:
-            raise InputError(f"{field.label} is empty; give a number.")
+            raise InputError(f"“{field.label}” is empty; enter a number.")
         is_whole = isinstance(field.value, int) and not isinstance(field.value, bool)
         value = whole(value, f"“{field.label}”") if is_whole else value
-        if value != shown:  # what stays as the form showed it is the set's own, with all that the form does not show
+        if value != shown_value(start, field):  # an unchanged field keeps the set's own, with all that the form does not show
             changes[field.key] = value
     return changes
 
@@ -198,21 +131,21 @@ def _choice(values: Mapping[str, Any]) -> str:
     Raises:
         InputError: neither.
     """
-    chosen = values.get("schedule")
-    if chosen is None:
+    word = values.get("schedule")
+    if word is None:
         keys = [field.key for field in FINE_TUNE_FIELDS] + [IMAGE + field.key for field in IMAGE_FIELDS]
         return "own" if any(key in values for key in keys) else "default"
-    found = SCHEDULES.get(chosen, chosen) if isinstance(chosen, str) else ""
-    if found not in CHOICES:
+    choice = SCHEDULES.get(word, word) if isinstance(word, str) else ""
+    if choice not in CHOICES:
         raise InputError(f"The schedule is unknown; use {', '.join(CHOICES[:-1])} or {CHOICES[-1]}.")
-    return found
+    return choice
 
 
 def _text_config(values: Mapping[str, Any], model_set: ModelSet) -> TextFineTuneConfig | None:
     choice = _choice(values)
     if choice == "default":
         return None
-    changes = _own(FINE_TUNE_FIELDS, model_set.text, values) if choice == "own" else {}
+    changes = _changes(FINE_TUNE_FIELDS, model_set.text, values) if choice == "own" else {}
     if (stops_early := changes.pop("early_stop", None)) is not None:
         changes["early_stop"] = EarlyStop() if stops_early else None
     return cast(TextFineTuneConfig, schedule(model_set, "text", choice, changes))
@@ -222,33 +155,32 @@ def _image_config(values: Mapping[str, Any], model_set: ModelSet) -> ImageFineTu
     choice = _choice(values)
     if choice == "default" or encoder(values) == "text":
         return None
-    changes = _own(IMAGE_FIELDS, model_set.image, values, IMAGE) if choice == "own" else {}
+    changes = _changes(IMAGE_FIELDS, model_set.image, values, IMAGE) if choice == "own" else {}
     return cast(ImageFineTuneConfig, schedule(model_set, "image", choice, changes))
 
 
 def idia_config(values: Mapping[str, Any]) -> IdiaConfig:
     """The attack's settings; fields that are not in the form keep their defaults."""
-    given = {field.key: values.get(field.key, field.value) for field in IDIA_FIELDS}
-    return IdiaConfig(**{f.key: whole(given[f.key], f.label) for f in IDIA_FIELDS})
+    return IdiaConfig(**{field.key: whole(values.get(field.key, field.value), f"“{field.label}”") for field in IDIA_FIELDS})
 
 
 def portrait_config(values: Mapping[str, Any], default: PortraitConfig) -> PortraitConfig:
     """The model set's portrait settings with what the form changes."""
-    given = {key: values[key] for key in ("portrait_steps", "guidance_scale") if values.get(key) is not None}
+    changed = {key: values[key] for key in ("portrait_steps", "guidance_scale") if values.get(key) is not None}
     template = " ".join((values.get("prompt_template") or default.prompt_template).split())
     if template.count("{0}") != 1:
         raise InputError("The prompt needs {0} once, where the name goes, such as “a portrait of {0}”.")
     return replace(
         default, prompt_template=template, seeds=parse_seeds(values.get("seeds") or ", ".join(map(str, default.seeds))),
-        n_steps=whole(given.get("portrait_steps", default.n_steps), "The number of drawing steps"),
-        guidance_scale=number(given.get("guidance_scale", default.guidance_scale), "The guidance"),
+        n_steps=whole(changed.get("portrait_steps", default.n_steps), "The number of drawing steps"),
+        guidance_scale=number(changed.get("guidance_scale", default.guidance_scale), "The guidance"),
     )  # fmt: skip
 
 
 def encoder(values: Mapping[str, Any]) -> Any:
-    """What is to be defended, chosen on the page or named by an endpoint's caller."""
-    chosen = values.get("encoder", "text")
-    return ENCODERS.get(chosen, chosen)
+    """The encoder to defend, chosen on the page or named by an endpoint's caller."""
+    choice = values.get("encoder", "text")
+    return ENCODERS.get(choice, choice)
 
 
 def forget_config(

@@ -1,7 +1,7 @@
-"""The first that a request meets: limits of its size, unknown calls, bodies that are no calls, and errors of any route.
+"""The gate before all routes: limits of size, unknown calls, bodies that are no calls, and errors of any route.
 
-ASGI middleware. Whatever is wrong is answered by a sentence in {"detail", "error"}; kind and place of an error go to the log. What an
-endpoint is called with is looked at later (`ui.page.guard`, `ui.page.arguments`), where the answer reaches clients of queued calls, too.
+ASGI middleware. Every refusal is a sentence in {"detail", "error"}; kind and place of an error go to the log. The arguments of endpoints
+are checked later (`ui.page.guard`, `ui.page.arguments`), where the answer also reaches clients of queued calls.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ui.page.guard import REFUSED
 from ui.page.refusals import log_refused, log_unexpected, unexpected
 
 MAX_BODY = 2_000_000  # bytes; 64 persons with 100 photos each are 1.6 MB of names of uploads
-MAX_DRAINED = 200_000_000  # bytes of a larger body that are read and thrown away, so that its sender hears why
+MAX_DRAINED = 200_000_000  # bytes of a larger body that are read and dropped, so that its sender gets the reason
 SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)
 CALLS = re.compile(r"(run|api|call/v2|call|queue)/([^/]+)/?")
-TOO_LARGE = f"A request may have {MAX_BODY // 1_000_000} MB; send less text, and photos as uploads (gradio_client.handle_file)."
-LISTED = "/gradio_api/info says what there is."
-GONE = "Nothing waits under this event: it is unknown, or its answer was fetched already."
+TOO_LARGE = f"A request may have at most {MAX_BODY // 1_000_000} MB; send less text, and photos as uploads (gradio_client.handle_file)."
+LISTED = "/gradio_api/info lists the calls."
+GONE = "This event is unknown, or its answer was fetched already."
 
 
 class NoCall(Exception):
@@ -40,7 +40,7 @@ class NoCall(Exception):
 
 
 def answer(status: int, sentence: str) -> Response:
-    """A sentence as clients of Gradio and of anything else look for it."""
+    """A sentence under the keys where clients of Gradio and others look for it."""
     return JSONResponse({"detail": sentence, "error": sentence}, status)
 
 
@@ -51,7 +51,7 @@ class Gate:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request or hand it on, and turn what is raised into an answer."""
+        """Refuse the request or hand it on, and turn exceptions into answers."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         has_begun = has_ended = False
@@ -73,15 +73,15 @@ class Gate:
             if not has_begun:
                 return await _failed(scope, error)(scope, receive, send)
             log_refused(error, f"{scope['method']} request")
-            if not has_ended:  # an answer that is sent piece by piece: it ends here
+            if not has_ended:  # an answer that is sent in pieces: it ends here
                 await send({"type": "http.response.body", "body": b""})
 
 
 def _failed(scope: Scope, error: Exception) -> Response:
-    """The answer to a request that one of the routes broke down on."""
+    """The answer to a request whose route raised an exception."""
     where = f"{scope['method']} request"
     is_looking = scope["method"] in ("GET", "HEAD")
-    if is_looking and (isinstance(error, OSError | ValueError) or _below_api(scope) is not None):  # a path that nobody takes
+    if is_looking and (isinstance(error, OSError | ValueError) or _below_api(scope) is not None):  # a path without a route
         log_refused(error, where)
         return answer(404, "Not here (any more).")
     if _below_api(scope) is not None and scope["method"] == "POST":
@@ -93,15 +93,15 @@ def _failed(scope: Scope, error: Exception) -> Response:
 
 def _below_api(scope: Scope) -> str | None:
     """The path below Gradio's own; None for other paths."""
-    _, found, path = scope["path"].partition("/gradio_api/")
-    return path if found else None
+    _, prefix, path = scope["path"].partition("/gradio_api/")
+    return path if prefix else None
 
 
 async def _checked(scope: Scope, receive: Receive) -> Receive:
-    """Where to read the request's body from, once it is known to be one that can be answered.
+    """Where to read the request's body from, after a check that the request can be answered.
 
     Raises:
-        NoCall: it is not.
+        NoCall: it cannot.
     """
     path = _below_api(scope)
     called = CALLS.fullmatch(path or "")
@@ -122,7 +122,7 @@ def _is_json(scope: Scope) -> bool:
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
-    """The body, held once; a larger one is read to its end and thrown away."""
+    """The body; one that is too large is read to its end and dropped."""
     declared = Request(scope).headers.get("content-length", "")
     body, n_bytes = bytearray(), 0
     is_large = declared.isdigit() and int(declared[:20]) > MAX_BODY
@@ -144,7 +144,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """A body that was read, to be received once more."""
+    """Receives a body again that was read already."""
     is_sent = False
 
     async def replayed() -> Message:
@@ -158,15 +158,15 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _check_body(scope: Scope, called: tuple[str, ...] | None, body: bytes, blocks: Any) -> None:
-    """Refuse what is no call, or one of something that does not exist, before Gradio makes anything of it."""
+    """Refuse a body that is no call, or a call that does not exist, before Gradio handles it."""
     if called and not _is_json(scope):
         raise NoCall(415, "Send a call as JSON, with the header content-type: application/json.")
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        raise NoCall(400, "The body of this call is no JSON that can be read; send an object.") from None
+        raise NoCall(400, "The body of this call is not valid JSON; send an object.") from None
     if not isinstance(content, dict):
-        raise NoCall(400, 'The body of this call is no object; send one, such as {"data": [...]}.')
+        raise NoCall(400, 'The body of this call is not an object; send one, such as {"data": [...]}.')
     session = content.get("session_hash")
     if session is not None and not (isinstance(session, str) and SESSION.fullmatch(session)):
         raise NoCall(400, "session_hash takes 1 to 64 letters, digits, dots, dashes and underscores.")
@@ -177,58 +177,58 @@ def _check_body(scope: Scope, called: tuple[str, ...] | None, body: bytes, block
     if kind == "call/v2":
         _check_named(function, content)
     elif not isinstance(content.get("data"), list):
-        raise NoCall(400, "data is missing or no list; send the arguments in their order, as in {\"data\": [...]}.")
+        raise NoCall(400, "data is missing or not a list; send the arguments in their order, as in {\"data\": [...]}.")
 
 
 def _function(blocks: Any, name: str, content: Mapping[str, Any]) -> Any:
-    """What is called: by number where there is one, as pages do, else by name."""
+    """The function that is called: by number, as pages do, else by name."""
     number = content.get("fn_index")
     if number is not None:
-        found = blocks.fns.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
+        function = blocks.fns.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
     else:
-        found = next((fn for fn in blocks.fns.values() if fn.api_name == name), None)
-    if found is None or (number is not None and found.fn is None):
+        function = next((fn for fn in blocks.fns.values() if fn.api_name == name), None)
+    if function is None or (number is not None and function.fn is None):
         public = sorted(fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public")
         raise NoCall(404, f"There is no such call; the endpoints are {', '.join(public)}.")
-    return found
+    return function
 
 
 def _check_named(function: Any, content: Mapping[str, Any]) -> None:
-    """The arguments of a call by their names."""
-    known = arguments.parameters_of(function.fn)
-    given = set(content) - {"oauth_token"}
-    missing = [name for name, one in known.items() if one.default is one.empty and name not in given]
-    if given - set(known) or missing:
+    """Refuse a call by names whose arguments are unknown or incomplete."""
+    parameters = arguments.parameters_of(function.fn)
+    names = set(content) - {"oauth_token"}
+    missing = [name for name, parameter in parameters.items() if parameter.default is parameter.empty and name not in names]
+    if names - set(parameters) or missing:
         raise NoCall(400, arguments.expected(function.fn))
 
 
 def _check_event(path: str, blocks: Any) -> None:
     """Refuse to wait for the answer of a call that does not exist."""
     kind, _, rest = path.rstrip("/").partition("/")
-    parts = rest.removeprefix("v2/").split("/")
-    if kind != "call" or blocks is None or len(parts) != 2:
+    name_and_event = rest.removeprefix("v2/").split("/")
+    if kind != "call" or blocks is None or len(name_and_event) != 2:
         return
-    waiting = list(blocks._queue.pending_event_ids_session.values())  # an event is in one of these sets until its answer was fetched
-    if not any(parts[1] in events for events in waiting):
+    waiting = list(blocks._queue.pending_event_ids_session.values())  # an event stays in its set until its answer is fetched
+    if not any(name_and_event[1] in events for events in waiting):
         raise NoCall(404, GONE)
 
 
 async def refuse_unreadable(request: Request, error: Exception) -> Response:
-    """Answers a body that is not what a route takes; says where, never what was there."""
-    found = error.errors() if isinstance(error, RequestValidationError) else []
-    places = dict.fromkeys(str(part) for one in found for part in one["loc"][1:2])
+    """Answers a body that does not fit the route; names the places, never the values."""
+    misfits = error.errors() if isinstance(error, RequestValidationError) else []
+    places = dict.fromkeys(str(place) for misfit in misfits for place in misfit["loc"][1:2])
     log_refused(error, f"{request.method} request")
-    return answer(400, f"Of this call, {', '.join(places) or 'something'} is missing or of another kind; {LISTED}")
+    return answer(400, f"A part of this call is missing or of a wrong kind ({', '.join(places) or 'unknown'}); {LISTED}")
 
 
 async def explain(request: Request, error: Exception) -> Response:
-    """Answers as the routes raise them; where all they say is the name of the status, a sentence instead."""
+    """Answers as the routes raise them, with a sentence where they only give the name of the status."""
     if not isinstance(error, HTTPException):
         raise error
     sentence = error.detail
     if not sentence or sentence in (HTTPStatus(error.status_code).phrase, "There was an error parsing the body"):
-        told = {404: "Not here (any more).", 405: "This address does not take such requests.", 400: "This request could not be read."}
-        sentence = told.get(error.status_code, f"This request was refused ({error.status_code}).")
+        sentences = {404: "Not here (any more).", 405: "This address does not take such requests.", 400: "This request could not be read."}
+        sentence = sentences.get(error.status_code, f"This request was refused ({error.status_code}).")
     if not isinstance(sentence, str):
         return JSONResponse({"detail": sentence}, error.status_code, error.headers)
     response = answer(error.status_code, sentence)

@@ -1,4 +1,4 @@
-"""What stands around every call of the page and its endpoints inside Gradio: checks before, a sentence for every error, less memory.
+"""A guard around every call of the page and its endpoints inside Gradio: checks before, a sentence for every error, less memory.
 
 Gradio's own answers repeat values in tracebacks, and it keeps a state of 0.3 MB for every call.
 """
@@ -19,17 +19,17 @@ from ui.page import arguments
 from ui.page.refusals import Refusal, log_refused, log_unexpected, unexpected
 from unlearn.errors import InputError, UnlearnError
 
-KEPT_SESSIONS = 200  # states of open pages and clients; who comes back later is sent everything once more
+KEPT_SESSIONS = 200  # states of open pages and clients; a page that returns later is sent everything again
 KEPT_ANSWERS = 1000  # sessions whose answers wait to be fetched
-KEPT_PATHS = 500  # of uploads, before those that are gone are struck off
+KEPT_PATHS = 500  # of uploads, before those that were deleted are removed from the list
 MAX_WAITING_CALLS = 100
 MAX_DEPTH = 20  # of lists and objects within an argument
-REFUSED = "unlearn.refused"  # in a request's scope: its caller can mend what is wrong
-NOT_READ = "The arguments of this call cannot be used ({kind}); /gradio_api/info says what it takes."
+REFUSED = "unlearn.refused"  # in a request's scope: the fault is the caller's
+NOT_READ = "The arguments of this call cannot be used ({kind}); /gradio_api/info lists what it takes."
 
 
 def guard(blocks: gr.Blocks) -> None:
-    """Guard the calls of a page that is complete. The one place that all of Gradio's routes go through is `process_api`."""
+    """Guard the calls of a complete page. All of Gradio's routes go through `process_api`."""
     _bound_memory(blocks)
     inner = blocks.process_api
 
@@ -39,7 +39,7 @@ def guard(blocks: gr.Blocks) -> None:
         try:
             _check_inputs(block_fn, inputs)
             return await inner(block_fn, inputs, *args, **kwargs)
-        except gr.Error as error:  # ours, or a sentence of the platform's
+        except gr.Error as error:  # ours, or the platform's
             error.print_exception = False
             if not isinstance(error, Refusal):
                 log_refused(error, where)
@@ -56,11 +56,11 @@ def guard(blocks: gr.Blocks) -> None:
 
 
 def _refusal(block_fn: Any, error: Exception, where: str) -> Refusal:
-    """What the caller is told of an error that is no sentence yet."""
+    """The sentence for the caller about an error that has none yet."""
     if isinstance(error, InvalidPathError | ValidationError):
         log_refused(error, where)
-        return Refusal("A file of this call was not uploaded here, or not yet; send it by gradio_client.handle_file with a path.")
-    if block_fn.api_visibility == "public":  # an endpoint's own errors are sentences before they come here
+        return Refusal("A file of this call was not uploaded to this server; send it with gradio_client.handle_file and a path.")
+    if block_fn.api_visibility == "public":  # an endpoint's own errors already are sentences here
         log_refused(error, where)
         return Refusal(NOT_READ.format(kind=type(error).__name__))
     log_unexpected(error, where)
@@ -68,7 +68,7 @@ def _refusal(block_fn: Any, error: Exception, where: str) -> Refusal:
 
 
 def _marked(error: gr.Error, kwargs: dict[str, Any]) -> gr.Error:
-    """The error, with a mark in the request where it is not the server's fault; the answer's status follows from it."""
+    """The error; where it is not the server's fault, the request is marked, and the answer gets the status 400."""
     request = kwargs.get("request")
     request = request[0] if isinstance(request, list) else request
     if not getattr(error, "is_ours", False) and (web := getattr(request, "request", None)) is not None:
@@ -77,21 +77,21 @@ def _marked(error: gr.Error, kwargs: dict[str, Any]) -> gr.Error:
 
 
 def _check_inputs(block_fn: Any, inputs: Sequence[Any]) -> None:
-    """What must hold of arguments before Gradio looks at them.
+    """Check arguments before Gradio reads them.
 
     Raises:
-        InputError: another number of them, too deep ones, or a file by its address, which Gradio would fetch.
+        InputError: a wrong number of them, nested too deep, or a file given by a web address, which Gradio would fetch.
     """
     if len(inputs) != len(block_fn.inputs):
         if block_fn.api_visibility == "public":
             raise InputError(arguments.expected(block_fn.fn, len(inputs)))
-        raise InputError(f"This call takes {len(block_fn.inputs)} values; {len(inputs)} came.")
+        raise InputError(f"This call takes {len(block_fn.inputs)} values, but got {len(inputs)}.")
     level: list[Any] = list(inputs)
     for _ in range(MAX_DEPTH):
         if any(isinstance(value, dict) and _is_address(value.get("path")) for value in level):
-            raise InputError("A file is given by its address; send the file itself (gradio_client.handle_file with a path).")
-        level = [part for value in level if isinstance(value, dict | list)
-                 for part in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
+            raise InputError("A file is given by a web address; send the file itself (gradio_client.handle_file with a path).")
+        level = [item for value in level if isinstance(value, dict | list)
+                 for item in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
     if level:
         raise InputError(f"An argument is nested more than {MAX_DEPTH} deep; send lists and objects as the endpoint takes them.")
 
@@ -101,7 +101,7 @@ def _is_address(path: Any) -> bool:
 
 
 def _bound_memory(blocks: gr.Blocks) -> None:
-    """Keep nothing for every call that was ever made, and count no statistics, which nobody sees and which cost more with each call."""
+    """Keep nothing per call for ever, and no statistics, which nobody reads and which cost more with each call."""
     queue = blocks._queue
     queue.max_size = MAX_WAITING_CALLS
     queue.pending_messages_per_session = LRUCache(KEPT_ANSWERS)
@@ -110,7 +110,7 @@ def _bound_memory(blocks: gr.Blocks) -> None:
 
 
 def _drop_session(blocks: gr.Blocks, session: str | None, event: str | None) -> None:
-    """Drop the state of a call that came without a session: Gradio makes one up, named as the event, and nobody comes back for it."""
+    """Drop the state of a call without a session: Gradio invents one, named as the event, and nobody uses it again."""
     holder = getattr(blocks, "state_holder", None)
     if session is not None and session == event and holder is not None:
         with holder.lock:

@@ -1,4 +1,4 @@
-"""Where the server listens, under which path a proxy serves it, and how it is told to stop."""
+"""The server's address, the path under which a proxy serves it, and the signals that stop it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from unlearn.errors import ConfigError
 
 MAX_PORT = 2**16 - 1
 EVERYWHERE = {"0.0.0.0": "localhost", "::": "[::1]"}  # what to open in a browser on the same machine
-# Behind a root path, links of the page are relative to its address, which a proxy may serve without a slash at its end. It cannot
-# be told here where the proxy takes the path off. One that leads back to the address without a slash is not asked again.
+# Behind a root path, links of the page are relative to its address, which a proxy may serve without a slash at its end. The server
+# cannot see this where the proxy strips the path. A proxy that redirects to the address without a slash is not asked again.
 SLASH_SCRIPT = (
     "<script>if (!location.pathname.endsWith('/') && !performance.getEntriesByType('navigation')[0]?.redirectCount) "
     "location.replace(`${location.pathname}/${location.search}${location.hash}`);</script>"
@@ -53,7 +53,7 @@ class Address:
 
 
 def address_of(host: str, port: str) -> Address:
-    """The address that `--host` and `--port` mean, after a look whether it is free; port 0 becomes a free one.
+    """The address of `--host` and `--port`, after a check that it is free; port 0 becomes a free port.
 
     Raises:
         ConfigError: no such port or host, or the address cannot be used.
@@ -61,13 +61,13 @@ def address_of(host: str, port: str) -> Address:
     name = _host_of(host)
     number = _port_of(port)
     try:
-        found = socket.getaddrinfo(name, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(name, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError, ValueError) as error:
         raise ConfigError(
-            f"--host is {host!r}, which is no name or address of this machine; give an address such as 127.0.0.1, "
+            f"--host is {host!r}, which is not a name or address of this machine; give an address such as 127.0.0.1, "
             "without http:// and without a port."
         ) from error
-    for family, _, _, _, where in dict.fromkeys(found):
+    for family, _, _, _, where in dict.fromkeys(addresses):
         number = _free_port(family, (str(where[0]), number), Address(name, number))
     return Address(name, number)
 
@@ -100,7 +100,7 @@ def _free_port(family: int, where: tuple[str, int], address: Address) -> int:
     """The port, or a free one in place of 0."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: a port of a moment ago is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: a port that was just released is free
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind(where)
@@ -116,32 +116,32 @@ def root_path_of(text: str | None) -> str:
     Raises:
         ConfigError: it cannot be one.
     """
-    given = (text or "").strip()
-    scheme, mark, rest = given.partition("://")
-    if mark:
+    root = (text or "").strip()
+    scheme, separator, rest = root.partition("://")
+    if separator:
         try:
-            url = urlsplit(given)
+            url = urlsplit(root)
             is_address = scheme.lower() in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
         except ValueError:
             is_address = False
         if not is_address or url.query or url.fragment or url.username is not None:
-            raise ConfigError(f"--root-path is {given!r}; give a path such as /forget, or https://host/path.")
-        return f"{scheme.lower()}://{url.netloc}{quote(_path_of(url.path, given))}"
-    return _path_of(rest or given, given)
+            raise ConfigError(f"--root-path is {root!r}; give a path such as /forget, or https://host/path.")
+        return f"{scheme.lower()}://{url.netloc}{quote(_path_of(url.path, root))}"
+    return _path_of(rest or root, root)
 
 
-def _path_of(path: str, given: str) -> str:
-    parts = [part for part in unquote(path).split("/") if part]
-    is_bad = any(part in (".", "..") or any(c in "?#\\" or not c.isprintable() for c in part) for part in parts)
+def _path_of(path: str, root: str) -> str:
+    names = [name for name in unquote(path).split("/") if name]
+    is_bad = any(name in (".", "..") or any(c in "?#\\" or not c.isprintable() for c in name) for name in names)
     if is_bad:
-        raise ConfigError(f"--root-path is {given!r}; give a path such as /forget, without '?', '#', '\\' and dots alone.")
-    return "".join(f"/{part}" for part in parts)
+        raise ConfigError(f"--root-path is {root!r}; give a path such as /forget, without '?', '#', '\\', '.' and '..'.")
+    return "".join(f"/{name}" for name in names)
 
 
 class RootPath:
     """ASGI middleware for a page behind a proxy that serves it under a path.
 
-    Takes the path off where the proxy leaves it on, however the root path was given, and puts `SLASH_SCRIPT` into the page.
+    Strips the path where the proxy leaves it on, in whichever form the root path was given, and puts `SLASH_SCRIPT` into the page.
     """
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:
@@ -149,7 +149,7 @@ class RootPath:
         self._path = unquote(urlsplit(root_path).path) if "://" in root_path else root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on the request, as the proxy would have if it took the path off itself."""
+        """Hand on the request without the path, as if the proxy had stripped it."""
         path = scope.get("path", "")
         if self._path and (path == self._path or path.startswith(f"{self._path}/")):
             scope = {**scope, "path": path.removeprefix(self._path) or "/"}
@@ -158,7 +158,7 @@ class RootPath:
 
 
 def _with_script(send: Send) -> Send:
-    """Sends a page with `SLASH_SCRIPT` as the first thing in its head; Gradio's own `head` comes too late, with its script."""
+    """Sends a page with `SLASH_SCRIPT` first in its head; Gradio's own option `head` comes after its script, which is too late."""
     started: list[Message] = []
 
     async def send_with_script(message: Message) -> None:
@@ -180,7 +180,7 @@ def _with_script(send: Send) -> Send:
 
 
 class Stopped(BaseException):
-    """Raised in the main thread by the first signal that asks the program to end; no `Exception`: nobody may swallow it."""
+    """Raised in the main thread by the first signal to end; not an `Exception`, so that no handler swallows it."""
 
 
 @contextmanager
@@ -191,10 +191,10 @@ def stopped_by_signals() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         for other in numbers:
-            signal.signal(other, signal.SIG_IGN)  # cleaning up is not to be broken off
+            signal.signal(other, signal.SIG_IGN)  # cleaning up must not be interrupted
         raise Stopped(signal.Signals(number).name)  # they stay ignored until the process has ended
 
-    if threading.current_thread() is not threading.main_thread():  # only there signals can be taken
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield
         return
     for number, handler in before.items():

@@ -1,4 +1,4 @@
-"""Second section: the job that is shown, its progress and its buttons; and what keeps the page fresh."""
+"""Second section: the job that is shown, its progress and its buttons; and the events that bring news to the page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def show(view: View) -> str:
 def build(screen: Screen) -> gr.HTML:
     """Lay out the section."""
     gr.HTML(story.FORGETTING, apply_default_css=False, elem_id="forgetting")
-    gr.HTML(story.NO_MEMORY, apply_default_css=False, elem_classes="no-memory")  # the page's script knows whether it holds
+    gr.HTML(story.NO_MEMORY, apply_default_css=False, elem_classes="no-memory")  # shown by the page's script where it applies
     return screen.html(show, live=True, elem_id="job")
 
 
 def connect(screen: Screen, blocks: gr.Blocks) -> None:
-    """Attach a browser to its job when the page opens, and show news when its script presses a button for them."""
+    """Show a browser its job when the page opens, and news when the page's script presses a button for them."""
 
     def open_page(memory: dict[str, Any], visit: Visit) -> str | None:
         linked = dict(visit.request.query_params).get("job") if visit.request else None
@@ -34,11 +34,11 @@ def connect(screen: Screen, blocks: gr.Blocks) -> None:
             memory["job"] = linked
         if memory["job"] and screen.service.forget_job(memory["job"]) is None:
             memory["job"] = ""
-            return "That job does not exist any more: it was deleted, or its time was over." if linked else None
+            return "That job does not exist any more: it was deleted, or its storage time has ended." if linked else None
         return None
 
     def look(memory: dict[str, Any], visit: Visit) -> None:
-        """Nothing but the refresh that follows every event."""
+        """No effect besides the refresh that follows every event."""
 
     screen.on(blocks.load, open_page)
     screen.on(screen.news.click, look, quiet=True)

@@ -22,8 +22,8 @@ TABS = (
     ("Numbers", numbers.build),
 )
 UPLOADS_KEPT_S = 600  # Gradio's copies of uploaded files
-# How often Gradio looks at its queue and for progress in it; of itself every 1 and 10 ms: 5 % of a core, day and night. Only the
-# named endpoints use that queue.
+# How often Gradio looks at its queue and for progress in it. Its own defaults, every 1 and 10 ms, cost 5 % of a core all the time.
+# Only the named endpoints use that queue.
 QUEUE_LOOK_S, PROGRESS_LOOK_S = 0.05, 0.5
 
 
@@ -34,13 +34,13 @@ def _header(service: Service) -> str:
 
 def _show_verdict(view: View) -> str:
     if view.job is not None and view.run is None:
-        return render("waiting", text="The result will be here when the job is done.")
+        return render("waiting", text="The result appears here when the job is done.")
     return views.verdict(view.run)
 
 
 def _show_home(view: View) -> str:
     if view.run is None:
-        return render("waiting", text="There is nothing to take home yet.")
+        return render("waiting", text="There is nothing to download yet.")
     return views.take_home(view.run, view.own, view.service.options.limits.retention_s)
 
 

@@ -30,20 +30,20 @@ from unlearn.runs.files import stays, taken_home
 
 THUMBNAIL_PX = 128
 PHOTOS_SHOWN, UNSHOWN = "shown", "faces/"  # in a search's folder, see `ui.worker.photos`
-SHOWN = (".png", ".webp", ".jpg")  # everything else is offered as a download, the report aside
-# The browser itself refuses what would leave for another host. Gradio's page needs inline scripts and styles, and
-# functions made from text (its HTML templates); pictures may be data URIs.
+SHOWN = (".png", ".webp", ".jpg")  # everything else, except the report, is offered as a download
+# The browser refuses requests to other hosts. Gradio's page needs inline scripts and styles, and functions made from text (its
+# HTML templates); pictures may be data URIs.
 PAGE_POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' blob: data:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
-# Of Gradio's own routes, what this page does not use: a copy of somebody's open page for whoever names its session, and video work.
+# Routes of Gradio that this page does not use: a copy of an open page for anybody who names its session, and video processing.
 CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
 REPORT_POLICY = "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
 
 
 class Headers:
-    """ASGI middleware: content policy, and no address handed on (the link to a job is a secret)."""
+    """ASGI middleware: content policy, and no referrer (the link to a job is a secret)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -63,7 +63,7 @@ class Headers:
 
 
 def signed_in(request: Request) -> bool:
-    """True when nobody has to log in, or this browser has: what Gradio asks of its own routes."""
+    """True when no login is needed, or this browser is logged in: the rule of Gradio's own routes."""
     app = request.app
     if app.auth is None and app.auth_dependency is None:
         return True
@@ -76,7 +76,7 @@ def _guarded(route: Callable[[Request], Awaitable[Response]]) -> Callable[[Reque
 
     @wraps(route)
     async def guarded(request: Request) -> Response:
-        return await route(request) if signed_in(request) else Response("Log in on the page first.", 401)
+        return await route(request) if signed_in(request) else Response("Log in on the page first, then reload this address.", 401)
 
     return guarded
 
@@ -90,7 +90,7 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 
 def archive(folder: Path) -> Path:
-    """A zip of what may leave a run's folder, stored as it is (weights and PNGs do not shrink), as a temporary file."""
+    """A zip of the files that may leave a run's folder, uncompressed (weights and PNGs do not shrink), as a temporary file."""
     with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
         try:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
@@ -103,7 +103,7 @@ def archive(folder: Path) -> Path:
 
 
 class _Digits(Convertor[str]):
-    """A number in a path, as its digits: Python refuses to read thousands of them, and the number has no use beyond a few."""
+    """A number in a path, as its digits: Python refuses to convert thousands of them."""
 
     regex = "[0-9]+"
 
@@ -117,66 +117,83 @@ class _Digits(Convertor[str]):
 register_url_convertor("digits", _Digits())
 
 
-def routes(service: Service) -> list[Route]:
-    """The routes beside Gradio's own."""
+class Pages:
+    """The routes' answers."""
 
-    async def media(request: Request) -> Response:
-        folder = await run_in_threadpool(service.run_folder, request.path_params["key"])
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._thumbnail = lru_cache(maxsize=256)(self._make_thumbnail)
+
+    async def media(self, request: Request) -> Response:
+        """A file of a job: shown if it is a picture or the report, else offered as a download."""
+        folder = await run_in_threadpool(self._service.run_folder, request.path_params["key"])
         name = request.path_params["name"]
         path = None if folder is None or name.startswith(UNSHOWN) else _inside(folder, name)
         if path is None:
-            return Response("Not here (any more).", 404)
-        headers = {"cache-control": "private, no-cache"}  # asked again each time, so that what is deleted is gone
+            return _gone()
+        headers = {"cache-control": "private, no-cache"}  # asked for again each time, so that deleted files disappear
         if name.startswith(f"{PHOTOS_SHOWN}/"):
-            headers = {"cache-control": "no-store"}  # of a visitor's photos the browser's disk holds none either
+            headers = {"cache-control": "no-store"}  # the browser's disk keeps no photo of a visitor either
         if path.name == "report.html":
             return FileResponse(path, headers={**headers, "content-security-policy": REPORT_POLICY})
         kind = "inline" if path.suffix in SHOWN else "attachment"
         return FileResponse(path, headers=headers, filename=path.name, content_disposition_type=kind)
 
-    async def take_home(request: Request) -> Response:
-        run = await run_in_threadpool(service.run, request.path_params["key"])
+    async def take_home(self, request: Request) -> Response:
+        """Everything of a finished run that may leave the server, as a zip."""
+        run = await run_in_threadpool(self._service.run, request.path_params["key"])
         if run is None:
-            return Response("Not here (any more).", 404)
+            return _gone()
         try:
             packed = await run_in_threadpool(archive, run.folder)
         except FileNotFoundError:  # deleted meanwhile
-            return Response("Not here (any more).", 404)
+            return _gone()
         return FileResponse(packed, filename="forgotten.zip", background=BackgroundTask(packed.unlink))
 
-    async def pulse(request: Request) -> Response:
-        seen = request.query_params.get("seen", "")
-        told = await run_in_threadpool(pulses_of(service).beat, request.path_params["token"], seen)
-        return JSONResponse(told, headers={"cache-control": "no-store"})
+    async def pulse(self, request: Request) -> Response:
+        """News for an open page, see `ui.page.pulse`."""
+        progress = request.query_params.get("seen", "")
+        news = await run_in_threadpool(pulses_of(self._service).beat, request.path_params["token"], progress)
+        return JSONResponse(news, headers={"cache-control": "no-store"})
 
-    async def health(request: Request) -> Response:
-        told = await run_in_threadpool(service.jobs.health)
-        body = {"is_well": told.is_well, "lanes": [asdict(lane) for lane in told.lanes], "notes": list(told.notes)}
-        return JSONResponse(body, 200 if told.is_well else 503, headers={"cache-control": "no-store"})
+    async def health(self, request: Request) -> Response:
+        """Whether jobs are worked on; names nobody."""
+        state = await run_in_threadpool(self._service.jobs.health)
+        body = {"is_well": state.is_well, "lanes": [asdict(lane) for lane in state.lanes], "notes": list(state.notes)}
+        return JSONResponse(body, 200 if state.is_well else 503, headers={"cache-control": "no-store"})
 
-    @lru_cache(maxsize=256)
-    def small_photo(index: int, shot: int) -> bytes | None:
-        image = service.photo(index, shot)
+    async def person(self, request: Request) -> Response:
+        """A small picture of a person of the model set."""
+        index, shot = request.path_params["index"], request.path_params["shot"]
+        content = await run_in_threadpool(self._thumbnail, int(index), int(shot)) if len(index) < 7 and len(shot) < 7 else None
+        if content is None:
+            return Response("No picture.", 404)
+        return Response(content, media_type="image/webp", headers={"cache-control": "max-age=3600"})
+
+    def _make_thumbnail(self, index: int, shot: int) -> bytes | None:
+        image = self._service.photo(index, shot)
         return None if image is None else thumbnail(image, THUMBNAIL_PX)
 
-    async def person(request: Request) -> Response:
-        index, shot = request.path_params["index"], request.path_params["shot"]
-        found = await run_in_threadpool(small_photo, int(index), int(shot)) if len(index) < 7 and len(shot) < 7 else None
-        if found is None:
-            return Response("No picture.", 404)
-        return Response(found, media_type="image/webp", headers={"cache-control": "max-age=3600"})
 
-    async def nothing(request: Request) -> Response:
-        return Response("Not here (any more).", 404)
+def _gone() -> Response:
+    return Response("Not here (any more).", 404)
 
+
+async def _closed(request: Request) -> Response:
+    return _gone()
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes beside Gradio's own."""
+    pages = Pages(service)
     return [
-        *(Route(path, nothing, methods=["GET", "POST"]) for path in CLOSED),
-        Route("/health", health),  # for whoever watches the server, who is not logged in; it tells of nobody
-        Route("/pulse/{token}", _guarded(pulse)),
-        Route("/media/{key}/{name:path}", _guarded(media)),
-        Route("/media/{key}", nothing),  # else the router would send its caller on to the path with a slash
-        Route("/take-home/{key}.zip", _guarded(take_home)),
-        Route("/people/{index:digits}-{shot:digits}.webp", _guarded(person)),
+        *(Route(path, _closed, methods=["GET", "POST"]) for path in CLOSED),
+        Route("/health", pages.health),  # for monitoring, which is not logged in
+        Route("/pulse/{token}", _guarded(pages.pulse)),
+        Route("/media/{key}/{name:path}", _guarded(pages.media)),
+        Route("/media/{key}", _closed),  # otherwise the router would redirect to the path with a slash
+        Route("/take-home/{key}.zip", _guarded(pages.take_home)),
+        Route("/people/{index:digits}-{shot:digits}.webp", _guarded(pages.person)),
     ]
 
 

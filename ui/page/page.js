@@ -1,8 +1,8 @@
 // What the page does by itself, without the server: picking people, switching views, sliders, links.
 (() => {
   // What the browser remembers of a visitor: {visitor, job}. It is sent with every event, together with a name that only this open
-  // page knows. Where the browser keeps nothing (a frame of another site, all site data blocked), reading or writing throws, and the
-  // page lives by what it holds itself.
+  // page knows. Where the browser stores nothing (a frame of another site, all site data blocked), reading and writing throw, and the
+  // page uses its own copy.
   const KEPT = 'unlearn';
   const page = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   let memory = { visitor: '', job: '' };
@@ -10,10 +10,10 @@
   function keep() {
     let kept = true;
     try { localStorage.setItem(KEPT, JSON.stringify(memory)); } catch (error) { kept = false; }
-    document.documentElement.dataset.memory = kept ? 'kept' : 'none'; // the style sheet shows a sentence
+    document.documentElement.dataset.memory = kept ? 'kept' : 'none'; // without storage the style sheet shows a note
   }
 
-  try { memory = { ...memory, ...JSON.parse(localStorage.getItem(KEPT)) }; } catch (error) { /* nothing, or of an earlier version */ }
+  try { memory = { ...memory, ...JSON.parse(localStorage.getItem(KEPT)) }; } catch (error) { /* nothing stored, or by an earlier version */ }
   keep();
 
   const names = () => document.querySelector('#names textarea');
@@ -56,16 +56,16 @@
     if (target.closest('[data-dismiss]')) target.closest('.notice').remove();
     if (copy) {
       const link = new URL(copy.dataset.copy, location.href.split('?')[0]).href;
-      const said = copy.textContent;
-      const done = () => { copy.textContent = 'Copied'; setTimeout(() => { copy.textContent = said; }, 2000); };
-      const policy = document.featurePolicy; // of the site whose frame this is; asked in vain, the browser complains
+      const label = copy.textContent;
+      const done = () => { copy.textContent = 'Copied'; setTimeout(() => { copy.textContent = label; }, 2000); };
+      const policy = document.featurePolicy; // of the site around this frame; the browser complains about a request that it must refuse
       const may = navigator.clipboard && isSecureContext && (!policy || policy.allowsFeature('clipboard-write'));
       if (may) navigator.clipboard.writeText(link).then(done, () => showLink(copy, link));
       else showLink(copy, link);
     }
   });
 
-  function showLink(button, link) { // where nothing may be copied for the visitor; a frame may not ask with a dialogue either
+  function showLink(button, link) { // where the script may not copy; a frame may not open a dialogue either
     const box = button.parentElement.querySelector('.link') || document.createElement('input');
     Object.assign(box, { className: 'link', readOnly: true, value: link, ariaLabel: 'The link to this job' });
     button.after(box);
@@ -73,8 +73,8 @@
     box.select();
   }
 
-  // A press counts although the page moved or was drawn anew between the mouse's down and up: the browser then gives the click
-  // to neither button. Only the mouse: a tap is down, up and click in one.
+  // A press counts even if the page moved or was redrawn between the mouse's down and up, when the browser gives the click to
+  // neither button. This concerns the mouse only: a tap is down, up and click in one.
   let press = null;
 
   document.addEventListener('pointerdown', (event) => {
@@ -92,7 +92,7 @@
     setTimeout(() => {
       if (press !== held) return; // the click arrived
       press = null;
-      const same = (one) => ['action', 'job', 'value'].every((key) => one.dataset[key] === held[key]);
+      const same = (button) => ['action', 'job', 'value'].every((key) => button.dataset[key] === held[key]);
       [...held.panel.querySelectorAll('[data-action]')].find(same)?.click();
     });
   }, true);
@@ -116,8 +116,8 @@
     if (input.dataset.view !== undefined) block.dataset.showing = input.value;
   });
 
-  // News: a small request every few seconds while something is active and the page is looked at. Only what changes the page's
-  // structure (a job came, went, or is in another state) goes through Gradio; progress is put in place here.
+  // News: a small request every few seconds while a job is active and the page is visible. Only changes of the page's structure
+  // (a job was added, removed, or changed its state) go through Gradio; progress is put in place here.
   const LOOK_MS = 500;
   let asking = false, asked = 0, shown = '', pressed = '';
 
@@ -129,30 +129,30 @@
     try {
       const answer = await fetch(`pulse/${place.dataset.pulse}?seen=${shown}`, { cache: 'no-store' });
       if (!answer.ok) return;
-      const told = await answer.json();
-      if (told.mark !== place.dataset.mark) {
-        const now = `${told.mark}${Math.floor(Date.now() / 6000)}`; // once more if it was lost
+      const news = await answer.json();
+      if (news.mark !== place.dataset.mark) {
+        const now = `${news.mark}${Math.floor(Date.now() / 6000)}`; // again after 6 s, in case it was lost
         if (pressed !== now) document.getElementById('refresh').click();
         pressed = now;
         shown = '';
         return;
       }
-      shown = told.progress;
-      if (told.job) put(told.job);
-      for (const [job, text] of Object.entries(told.notes || {})) {
+      shown = news.progress;
+      if (news.job) put(news.job);
+      for (const [job, text] of Object.entries(news.notes || {})) {
         document.querySelectorAll(`[data-live="${job}"]`).forEach((note) => { note.textContent = text; });
       }
-    } catch (error) { /* the server is away for a moment; the next round asks again */ } finally { asking = false; }
+    } catch (error) { /* the server is away for a moment; the next round tries again */ } finally { asking = false; }
   }
 
   function put(html) { // within the panel's own element: Gradio keeps count of the element itself
-    const now = document.querySelector('#job .job'), made = document.createElement('template');
-    made.innerHTML = html;
-    const next = made.content.querySelector('.job');
+    const now = document.querySelector('#job .job'), template = document.createElement('template');
+    template.innerHTML = html;
+    const next = template.content.querySelector('.job');
     if (!now || !next || now.dataset.state !== next.dataset.state || now.dataset.job !== next.dataset.job) return;
     if (now.contains(document.activeElement)) next.querySelectorAll('.actions').forEach((part) => part.remove());
     for (const part of next.children) {
-      const old = [...now.children].find((one) => one.className === part.className);
+      const old = [...now.children].find((child) => child.className === part.className);
       if (old && !part.classList.contains('actions')) old.innerHTML === part.innerHTML || (old.innerHTML = part.innerHTML);
       else if (!old) now.querySelector('.actions').before(part.cloneNode(true));
       if (old && part.getAttribute('aria-valuenow') !== null) old.setAttribute('aria-valuenow', part.getAttribute('aria-valuenow'));
@@ -162,15 +162,15 @@
   setInterval(pulse, LOOK_MS);
   document.addEventListener('visibilitychange', pulse);
 
-  // Answers of the server carry a number, their turn. If one does not follow the one before, some were lost or came in the wrong
-  // order, and an older one may hide what a newer one said: when it is quiet again, the page asks for everything.
+  // Answers of the server carry a number, their turn. If one does not follow the previous one, some were lost or came in the wrong
+  // order, and an older one may hide a newer one: as soon as no answer arrives any more, the page asks for everything.
   const QUIET_MS = 1000, AGAIN_MS = 6000, LONGEST_MS = 120000;
   let latest = 0, crossed = false, waiting = 0, pause = QUIET_MS;
 
   function repaint() {
     pause = Math.min(2 * pause, LONGEST_MS); // a server that is away is not asked every second
     document.getElementById('repaint').click();
-    waiting = setTimeout(repaint, Math.max(pause, AGAIN_MS)); // once more if it was lost
+    waiting = setTimeout(repaint, Math.max(pause, AGAIN_MS)); // again, in case it was lost
   }
 
   function count(turn, everything) {
@@ -182,8 +182,8 @@
     else pause = QUIET_MS;
   }
 
-  function remember(told, scroll) { // keep the address in step with what is shown, so that a reload comes back to it
-    try { memory = JSON.parse(told); } catch (error) { /* an answer that told nothing */ }
+  function remember(json, scroll) { // the address names the job that is shown, so that a reload comes back to it
+    try { memory = JSON.parse(json); } catch (error) { /* an answer without memory */ }
     keep();
     const url = new URL(location.href);
     if (memory.job && memory.job !== 'prepared') url.searchParams.set('job', memory.job);
@@ -194,10 +194,31 @@
     if (scroll) document.getElementById('forgetting')?.scrollIntoView({ behavior, block: 'start' });
   }
 
+  // Buttons inside our HTML say in data attributes what they do; one listener a panel tells the server. Some ask for a second press.
+  const ARMED_MS = 5000;
+
+  function act(panel, trigger) {
+    panel.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-action]');
+      if (!button || button.disabled) return;
+      if (button.dataset.confirm && !button.dataset.armed) {
+        button.dataset.armed = '1';
+        button.dataset.label = button.textContent;
+        button.textContent = button.dataset.confirm;
+        setTimeout(() => { delete button.dataset.armed; button.textContent = button.dataset.label; }, ARMED_MS);
+        return;
+      }
+      const ticked = [...panel.querySelectorAll('[data-compare]:checked')].map((box) => box.dataset.compare);
+      const { action, job = '', value = '' } = button.dataset;
+      trigger('click', { action, job, value, ticked });
+    });
+  }
+
   window.unlearn = {
+    act,
     memory: () => JSON.stringify({ ...memory, page }),
-    answered(told, pulse, how) {
-      remember(told, how.scroll);
+    answered(json, pulse, how) {
+      remember(json, how.scroll);
       count(Number((/data-turn="(\d+)"/.exec(pulse) || [])[1] || 0), how.everything);
     },
   };

@@ -1,8 +1,8 @@
-"""What an open page asks for every few seconds: has anything changed, and how far is what runs; cheap by construction.
+"""What an open page asks for every few seconds: whether anything changed, and the progress of running jobs.
 
-Gradio's own events touch every panel of the page, which is dear when many look on. So a page polls here, by a token that stands
-for who looks at what, and fires an event only when jobs came, went or changed their state. What is told of a running job is
-made once, however many look on.
+Gradio's own events touch every panel of the page, which is expensive with many viewers. So a page polls here, by a token that stands
+for the viewer and the job, and fires an event only when jobs were added, removed or changed their state. The HTML of a running job
+is rendered once, however many view it.
 """
 
 from __future__ import annotations
@@ -28,74 +28,74 @@ OWN_PAUSE_MS, PAUSE_MS = 2000, 5000
 
 @lru_cache(maxsize=8)
 def pulses_of(service: Service) -> Pulses:
-    """The tokens of a server; the same for all who ask."""
+    """The tokens of a server; the same object for all callers."""
     return Pulses(service)
 
 
 class Pulses:
-    """The tokens of one server. They are lost with it; a page with an unknown one is told to ask for everything again."""
+    """The tokens of one server. They are lost when it stops; a page with an unknown one asks for everything again."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._lock = threading.Lock()
         self._viewers: dict[str, tuple[str, str]] = {}  # token -> owner, key
         self._tokens: dict[tuple[str, str], str] = {}
-        self._kept: dict[tuple[str, int, str], str] = {}  # job, version, what -> HTML or a sentence
+        self._kept: dict[tuple[str, int, str], str] = {}  # job, version, kind -> HTML or a sentence
 
     def token(self, owner: str, key: str) -> str:
-        """The token of somebody who looks at a job or the prepared example."""
+        """The token of a viewer of a job or of the prepared example."""
         with self._lock:
-            found = self._tokens.get((owner, key))
-            if found is None:
-                found = secrets.token_urlsafe(16)
-                self._tokens[owner, key] = found
-                self._viewers[found] = (owner, key)
+            token = self._tokens.get((owner, key))
+            if token is None:
+                token = secrets.token_urlsafe(16)
+                self._tokens[owner, key] = token
+                self._viewers[token] = (owner, key)
                 if len(self._tokens) > MAX_TOKENS:
                     self._viewers.pop(self._tokens.pop(next(iter(self._tokens))), None)
-            return found
+            return token
 
     @staticmethod
     def mark(key: str, structure: str) -> str:
-        """Stands for the jobs, states and places that a page shows."""
+        """A digest of the jobs, states and queue positions that a page shows."""
         return hashlib.blake2b(f"{key}:{structure}".encode(), digest_size=8).hexdigest()
 
     @staticmethod
     def pause_ms(watch: Watch) -> int:
-        """How long a page waits before it asks (again): less while something of its own runs or is next."""
+        """How long a page waits between two requests: less while a job of its own runs or is next."""
         return OWN_PAUSE_MS if watch.own_turn else PAUSE_MS
 
-    def beat(self, token: str, seen: str) -> dict[str, Any]:
-        """What a page is told.
+    def beat(self, token: str, shown: str) -> dict[str, Any]:
+        """News for a page.
 
         Args:
             token: of `token`.
-            seen: the progress that the page has shown already.
+            shown: the progress that the page shows already.
 
         Returns:
-            {mark, progress}; where the progress is another, also the job's panel as HTML, and sentences on running questions
-            by their ids.
+            {mark, progress}; if the progress differs from `shown`, also the job's panel as HTML, and sentences on running
+            questions by their ids.
         """
         viewer = self._viewers.get(token)
         if viewer is None:
             return {"mark": "", "progress": 0}
         owner, key = viewer
         watch = self._service.jobs.store.watch(owner, key)
-        told: dict[str, Any] = {"mark": self.mark(key, watch.structure), "progress": watch.progress}
-        if str(watch.progress) == seen or not watch.running:
-            return told
-        parts = {job: version for job, version in watch.running.items() if job != key}
-        told["notes"] = {job: self._once(job, version, "note", jobs.small_job) for job, version in parts.items()}
+        news: dict[str, Any] = {"mark": self.mark(key, watch.structure), "progress": watch.progress}
+        if str(watch.progress) == shown or not watch.running:
+            return news
+        questions = {job: version for job, version in watch.running.items() if job != key}
+        news["notes"] = {job: self._once(job, version, "note", jobs.small_job) for job, version in questions.items()}
         if key in watch.running and self._service.forget_job(key) is not None:
-            what = "own panel" if watch.is_owner else "panel"
-            told["job"] = self._once(key, watch.running[key], what, lambda job: self._panel(job, watch.is_owner))
-        return told
+            kind = "own panel" if watch.is_owner else "panel"
+            news["job"] = self._once(key, watch.running[key], kind, lambda job: self._panel(job, watch.is_owner))
+        return news
 
     def _panel(self, job: Job, own: bool) -> str:
         return jobs.job_panel(job, self._service.jobs.store.losses(job.id), own)
 
-    def _once(self, job_id: str, version: int, what: str, make: Callable[[Job], str]) -> str:
-        """Something said of a running job, made once a version; empty when it has ended meanwhile."""
-        which = (job_id, version, what)
+    def _once(self, job_id: str, version: int, kind: str, make: Callable[[Job], str]) -> str:
+        """HTML or a sentence about a running job, made once per version; empty when the job has ended meanwhile."""
+        which = (job_id, version, kind)
         if (kept := self._kept.get(which)) is None:
             job = self._service.job(job_id)
             kept = make(job) if job is not None and isinstance(job.state, Running) else ""

@@ -1,7 +1,7 @@
-"""Events that submit jobs on ZeroGPU hardware: they run in Gradio's queue and stay until the jobs are under way.
+"""Events that submit jobs on ZeroGPU hardware: they run in Gradio's queue and last until the jobs have started.
 
-The browser sends the token that says whose GPU time to take with queued events only, and the platform shows its own notes
-("waiting for a GPU") for as long as the event lasts. Everywhere else the page's events skip that queue.
+Only with queued events does the browser send the token that says whose GPU time to take. The platform shows its own notes
+("waiting for a GPU") as long as the event lasts. Everywhere else the page's events skip that queue.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ui.server.service import Service
 from unlearn.jobs import Queued, Running, ZeroGpu
 
 LOOK_EVERY_S = 0.5
-LONGEST_S = 90.0  # the platform gives up waiting for a GPU after 60; jobs that wait for others of ours go on without the event
-TWICE_S = 1.0  # the same pressed again so soon is one press
-# Any number at a time: each mostly waits. A press counts while an earlier one of the same button waits.
+LONGEST_S = 90.0  # the platform stops waiting for a GPU after 60; jobs that wait for other jobs go on without the event
+TWICE_S = 1.0  # the same button pressed again so soon is one press
+# Any number at a time: each mostly waits. A second press counts while the first still waits.
 OPTIONS: dict[str, Any] = {"queue": True, "concurrency_limit": None, "trigger_mode": "multiple"}
 
 Answer = Callable[..., Any]
@@ -30,26 +30,26 @@ Refresh = Callable[[Any, Shown, gr.Request], dict[Any, Any]]
 
 
 def queued(answer: Answer, refresh: Refresh, service: Service, zero: ZeroGpu) -> Callable[..., AsyncIterator[Any]]:
-    """A page's event as a generator: what `answer` gives, then what changes until the jobs that it submitted are under way.
+    """A page's event as a generator: the answer, then the changes until the jobs that it submitted have started.
 
     Args:
-        answer: the event as it is elsewhere: (memory, shown, request, event, **values) -> values of components.
+        answer: the event as used elsewhere: (memory, shown, request, event, **values) -> values of components.
         refresh: (memory, shown, request) -> values of the components that changed since, as a part of the same answer.
-        service: whose jobs they are.
-        zero: knows which jobs an event submitted.
+        service: of the jobs.
+        zero: tells which jobs an event submitted.
     """
 
     pressed: WeakKeyDictionary[Shown, tuple[str, float]] = WeakKeyDictionary()
 
     async def run(memory: Any, shown: Shown, request: gr.Request, event: gr.EventData, **values: Any) -> AsyncIterator[Any]:
-        # `shown` stays the session's: `answer` and `refresh` take from it what belongs to the page that sent the memory
-        what, now = repr((memory, event._data, values)), time.monotonic()
-        before, pressed[shown] = pressed.get(shown, ("", 0.0)), (what, now)
-        if before[0] == what and now - before[1] < TWICE_S:
+        # `shown` is the session's: `answer` and `refresh` take from it the part of the page that sent the memory
+        press, now = repr((memory, event._data, values)), time.monotonic()
+        previous, pressed[shown] = pressed.get(shown, ("", 0.0)), (press, now)
+        if previous[0] == press and now - previous[1] < TWICE_S:
             yield await to_thread.run_sync(refresh, memory, shown, request)
             return
         with zero.submissions() as submitted:
-            # In a thread, which gets a copy of this context: the visitor's request is in it.
+            # In a thread, which gets a copy of this context with the visitor's request.
             first = await to_thread.run_sync(lambda: answer(memory, shown, request, event, **values))
         yield first
         left = round(LONGEST_S / LOOK_EVERY_S) if submitted else 0
@@ -58,13 +58,13 @@ def queued(answer: Answer, refresh: Refresh, service: Service, zero: ZeroGpu) ->
             await asyncio.sleep(LOOK_EVERY_S)
             yield await to_thread.run_sync(refresh, memory, shown, request)
         if submitted:
-            yield await to_thread.run_sync(refresh, memory, shown, request)  # they are under way, or have ended
+            yield await to_thread.run_sync(refresh, memory, shown, request)  # they have started, or have ended
 
     return run
 
 
 def _waiting(service: Service, submitted: Sequence[str]) -> bool:
-    """Whether one of the jobs is neither under way nor at its end. Running, it may still wait for its GPU: until it first reports."""
+    """Whether one of the jobs has not started yet. A running one may still wait for its GPU, until it first reports."""
     jobs = [service.job(job_id) for job_id in submitted]
     return any(
         isinstance(job.state, Queued) or (isinstance(job.state, Running) and job.state.total == 0) for job in jobs if job is not None

@@ -1,6 +1,6 @@
-"""Errors as they reach callers and the log: a sentence to the one, kind and place to the other.
+"""Errors on their way out: callers get a sentence, the log gets kind and place.
 
-Neither a value nor a traceback is ever logged, because both may hold the name of somebody.
+Values and tracebacks are never logged, because both may contain a person's name.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 import gradio as gr
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-UNEXPECTED = "The server could not do this ({kind}). The fault is on its side; its log says where it happened."
+UNEXPECTED = "The server could not do this ({kind}). The fault is the server's; its log says where it happened."
 
 log = logging.getLogger(__name__)
 
 
 class Refusal(gr.Error):
-    """A sentence for the caller. Gradio sends it on and prints nothing.
+    """A sentence for the caller. Gradio sends it and prints nothing.
 
     Attributes:
         is_ours: the fault is the server's, not the caller's.
@@ -30,11 +30,11 @@ class Refusal(gr.Error):
 
 
 def place_of(error: BaseException) -> str:
-    """Where an error arose, as "ui/page/forms.py:93": in our code if it went through it, and in the library behind it."""
+    """Where an error arose, as "ui/page/forms.py:93": the last place in our code, if any, and the last of all."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(ROOT) and "site-packages" not in frame.filename]
-    chosen = dict.fromkeys(_shown(frame) for frame in (*ours[-1:], *frames[-1:]))
-    return " > ".join(chosen) or "an unknown place"
+    places = dict.fromkeys(_shown(frame) for frame in (*ours[-1:], *frames[-1:]))
+    return " > ".join(places) or "an unknown place"
 
 
 def _shown(frame: traceback.FrameSummary) -> str:
@@ -44,7 +44,7 @@ def _shown(frame: traceback.FrameSummary) -> str:
 
 
 def log_refused(error: BaseException, where: str) -> None:
-    """Log that a call was not understood, or asked for what is not possible."""
+    """Log a call that was refused."""
     log.info("refused in %s: %s at %s", where, type(error).__name__, place_of(error))
 
 
@@ -54,5 +54,5 @@ def log_unexpected(error: BaseException, where: str) -> None:
 
 
 def unexpected(error: BaseException) -> str:
-    """What the caller is told of a fault of the server's own."""
+    """The sentence for the caller about a fault of the server's own."""
     return UNEXPECTED.format(kind=type(error).__name__)

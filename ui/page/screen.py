@@ -1,4 +1,4 @@
-"""The panels of the page and what they show; sends only those that changed.
+"""The panels of the page and their values; sends only those that changed.
 
 A panel is a component and a function from `View` to its value. Every event ends in `Screen.refresh`, so that a click,
 a poll and a reload all lead to the same page, in whichever order their answers arrive (`ui.page.shown`).
@@ -7,7 +7,6 @@ a poll and a reload all lead to the same page, in whichever order their answers 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from gradio.components import Component
 
 from ui.page import queued
 from ui.page.pulse import pulses_of
+from ui.page.remembered import Remembered, remembered_of
 from ui.page.shown import Shown
 from ui.server.identity import NOBODY
 from ui.server.service import Service
@@ -29,31 +29,14 @@ from unlearn.jobs.states import Watch
 from unlearn.runs.results import PREPARED, Run
 
 NOT_ASKABLE = (
-    "This example is here to be looked at: its defended weights are not at hand, so it cannot be asked anything new. "
-    "Forget somebody above, and your own result will answer."
+    "This example can only be viewed: its defended weights are not stored here, so it cannot be asked anything new. "
+    "Forget a person above, then ask your own result."
 )
-REMEMBERED = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-
-# Buttons inside our HTML say what they do in data attributes; one listener a panel hands that to the server.
-ACTIONS_JS = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-action]');
-  if (!button || button.disabled) return;
-  if (button.dataset.confirm && !button.dataset.armed) {
-    button.dataset.armed = '1'; button.dataset.label = button.textContent;
-    button.textContent = button.dataset.confirm;
-    setTimeout(() => { delete button.dataset.armed; button.textContent = button.dataset.label; }, 5000);
-    return;
-  }
-  const ticked = [...element.querySelectorAll('[data-compare]:checked')].map((box) => box.dataset.compare);
-  trigger('click', {action: button.dataset.action, job: button.dataset.job || '', value: button.dataset.value || '', ticked: ticked});
-});
-"""
-
-
-# Every event brings what the browser remembers; nothing of it is believed before `Screen.known` has looked at it.
+# Of our HTML panels: lets the buttons inside tell the server what they do (`page.js`).
+ACTIONS_JS = "window.unlearn.act(element, trigger)"
+# Every event brings what the browser remembers; nothing of it is trusted before `Screen.known` has checked it.
 ASKED_JS = "(memory, ...rest) => [window.unlearn.memory(), ...rest]"
-# Every answer is reported to the page's script, which keeps the address in step and asks again if answers came in the wrong order.
+# Every answer is reported to the page's script, which updates the address and asks again if answers came in the wrong order.
 ANSWERED_JS = "(memory, pulse) => { window.unlearn.answered(memory, pulse, HOW); }"
 
 
@@ -97,7 +80,7 @@ class View:
 
 @dataclass(frozen=True)
 class Visit:
-    """One event of one visitor: who, the web request, and what was clicked."""
+    """One event of one visitor: the visitor's owner name, the web request, and what was clicked."""
 
     owner: str
     request: gr.Request
@@ -113,27 +96,19 @@ Render = Callable[[View], Any]
 Handle = Callable[..., "dict[Any, Any] | str | None"]  # memory, visit, **inputs
 
 
-def told(memory: Any) -> dict[str, str]:
-    """What a browser says that it remembers, as far as it has the right form: {"visitor", "job", "page"}, all unproven."""
-    try:
-        found = json.loads(memory)
-    except (TypeError, ValueError, RecursionError):
-        found = None
-    said = found if isinstance(found, dict) else {}
-    texts = {name: said.get(name) for name in ("visitor", "job", "page")}
-    return {name: text if isinstance(text, str) and REMEMBERED.fullmatch(text) else "" for name, text in texts.items()}
-
-
 def notice(text: str, kind: str) -> str:
-    """A message to the visitor; no two are alike, or the browser would not show one again that was closed."""
+    """A message to the visitor; each is unique, since the browser would not show a closed one again."""
     return render("notice", text=text, kind=kind, said=secrets.token_hex(4))
 
 
 @dataclass
 class Screen:
-    """The page's panels. `memory` carries what the page's script keeps in the browser, as JSON: {"visitor": token, "job": key of
-    what is shown}; to handlers it is a dictionary. Not Gradio's `BrowserState`: where a browser gives no storage, that one fails,
-    and the page with it; and the key of its encryption is sent to everybody."""
+    """The page's panels.
+
+    `memory` carries what the page's script keeps in the browser, as JSON: {"visitor": token, "job": key of what is shown}. Handlers
+    get it as a dictionary. Gradio's `BrowserState` is not used: it fails where a browser gives no storage, and its encryption key is
+    sent to everybody.
+    """
 
     service: Service
     notice: gr.HTML
@@ -141,11 +116,11 @@ class Screen:
     panels: list[tuple[Component, Render]] = field(default_factory=list)
     photo_panel: gr.HTML | None = None
     actions_js: str = ACTIONS_JS
-    live: set[int] = field(default_factory=set)  # ids of the panels that show progress; the others wait for an event
+    live: set[int] = field(default_factory=set)  # ids of the panels that follow progress; the others change with events only
     events: list[tuple[Callable[..., Any], Handle, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Lay out what the page's script reads to know whether and where to ask for news, and what it presses when there are some."""
+        """Lay out the element that tells the page's script where to ask for news, and the buttons that it presses when there are some."""
         self.memory = gr.Textbox("{}", show_label=False, container=False, elem_classes="unseen")
         self.pulse = gr.HTML(self._pulse(self.newcomer, self._watch(self.newcomer), 0), elem_classes="unseen", apply_default_css=False)
         self.news = gr.Button("Refresh", elem_id="refresh", elem_classes="unseen")
@@ -161,7 +136,7 @@ class Screen:
         return render("pulse", token=token, mark=mark, pause_ms=pulses.pause_ms(watch), turn=turn, result=view.run is not None)
 
     def html(self, show: Render, live: bool = False, **properties: Any) -> gr.HTML:
-        """An HTML panel, filled for a newcomer until the browser says who it is; `live` ones follow progress."""
+        """An HTML panel, filled for a newcomer until the browser says who the visitor is; `live` ones follow progress."""
         value = show(self.newcomer)
         panel = gr.HTML(value=value, js_on_load=self.actions_js, apply_default_css=False, **properties)
         self.panels.append((panel, show))
@@ -170,7 +145,7 @@ class Screen:
         return panel
 
     def asking(self, *buttons: gr.Button) -> None:
-        """Buttons that ask the run something: where it cannot be asked, they rest, and a sentence says why."""
+        """Buttons that ask the run something: disabled where it cannot be asked, with a sentence that says why."""
 
         def why_not(view: View) -> str:
             return render("waiting", text=NOT_ASKABLE) if view.run is not None and not view.askable else ""
@@ -187,31 +162,31 @@ class Screen:
 
     @property
     def newcomer(self) -> View:
-        """What somebody sees who has no job: the prepared example, if there is one."""
+        """The view of a visitor without a job: the prepared example, if there is one."""
         return View(self.service, PREPARED, NOBODY)
 
     def owner(self, memory: dict[str, Any], request: gr.Request | None) -> str:
-        """Who somebody is to the queue and the history: the login name, else whom the token in the browser stands for."""
+        """The visitor's owner name in the queue and the history: by login, else by the token in the browser."""
         identity = self.service.identity
         if username := getattr(request, "username", None):
             return identity.user(username)
         return identity.visitor(memory["visitor"]) or NOBODY
 
-    def known(self, said: dict[str, str]) -> dict[str, Any]:
-        """The memory of a page that was not here before: with a token of ours, or else as a new visitor."""
+    def known(self, remembered: Remembered) -> dict[str, Any]:
+        """The memory of a page that was not here before: with its token if the server signed it, else as a new visitor."""
         identity = self.service.identity
-        token = said["visitor"] if identity.visitor(said["visitor"]) else identity.new_token()
-        return {"visitor": token, "job": said["job"]}
+        token = remembered.visitor if identity.visitor(remembered.visitor) else identity.new_token()
+        return {"visitor": token, "job": remembered.job}
 
     @property
     def outputs(self) -> list[Any]:
-        """All that `refresh` may change."""
+        """The components that `refresh` may change."""
         return [self.memory, self.pulse, self.notice, *(component for component, _ in self.panels)]
 
     def refresh(self, memory: dict[str, Any], shown: Shown, request: gr.Request | None) -> dict[Any, Any]:
-        """Values of the components that differ from what this page was sent; by component, as Gradio takes them."""
+        """Values of the components that differ from what this page was sent, by component, as Gradio takes them."""
         view = View(self.service, self.key(memory), self.owner(memory, request))
-        watch = self._watch(view)  # once, and before anything is rendered: what changes meanwhile has another mark
+        watch = self._watch(view)  # once, and before rendering: a change in between gets another mark
         mark, progress = pulses_of(self.service).mark(view.key, watch.structure), watch.progress
         same, live = shown.mark == mark, self.live if shown.progress != progress else set()
         changed: dict[Any, Any] = {self.pulse: self._pulse(view, watch, shown.turn)}
@@ -227,44 +202,44 @@ class Screen:
         return changed
 
     def again(self, memory: Any, shown: Shown, request: gr.Request) -> dict[Any, Any]:
-        """What has changed since the page's latest answer, to be sent as a part of that one."""
-        said = told(memory)
-        shown = shown.of(said["page"])
+        """The changes since the page's latest answer, to be sent as a part of that one."""
+        remembered = remembered_of(memory)
+        shown = shown.of(remembered.page)
         with shown.lock:
-            return self.refresh(dict(shown.memory or self.known(said)), shown, request)
+            return self.refresh(dict(shown.memory or self.known(remembered)), shown, request)
 
     def on(self, listener: Callable[..., Any], handle: Handle, **options: Any) -> None:
         """Connect an event once the page is laid out: `handle(memory, visit, **inputs)` may change `memory`.
 
-        It returns None, a sentence for the visitor, or values of further `outputs`. The event stays private and
-        skips Gradio's queue (work has a queue of its own); an `UnlearnError` is shown as its sentence. Options:
-        `inputs_kwargs`, `outputs`, `quiet` (leave an earlier message alone), `everything` (not only what is new),
+        `handle` returns None, a sentence for the visitor, or values of further `outputs`. The event stays private and
+        skips Gradio's queue (work has a queue of its own). An `UnlearnError` is shown as its sentence. Options:
+        `inputs_kwargs`, `outputs`, `quiet` (keep an earlier message), `everything` (send all panels, not only what changed),
         `scroll` (to the job, afterwards), `submits` (may submit a job that needs a GPU, see `ui.page.queued`).
         """
         self.events.append((listener, handle, options))
 
     def connect(self) -> None:
-        """Connect all events; every panel must exist by now, since each event may change any of them."""
+        """Connect all events. Every panel must exist by now, since each event may change any of them."""
         zero = self.service.options.zero
         for listener, handle, options in self.events:
             answer = self._answer(handle, options)
-            how_run: dict[str, Any] = {"queue": False}
+            queueing: dict[str, Any] = {"queue": False}
             if zero is not None and options.get("submits"):
-                answer, how_run = queued.queued(answer, self.again, self.service, zero), queued.OPTIONS
+                answer, queueing = queued.queued(answer, self.again, self.service, zero), queued.OPTIONS
             done = listener(
                 answer, inputs=[self.memory, self.shown],
                 outputs=[*self.outputs, *options.get("outputs", [])], inputs_kwargs=options.get("inputs_kwargs", {}),
-                show_progress="hidden", api_visibility="private", js=ASKED_JS, **how_run,
+                show_progress="hidden", api_visibility="private", js=ASKED_JS, **queueing,
             )  # fmt: skip
             how = json.dumps({"scroll": bool(options.get("scroll")), "everything": bool(options.get("everything"))})
             done.then(None, inputs=[self.memory, self.pulse], js=ANSWERED_JS.replace("HOW", how))
 
     def _answer(self, handle: Handle, options: dict[str, Any]) -> Callable[..., Any]:
         def run(memory: Any, shown: Shown, request: gr.Request, event: gr.EventData, **values: Any) -> Any:
-            said = told(memory)
-            shown = shown.of(said["page"])
-            with shown.lock:  # one event of a page after the other, or the later one would not know what the earlier one sent
-                before = shown.memory or self.known(said)
+            remembered = remembered_of(memory)
+            shown = shown.of(remembered.page)
+            with shown.lock:  # a page's events one after the other: each must know what the earlier one sent
+                before = shown.memory or self.known(remembered)
                 after = dict(before)
                 changed: dict[Any, Any] = {} if options.get("quiet") else {self.notice: ""}
                 try:

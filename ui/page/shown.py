@@ -1,7 +1,7 @@
 """What one open page was sent so far.
 
-The events of a page run at the same time, and their answers may overtake each other or be lost. Each answer has a number, its turn, so
-that the page can tell (`page.js`); it then asks for everything once more.
+The events of a page run at the same time, and their answers may overtake each other or be lost. Each answer has a number, its turn, by
+which the page notices this (`page.js`). The page then asks for everything again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class Shown:
 
     Attributes:
         lock: held by the event that is being answered.
-        page: what the page calls itself, a secret of its own; "" before the first event.
-        memory: what the page's browser keeps, {"visitor", "job"}; None before the first event. What a page sends of it may be older
-            than an answer that is on its way.
-        mark, progress: of the jobs, as the latest answer told them.
-        turn: of the latest answer. They start at the time of day, in ms, so that they grow when the server was started anew, too.
+        page: the name that the page gave itself, a secret; "" before the first event.
+        memory: what the page's browser keeps, {"visitor", "job"}; None before the first event. The copy that a page sends may be older
+            than an answer on its way to it.
+        mark, progress: of the jobs, as in the latest answer.
+        turn: of the latest answer. Turns start at the time in ms, so that they also grow after a restart of the server.
     """
 
     def __init__(self) -> None:
@@ -34,13 +34,13 @@ class Shown:
         self._digests: dict[int, str] = {}
 
     def __deepcopy__(self, memo: Any) -> Shown:
-        """A blank one: Gradio copies what it is given for every page that is opened."""
+        """A blank one: Gradio copies the initial state for every page that is opened."""
         return Shown()
 
     def of(self, page: str) -> Shown:
-        """What was sent to this page: this memory, or a blank one for whoever merely knows the name of the page's session.
+        """What was sent to this page: this memory, or a blank one for a caller that knows only the name of the page's session.
 
-        Who the visitor is must not follow from that name: it stands in addresses, and other parts of a browser know it.
+        The session's name must not identify the visitor: it is part of addresses, and other parts of a browser know it.
         """
         with self.lock:
             if not self.page:
@@ -55,7 +55,7 @@ class Shown:
             self._digests.clear()
 
     def is_news(self, panel: int, value: Any) -> bool:
-        """True when a panel's value must be sent with this answer; it is then taken for sent."""
+        """True when a panel's value must be sent with this answer; it then counts as sent."""
         digest = hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
         if self._digests.get(panel) == digest:
             return False

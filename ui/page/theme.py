@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).parent / "page.js"
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
-# Gradio's variables on the left, ours on the right; each holds for light and dark, since ours change.
+# Gradio's variables on the left, ours on the right; each is used for light and dark, since ours change.
 VARIABLES = {
     "body_background_fill": "var(--paper)", "body_text_color": "var(--ink)",
     "body_text_color_subdued": "var(--ink-soft)", "background_fill_primary": "var(--paper)",
@@ -58,15 +58,15 @@ PLAIN = {
 
 def theme() -> Base:
     """Gradio's plain theme in our colours and the system's fonts; no font is fetched from anywhere."""
-    made = Base(font=SANS, font_mono=MONO, text_size=gr.themes.sizes.text_lg, radius_size=gr.themes.sizes.radius_sm)
+    base = Base(font=SANS, font_mono=MONO, text_size=gr.themes.sizes.text_lg, radius_size=gr.themes.sizes.radius_sm)
     both: dict[str, str] = dict(VARIABLES)
-    known = vars(made)
-    both.update({f"{name}_dark": value for name, value in VARIABLES.items() if f"{name}_dark" in known})
-    return made.set(**both, **PLAIN)
+    settable = vars(base)
+    both.update({f"{name}_dark": value for name, value in VARIABLES.items() if f"{name}_dark" in settable})
+    return base.set(**both, **PLAIN)
 
 
 def launch_options() -> dict[str, Any]:
-    """The part of `Blocks.launch` that is the look and what Gradio keeps; nothing in it refers to another host."""
+    """The options of `Blocks.launch` for the look and for what Gradio keeps; none refers to another host."""
     script = SCRIPT.read_text(encoding="utf-8")
     return {
         "theme": theme(), "css": STYLE.read_text(encoding="utf-8"), "head": f"<script>{script}</script>",

@@ -1,7 +1,6 @@
 """Uploaded files: handed on as they are, and removed from Gradio's folder as soon as they were read.
 
-Gradio keeps what is uploaded under the name that the file has at the visitor's; here it is neither opened, converted nor copied
-a second time, as its own components would do.
+Gradio stores an upload under the file's original name. Its own components would open, convert or copy the file; this one does not.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from gradio.utils import get_upload_folder
 
 from unlearn.errors import InputError
 
-GONE = "An uploaded file is not here any more; choose it again."
+GONE = "An uploaded file is no longer on the server; choose it again."
 
 
 class _Quietly(ComponentMeta):
@@ -30,8 +29,8 @@ class _Quietly(ComponentMeta):
 class PhotoFiles(gr.File, metaclass=_Quietly):
     """A component for one file or many; its value is a list of paths.
 
-    It lets files of every name through (no `file_types`): the browser would go by their endings, and tell the visitor nothing of a
-    photo that it leaves out. What is no photo is told where the files are read.
+    It accepts files of every name (no `file_types`): the browser would go by their endings and silently leave out photos. Files that
+    are no photos are reported when they are read.
     """
 
     is_template = True
@@ -46,37 +45,37 @@ def checked(paths: Sequence[str | None]) -> list[Path]:
     """The paths, each a file in the folder of uploads.
 
     Raises:
-        InputError: one is not (any more).
+        InputError: one is missing, or given twice.
     """
     folder = Path(get_upload_folder()).resolve()
     try:
-        found = [Path(path or "").resolve() for path in paths]
-        are_here = all(path.is_file() and path.is_relative_to(folder) for path in found)
-    except (OSError, ValueError):  # no path that the system takes
+        files = [Path(path or "").resolve() for path in paths]
+        are_here = all(path.is_file() and path.is_relative_to(folder) for path in files)
+    except (OSError, ValueError):  # not a valid path
         are_here = False
     if not are_here:
         raise InputError(GONE)
-    if len(set(found)) < len(found):
-        raise InputError("A photo is given twice; give each once.")
-    return found
+    if len(set(files)) < len(files):
+        raise InputError("A photo is given twice; give each photo once.")
+    return files
 
 
 @contextlib.contextmanager
-def taken(paths: Sequence[str | None]) -> Iterator[list[Path]]:
-    """The uploads while they are read; afterwards nothing of them is left in Gradio's folder, come what may."""
-    found = checked(paths)
+def temporary_uploads(paths: Sequence[str | None]) -> Iterator[list[Path]]:
+    """The uploads while they are read; afterwards nothing of them is left in Gradio's folder, even after an error."""
+    files = checked(paths)
     try:
-        yield found
+        yield files
     finally:
-        for path in found:
+        for path in files:
             path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # somebody else's upload may be in it by now
+            with contextlib.suppress(OSError):  # another visitor's upload may be in it by now
                 path.parent.rmdir()
 
 
-def path_of(sent: Any) -> str:
-    """Path of a file that came through an endpoint (`gradio_client.handle_file`)."""
-    path = sent.get("path") if isinstance(sent, dict) else None
+def path_of(file: Any) -> str:
+    """Path of a file that was sent to an endpoint (`gradio_client.handle_file`)."""
+    path = file.get("path") if isinstance(file, dict) else None
     if not isinstance(path, str) or not path:
-        raise InputError("Send photos with the call, by gradio_client.handle_file.")
+        raise InputError("Send each photo with gradio_client.handle_file and a path.")
     return path

@@ -1,19 +1,30 @@
-"""Part of the first section: photos of a face, uploaded or from an example set, and what was found in them."""
+"""Part of the first section: photos of a face, uploaded or from an example set, and the result of the search for faces."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from ui.page import forms
 from ui.page.screen import Screen, View, Visit
-from ui.page.uploads import PhotoFiles, taken
+from ui.page.uploads import PhotoFiles, temporary_uploads
 from ui.server import photo_sets
 from ui.views import photo_sets as views_faces
 from ui.views import story
 from unlearn.config.persons import is_same_name, split_aliases
 from unlearn.errors import InputError
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The widgets for photos of one's own."""
+
+    whose: gr.Textbox
+    box: PhotoFiles
+    crops: gr.Checkbox
+    search: gr.Button
 
 
 def show(view: View) -> str:
@@ -22,64 +33,74 @@ def show(view: View) -> str:
 
 
 def build(screen: Screen, names: gr.Textbox) -> gr.Column:
-    """Lay out the photos' part, closed at first, and connect it."""
-    service, names_box = screen.service, names
+    """Lay out the part for photos, closed at first, and connect it."""
+    service = screen.service
     with gr.Column(visible=False, elem_id="photos") as column:
         gr.HTML(story.PHOTOS, apply_default_css=False)
         with gr.Row(elem_classes="who-row"):
             with gr.Column(scale=2, min_width=320):
-                whose = gr.Textbox(
-                    label="Whose photos", info="Leave empty if there is one name above", max_length=100, elem_id="whose"
-                )
-                box = PhotoFiles(
-                    label="Photos, or a zip of them", file_count="multiple", height=170,
-                    elem_id="faces-upload", elem_classes="drop",
-                )  # fmt: skip
-                crops = gr.Checkbox(
-                    False, label="Use all of them as they are", elem_id="crops",
-                    info="Not needed for small square face crops, which are recognised photo by photo",
-                )  # fmt: skip
-                find = gr.Button("Look for faces", elem_id="find-faces")
+                upload = _upload()
             with gr.Column(scale=3, min_width=320):
                 examples = gr.HTML(
                     views_faces.examples(service.examples, service.people), apply_default_css=False,
                     js_on_load=screen.actions_js, elem_id="examples",
                 )  # fmt: skip
-    found = screen.html(show, elem_id="found")  # outside: whoever comes back finds the photos, whatever the form says
-
-    def look(
-        memory: dict[str, Any], visit: Visit, whose: str, names: str, upload: list[str], crops: bool
-    ) -> dict[Any, Any]:
-        name = _whose(whose, names)
-        if not upload:
-            raise InputError("There are no photos yet: choose some files, or one of the example sets.")
-        with taken(upload) as paths, photo_sets.given(service) as inputs:
-            photo_sets.take(paths, inputs)
-            photo_sets.search(service, name, visit.owner, {"crops": bool(crops), "picks": {}}, inputs)
-        return {box: None}
-
-    def example(memory: dict[str, Any], visit: Visit, names: str) -> dict[Any, Any] | None:
-        if visit.clicked("action") != "example":
-            return None
-        name = photo_sets.search_example(service, str(visit.clicked("job")), visit.owner)
-        known = [part for line in names.splitlines() for part in split_aliases(line)]
-        lines = [line for line in names.splitlines() if line.strip()]
-        return None if any(is_same_name(name, part) for part in known) else {names_box: "\n".join([*lines, name])}
-
-    screen.on(
-        find.click, look, outputs=[box],
-        inputs_kwargs={"whose": whose, "names": names, "upload": box, "crops": crops},
-    )  # fmt: skip
-    screen.on(examples.click, example, outputs=[names], inputs_kwargs={"names": names})
-    screen.photo_panel = found
+    # Outside of the column: photos stay in sight for a visitor who comes back, whatever the form shows.
+    screen.photo_panel = screen.html(show, elem_id="found")
+    _connect_upload(screen, upload, names)
+    _connect_examples(screen, examples, names)
     return column
 
 
+def _upload() -> Upload:
+    return Upload(
+        whose=gr.Textbox(label="Whose photos", info="Leave empty if there is only one name above", max_length=100, elem_id="whose"),
+        box=PhotoFiles(
+            label="Photos, or a zip of photos", file_count="multiple", height=170, elem_id="faces-upload", elem_classes="drop"
+        ),
+        crops=gr.Checkbox(
+            False, label="Use all photos as they are", elem_id="crops",
+            info="Skips the search for faces. Small square photos of a face alone are recognised without it",
+        ),
+        search=gr.Button("Find faces", elem_id="find-faces"),
+    )  # fmt: skip
+
+
+def _connect_upload(screen: Screen, upload: Upload, names: gr.Textbox) -> None:
+    service = screen.service
+
+    def search(memory: dict[str, Any], visit: Visit, photos: list[str], **form: Any) -> dict[Any, Any]:
+        name = _whose(form["whose"], form["names"])
+        if not photos:
+            raise InputError("There are no photos yet: choose files, or one of the example sets.")
+        with temporary_uploads(photos) as paths, photo_sets.given(service) as inputs:
+            photo_sets.take(paths, inputs)
+            photo_sets.search(service, name, visit.owner, {"crops": bool(form["crops"]), "picks": {}}, inputs)
+        return {upload.box: None}
+
+    inputs_kwargs = {"photos": upload.box, "whose": upload.whose, "names": names, "crops": upload.crops}
+    screen.on(upload.search.click, search, outputs=[upload.box], inputs_kwargs=inputs_kwargs)
+
+
+def _connect_examples(screen: Screen, examples: gr.HTML, names: gr.Textbox) -> None:
+    box = names
+
+    def choose(memory: dict[str, Any], visit: Visit, names: str) -> dict[Any, Any] | None:
+        if visit.clicked("action") != "example":
+            return None
+        name = photo_sets.search_example(screen.service, str(visit.clicked("job")), visit.owner)
+        lines = [line for line in names.splitlines() if line.strip()]
+        listed = [part for line in lines for part in split_aliases(line)]
+        return None if any(is_same_name(name, part) for part in listed) else {box: "\n".join([*lines, name])}
+
+    screen.on(examples.click, choose, outputs=[names], inputs_kwargs={"names": names})
+
+
 def _whose(whose: str, names: str) -> str:
-    """The person whose photos are uploaded: named, or the only one of the list."""
+    """The person whose photos are uploaded: named in their own field, or the only one in the list of names."""
     if whose.strip():
         return forms.one_name(whose, "“Whose photos”")
     persons = forms.parse_persons(names, max_persons=64)
     if len(persons) > 1:
-        raise InputError("Several names are given: write under “Whose photos” whose these are.")
+        raise InputError("There are several names: write under “Whose photos” whose photos these are.")
     return persons[0].name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -183,7 +184,11 @@ class Service:
                 config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term}))
                 faces = job.request.get("faces") or []
                 inputs = self.jobs.new_inputs(like=job.id) if faces else None
-                started.append(self.forget(config, owner, job.group or job.id, faces=faces, inputs=inputs))
+                try:
+                    started.append(self.forget(config, owner, job.group or job.id, faces=faces, inputs=inputs))
+                finally:
+                    if inputs is not None:
+                        shutil.rmtree(inputs, ignore_errors=True)  # still there only where the job was refused
         return started
 
     def answer(self, job: Job, timeout_s: float) -> dict[str, Any]:

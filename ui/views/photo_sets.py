@@ -40,7 +40,7 @@ def _set(one: PhotoSet) -> dict[str, Any]:
         if rows:
             groups.append({"title": title, "why": why, "photos": rows, "small": part is not None})
     return {
-        "job": one.job.id, "name": one.name, "done": bool(found), "note": small_job(one.job), "ready": one.ready,
+        "job": one.job.id, "name": one.name, "done": bool(found), "note": small_job(one.job), "ready": bool(found.get("ready")),
         "used": one.job.parent is not None, "deleted": one.deleted, "finder": found.get("finder", ""), "n_usable": found.get("n_usable", 0),
         "n_photos": len(found.get("photos", [])), "split_note": found.get("split_note", ""),
         "warnings": found.get("warnings", []), "groups": groups, "ended": one.job.ended,

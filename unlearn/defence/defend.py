@@ -102,9 +102,12 @@ def defend_text(
 ) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
     """Fine-tune the text encoder on pooled embeddings and hidden states, or two encoders where CLIP and Stable Diffusion share none.
 
+    The schedule is stretched for the number of triggers here, not in the config, so that a run's config.json serves fewer names as well.
+
     Returns:
         The defended CLIP, and the outcome by encoder: "text" and, where it is not shared, "diffusion_text".
     """
+    config = replace(config, text=config.text.for_triggers(sum(len(person.triggers) for person in config.persons)))
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
         tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, _report_of(report, "text"))

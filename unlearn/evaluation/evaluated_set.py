@@ -64,4 +64,4 @@ class EvaluatedSet:
 
     def defend(self, config: ResolvedConfig, faces: Faces) -> Defence:
         """The defence of a run with this config."""
-        return defend(self.original, config, faces, self.world, (self.settings, Stages(no_report, stages_of(config))))
+        return defend(self.original, config, faces, self.world, self.settings, Stages(no_report, stages_of(config)))

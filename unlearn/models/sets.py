@@ -73,9 +73,8 @@ class ModelSet:
         return replace(PAPER_LARGE if is_large else TextFineTuneConfig.paper(), **changes)
 
     def resolved(self, config: ForgetConfig) -> ResolvedConfig:
-        """The config with this set's defaults where it says None, and the text encoder's schedule for its number of triggers."""
-        text = (config.text or self.text).for_triggers(sum(len(person.triggers) for person in config.persons))
-        filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
+        """The config with this set's defaults where it says None."""
+        filled = {"text": config.text or self.text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
         return ResolvedConfig(**{**vars(config), **filled})
 
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:

@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from ui.page import forms
+from ui.page.fields import IDIA_FIELDS
 from ui.page.screen import Screen, View, Visit
-from ui.page.uploads import PhotoFiles, taken
+from ui.page.uploads import PhotoFiles, temporary_uploads
 from ui.server import photo_sets
 from ui.views import results, story
 from ui.views.render import render
@@ -38,7 +39,7 @@ def build(screen: Screen) -> None:
                 info="Somebody of the model set, or any name with photos of your own", elem_id="attack-name",
             )  # fmt: skip
             fields = {f.key: gr.Number(f.value, label=f.label, info=f.info, minimum=f.low, maximum=f.high, min_width=180)
-                      for f in forms.IDIA_FIELDS}  # fmt: skip
+                      for f in IDIA_FIELDS}  # fmt: skip
         upload = PhotoFiles(
             label="Photos of your own (files or a zip); leave empty for those of the model set",
             file_count="multiple", height=140, elem_id="attack-upload", elem_classes="drop",
@@ -50,7 +51,7 @@ def build(screen: Screen) -> None:
     def ask(memory: dict[str, Any], visit: Visit, name: str | None, upload: list[str], **values: Any) -> dict[Any, Any]:
         config = forms.idia_config(values)
         request = {"name": forms.one_name(name or "", "The name"), "idia": dataclasses.asdict(config), "own_photos": bool(upload)}
-        with taken(upload) as paths, photo_sets.given(screen.service) as inputs:
+        with temporary_uploads(upload) as paths, photo_sets.given(screen.service) as inputs:
             photo_sets.take(paths, inputs)
             screen.service.ask("attack", screen.key(memory), request, visit.owner, inputs)
         return {box: None}

@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui.page.forms import parse_texts
 from ui.page.screen import Screen, View, Visit
-from ui.page.uploads import PhotoFiles, taken
+from ui.page.uploads import PhotoFiles, temporary_uploads
 from ui.server import photo_sets
 from ui.server.photos import keep_photo
 from ui.views import results, story
@@ -57,7 +57,7 @@ def build(screen: Screen) -> None:
         request: dict[str, Any] = {"labels": found, "own_photos": bool(upload)}
         if not upload:
             request |= _of_the_set(screen, person)
-        with taken(upload) as paths, photo_sets.given(service) as inputs:
+        with temporary_uploads(upload) as paths, photo_sets.given(service) as inputs:
             for path in paths:
                 keep_photo(path, service.settings.max_upload_mb, inputs)
             service.ask("predict", screen.key(memory), request, visit.owner, inputs if upload else None)

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ui.page import forms
+from ui.page.fields import NEUTRAL_TERMS
 from ui.page.screen import Screen, View, Visit
 from ui.views import jobs, results, story
 from ui.views.jobs import small_job
@@ -69,7 +70,7 @@ def build(screen: Screen) -> None:
     screen.panels.append((chosen, choices))
     draw = gr.Button("Draw the ticked ones (they appear under Portraits)", elem_id="draw-chosen")
     gr.HTML(story.TERMS, apply_default_css=False)
-    terms = gr.CheckboxGroup(list(forms.NEUTRAL_TERMS), value=list(forms.NEUTRAL_TERMS), label="Neutral terms", elem_id="term-choice")
+    terms = gr.CheckboxGroup(list(NEUTRAL_TERMS), value=list(NEUTRAL_TERMS), label="Neutral terms", elem_id="term-choice")
     run_terms = gr.Button("Run the others", elem_id="terms")
     screen.html(show_terms, elem_id="terms-table")
     _connect(screen, {"texts": texts, "probe": probe, "chosen": chosen, "draw": draw, "terms": terms, "run": run_terms})
