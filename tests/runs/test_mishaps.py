@@ -15,7 +15,7 @@ from unlearn.config import ImageFineTuneConfig, Settings
 from unlearn.errors import InputError, JobCancelled, ModelLoadError, UnlearnError
 from unlearn.models import diffusion
 from unlearn.progress import Progress
-from unlearn.runs import forgetting, questions
+from unlearn.runs import forgetting, measuring, questions
 from unlearn.runs.mishaps import Mishaps, reason
 from unlearn.runs.report import run_json
 
@@ -28,6 +28,8 @@ ERRORS: list[tuple[Exception, str]] = [
     (KeyError("Ada Brook"), "something unexpected went wrong (KeyError)"),
     (AttributeError("'NoneType' object has no attribute 'shape'"), "something unexpected went wrong (AttributeError)"),
 ]
+
+MEASURED = ("_predicted", "default_probes", "_similarities")  # stages of the measuring
 
 
 @pytest.mark.parametrize(("error", "words"), ERRORS)
@@ -64,7 +66,7 @@ def test_failure_after_the_fine_tuning_leaves_a_run_that_says_what_is_missing(
 ) -> None:
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(forgetting, stage, _failing(error))
+        patch.setattr(measuring if stage in MEASURED else forgetting, stage, _failing(error))
         metrics = forgetting.forget(short_config(miniature), shared, run)
     assert metrics["warnings"][0].startswith(missing)
     written = run_json(run)
