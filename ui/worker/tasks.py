@@ -23,7 +23,9 @@ from ui.worker.photos import faces as faces  # the redundant `as` says: a job li
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.errors import InputError
 from unlearn.progress import Progress, Report
-from unlearn.runs.results import PREPARED, prepared_folder
+from unlearn.runs.json_types import to_json
+from unlearn.runs.records import AttackAnswer, AttackRecord, DrawnPrompt
+from unlearn.runs.results import PREPARED, finished_run, prepared_folder
 
 
 def warm_up() -> None:
@@ -82,7 +84,7 @@ def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str
     from unlearn.runs import questions
 
     run = run_folder(request, folder)
-    config = _config(run)
+    config = finished_run(run).config
     template = request["prompt_template"]
     texts = request["texts"] or [template.replace("{0}", text) for text in (config.persons[0].name, config.neutral_term)]
     chosen = replace(
@@ -94,11 +96,8 @@ def portraits(request: dict[str, Any], folder: Path, report: Report) -> dict[str
     for number, portrait in enumerate(questions.portraits(Settings.from_environment(), run, asked, report)):
         file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
         Image.fromarray(portrait.image).save(folder / file)
-        rows.append({
-            "file": file, "model": portrait.model, "text": portrait.prompt, "seed": portrait.seed,
-            "weights_hash": portrait.weights_hash,
-        })  # fmt: skip
-    return {"rows": rows}
+        rows.append(DrawnPrompt(file, portrait.model, portrait.seed, portrait.weights_hash, portrait.prompt))
+    return {"rows": to_json(rows)}
 
 
 def predict(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -122,7 +121,7 @@ def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
     from unlearn.runs import questions
 
     run, settings = run_folder(request, folder), Settings.from_environment()
-    model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
+    model_set, person, idia = finished_run(run).config.model_set, Person(request["name"]), IdiaConfig(**request["idia"])
     with tasks_faces.plain_photos(request, folder) as photos:
         before = questions.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
         if before.recognised is None:
@@ -130,13 +129,8 @@ def attack(request: dict[str, Any], folder: Path, report: Report) -> dict[str, A
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
         after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
-    sides = {"original": before, "defended": after}
-    votes = zip(before.templates, after.templates, strict=True)
-    return {
-        "name": person.name, "n_images": before.n_images, "own_photos": photos is not None,
-        **{s: {"correct_templates": o.correct_templates, "recognised": o.recognised} for s, o in sides.items()},
-        "templates": [{"template": one.template, "original": _vote(one), "defended": _vote(two)} for one, two in votes],
-    }  # fmt: skip
+    answer = AttackAnswer(**vars(AttackRecord.of(before, after)), own_photos=photos is not None)
+    return dict(to_json(answer))
 
 
 def probe(request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
@@ -146,11 +140,3 @@ def probe(request: dict[str, Any], folder: Path, report: Report) -> dict[str, An
     run = run_folder(request, folder)
     report(Progress(0, 1, "Probing"))
     return {"rows": questions.probe(Settings.from_environment(), run, request["texts"])}
-
-
-def _config(run: Path) -> ForgetConfig:
-    return ForgetConfig.from_json((run / "config.json").read_text(encoding="utf-8"))
-
-
-def _vote(vote: Any) -> dict[str, Any]:
-    return {"majority_name": vote.majority_name, "share": vote.share, "correct": vote.correct}

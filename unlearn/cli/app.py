@@ -25,6 +25,7 @@ from unlearn.config.written_names import written_person
 from unlearn.errors import InputError, UnlearnError
 from unlearn.jobs.failures import lack_of_memory
 from unlearn.memory import keep_freed_memory
+from unlearn.runs.json_types import to_json
 
 app = typer.Typer(
     help="Make CLIP and Stable Diffusion forget people, and measure whether they did.\n\n"
@@ -172,7 +173,7 @@ def forget(
     with progress_bar() as report:
         metrics = forgetting.forget(chosen, settings, out, report, folders, faces_by_name(chosen, faces or ()))
     if as_json:
-        return print_json(metrics)
+        return print_json(to_json(metrics))
     print_metrics(metrics)
     drawn = f"; what was drawn is in {out / 'portraits'}" if (out / "portraits").is_dir() else ""  # nothing without a Stable Diffusion
     print(f"Written to {out}{drawn}.")

@@ -9,8 +9,9 @@ import shutil
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from torch import Tensor
 
@@ -19,10 +20,10 @@ from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import defend, require_texts, stages_of
 from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_room
 from unlearn.runs.inputs import own_photos, read_faces
-from unlearn.files import disk_errors, write_json
 from unlearn.measure.labelled_images import class_folders, measured_things
 from unlearn.measure.probes import Prober
-from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_predictions, write_probes
+from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_losses, write_predictions, write_probes
+from unlearn.runs.metrics import Metrics
 from unlearn.runs.mishaps import Mishaps
 from unlearn.models.clip import Clip, Models, _use_threads, load_clip, resolve_device, resolve_precision, world_of
 from unlearn.models.defended import save_defended
@@ -34,7 +35,8 @@ from unlearn.photos.face_sets import Faces, require_faces
 from unlearn.runs.portraits import write_portraits
 from unlearn.progress import Report, Stages, no_report
 from unlearn.runs.report import write_report
-from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, prepare, start_over, write_attack, write_manifest, write_results
+from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, prepare, start_over, write_attack, write_manifest
+from unlearn.runs.results import write_results
 from unlearn.runs.photos import keep_photos
 
 BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
@@ -46,7 +48,7 @@ Prompts = tuple[Tensor, Tensor]
 def run_forgetting(
     asked: ForgetConfig, settings: Settings, out: Path, report: Report, photos: Photos | None = None,
     faces: Faces | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> Metrics:  # fmt: skip
     """Forget the persons of the config and measure what changed; see `forget`.
 
     What fails after the fine-tuning costs that part of the result and no more; `mishaps` tells it.
@@ -73,7 +75,7 @@ def run_forgetting(
     start_over(out, original)  # not before all input has been used: until here an earlier run stays
     models, tuned = (original, defence.defended), defence.tuned
     with stages.stage("saving"):  # first of all: nothing that fails from here on costs the fine-tuning
-        write_json(out / "losses.json", [{"encoder": name, **row} for name, part in tuned.items() for row in part.losses])
+        write_losses(out, tuned)
         save_defended(out / "defended", *models)
     seen, prober, after = cast("Gallery | None", None), cast("Prober | None", None), not_attacked(before)
     with stages.stage("attack on the defended") as inner:
@@ -87,24 +89,25 @@ def run_forgetting(
             if seen is not None:
                 keep_photos(out, config.persons, (gallery, seen))
     with stages.stage("measuring"):
-        metrics = {**attack_metrics(before, after), **measure(models, config, things, mishaps), "image": None}
+        metrics = measure(attack_metrics(before, after), models, config, things, mishaps)
         with mishaps.spared("The figures of the image encoder are missing", AGAIN):
-            metrics["image"] = measure_image(original, defence, (gallery, seen), config, world, faces or {})
+            metrics = replace(metrics, image=measure_image(original, defence, (gallery, seen), config, world, faces or {}))
         write_attack(out, before, after)
         write_probes(out, prober, config, world, mishaps)
         write_predictions(out, models, config, world, photos, mishaps)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(out, models, config, settings, (inner, mishaps))
-    metrics["fine_tuning"] = {name: summary(part) for name, part in tuned.items()}
-    metrics["seconds"] = seconds(stages, tuned, is_drawn, started)
-    metrics["warnings"] = [*original.warnings, *doubts, *warnings, *mishaps.warnings]
-    write_results(out, config, metrics)
+    metrics = replace(
+        metrics, fine_tuning={name: summary(part) for name, part in tuned.items()}, seconds=seconds(stages, tuned, is_drawn, started),
+        warnings=(*original.warnings, *doubts, *warnings, *mishaps.warnings),
+    )  # fmt: skip
+    write_results(out, config=config, metrics=metrics)
     n_told = len(mishaps.warnings)
     with mishaps.spared("The report is missing", "Write it with `python -m unlearn report --run FOLDER`."):
         write_report(out)
     if later := mishaps.warnings[n_told:]:
-        metrics["warnings"] += later
-        write_results(out, config, metrics)
+        metrics = replace(metrics, warnings=(*metrics.warnings, *later))
+        write_results(out, metrics=metrics)
     write_manifest(out, config, metrics, str(original.text.device))
     stages.finish()
     return metrics
@@ -161,7 +164,7 @@ def _draw(
         device = resolve_device(settings)
         folder = find_diffusion(models[0].model_set, settings)
         diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
-        write_portraits(out / "portraits", diffusion, models, config, report)
+        write_portraits(out, diffusion, models, config, report)
         return True
     shutil.rmtree(out / "portraits", ignore_errors=True)  # half of them would pass for all, and a full disk needs the room
     return False
@@ -174,7 +177,7 @@ def forget(
     report: Report = no_report,
     photos: Mapping[str, Path] | None = None,
     faces: Mapping[str, Path] | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Attack, fine-tune, attack again, measure, draw, and write the run folder, its manifest last.
 
     Args:
@@ -189,7 +192,7 @@ def forget(
             world without evaluation photos those of the world do.
 
     Returns:
-        The content of metrics.json.
+        The figures that metrics.json holds.
 
     Raises:
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.

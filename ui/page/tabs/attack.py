@@ -11,7 +11,7 @@ from ui.page import forms
 from ui.page.screen import Screen, View, Visit
 from ui.page.uploads import PhotoFiles, taken
 from ui.server import photo_sets
-from ui.views import results, story
+from ui.views import answers, results, story
 from ui.views.render import render
 
 
@@ -23,7 +23,7 @@ def show(view: View) -> str:
 def show_asked(view: View) -> str:
     """The latest attack that was asked for."""
     asked = view.asked("attack")
-    return results.attacked(asked[0]) if asked else ""
+    return answers.attacked(asked[0]) if asked else ""
 
 
 def build(screen: Screen) -> None:

@@ -11,7 +11,7 @@ from ui.page.screen import Screen, View, Visit
 from ui.page.uploads import PhotoFiles, taken
 from ui.server import photo_sets
 from ui.server.photos import keep_photo
-from ui.views import results, story
+from ui.views import answers, results, story
 from ui.views.render import render
 from unlearn.errors import InputError
 
@@ -26,7 +26,7 @@ def show(view: View) -> str:
 def show_asked(view: View) -> str:
     """The latest photo that was asked about."""
     asked = view.asked("predict")
-    return results.predicted(asked[0]) if asked else ""
+    return answers.predicted(asked[0]) if asked else ""
 
 
 def build(screen: Screen) -> None:
