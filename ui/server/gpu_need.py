@@ -14,7 +14,7 @@ from typing import Any
 from unlearn.config import ForgetConfig, IdiaConfig, PortraitConfig, Settings
 from unlearn.jobs import GpuNeed
 from unlearn.models.sets import EMBEDDED_ROOT, ModelSet, find_model_set, folder_set
-from unlearn.runs.results import PREPARED
+from unlearn.runs.results import PREPARED, read_run
 
 LOAD_S = 12.0  # importing the libraries in the forked process, reading two CLIPs and moving them to the GPU
 LOAD_DIFFUSION_S = 8.0
@@ -67,8 +67,9 @@ def on_cpu(model_set: str) -> bool:
 def _asked_set(request: dict[str, Any], folder: Path) -> str:
     if request.get("run") == PREPARED:
         return "embedded"
-    path = folder.parent / str(request.get("run")) / "config.json"
-    return ForgetConfig.from_json(path.read_text(encoding="utf-8")).model_set if path.is_file() else "embedded"
+    key = str(request.get("run"))
+    run = read_run(key, folder.parent / key)
+    return run.config.model_set if run is not None else "embedded"
 
 
 def forget_s(config: ForgetConfig) -> float:
