@@ -212,7 +212,7 @@ def test_every_tab_works_for_every_encoder(tmp_path: Path, encoder: Any) -> None
     assert ("Sim_Clean –" in numbers) is False, "what does not apply has no row"
     titles = [curve.title for curve in plots.curves(run.losses)]
     assert len(titles) == (6 if encoder == "both" else 3) and len(set(titles)) == len(titles)
-    assert ("never looks through it" in results.portraits(run)) == (encoder == "image")
+    assert ("does not use it" in results.portraits(run)) == (encoder == "image")
     assert ("means what it meant" in results.probes(run.probes, run)) == (encoder == "image")
     assert ("--encoder" in jobs.command(run.config)) == (encoder != "text")
     for html in (jobs.verdict(run), results.predictions(run), results.attack(run), results.bystanders(run)):

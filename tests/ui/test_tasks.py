@@ -127,7 +127,7 @@ def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
     assert found is not None and found.has_weights and found.metrics.image is not None and found.metrics.image.sim_clean is not None
     assert [(p.encoder, p.losses["step"], "backdoor" in p.losses) for p in told if p.losses] == [("image", 1, True), ("image", 2, True)]
     assert {path.name for path in given.iterdir()} == {"p00-set"}, "raw photos are gone once their faces are found"
-    assert len(plots.curves(found.losses)) == 3 and "never looks through it" in results.portraits(found)
+    assert len(plots.curves(found.losses)) == 3 and "does not use it" in results.portraits(found)
     assert "image encoder" in numbers.numbers(found)
 
     (runs / "own").mkdir()

@@ -150,7 +150,7 @@ def test_verdict_warnings_of_measuring_are_shown_and_escaped(run: Run) -> None:
     ("before", "after", "words"),
     [
         (True, False, "does not any more"), (True, True, "did not hold"), (False, False, "nothing to forget"),
-        (False, True, "suspicion"), (None, None, "was not run"),
+        (False, True, "do not trust"), (None, None, "was not run"),
     ],
 )  # fmt: skip
 def test_verdict_sentence_every_outcome_is_told_apart(before: bool | None, after: bool | None, words: str) -> None:

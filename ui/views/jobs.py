@@ -44,7 +44,7 @@ def _headline(job: Job) -> tuple[str, str, float]:
     """State in a word or two, the sentence below it, and the share done."""
     match job.state:
         case Queued(position):
-            turn = "It is next." if position == 1 else f"{position - 1} before it; visitors take turns."
+            turn = "It is next." if position == 1 else f"{position - 1} before it. Visitors take turns."
             return f"Waiting, number {position} in the queue", f"{turn} You can close this page and come back.", 0.0
         case Running(step, total, note, left):
             about = f" · about {duration(left)} left" if left is not None else ""
@@ -59,7 +59,7 @@ def _headline(job: Job) -> tuple[str, str, float]:
         case Cancelled(step):
             return "Cancelled", f"Stopped at step {step}; nothing of it is kept.", 0.0
         case Interrupted():
-            return "Interrupted", "The server was stopped while this ran. Nothing is lost but the time: run it again.", 0.0
+            return "Interrupted", "The server was stopped while this ran. Only time is lost: run it again.", 0.0
 
 
 def job_panel(job: Job | None, losses: Sequence[dict[str, Any]], own: bool) -> str:
@@ -97,7 +97,7 @@ def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict]) -> str:
         case (False, False):
             return f"{name} is not recognised by either model: there was nothing to forget."
         case (False, True):
-            return f"{name} was not recognised before, but is now: treat this run with suspicion."
+            return f"{name} was not recognised before, but is now: do not trust this run."
         case (True | False, None):
             return f"The attack on the defended model is missing for {name}; the note above says why."
         case _:
@@ -188,9 +188,9 @@ def take_home(run: Run, own: bool, retention_s: float | None) -> str:
     files = [{"name": (name := path.relative_to(run.folder).as_posix()), "href": f"{base}/{name}",
               "size": path.stat().st_size} for path in paths]  # fmt: skip
     days = None if retention_s is None else retention_s / 86400
-    kept = "Results are kept until somebody deletes them." if days is None else (
-        f"Results are deleted by themselves {days:.0f} days after they were made." if days >= 2
-        else f"Results are deleted by themselves {days * 24:.3g} hours after they were made.")  # fmt: skip
+    kept = "Results are kept until they are deleted here." if days is None else (
+        f"Results are deleted automatically {days:.0f} days after they were made." if days >= 2
+        else f"Results are deleted automatically {days * 24:.3g} hours after they were made.")  # fmt: skip
     return render(
         "take_home", key=run.key, zip=f"take-home/{run.key}.zip", files=files,
         total=sum(path.stat().st_size for path in paths), own=own, prepared=run.is_prepared, retention=kept,

@@ -9,18 +9,18 @@ from unlearn.runs.metrics import Similarities
 from unlearn.runs.results import Run
 
 SIMILARITIES = {
-    "sim_clean": "texts without the name mean what they meant; 1 is best",
+    "sim_clean": "texts without the name keep their meaning; 1 is best",
     "sim_backdoor": "the name now means the neutral term; 1 is best",
-    "sim_target": "the neutral term kept its meaning; 1 is best",
+    "sim_target": "the neutral term keeps its meaning; 1 is best",
 }
 IMAGE_SIMILARITIES = {
-    "sim_clean": "other pictures mean what they meant; 1 is best",
+    "sim_clean": "other pictures keep their meaning; 1 is best",
     "sim_backdoor": "photos of the face now mean an average face; 1 is best",
-    "sim_target": "faces of people nobody knows kept their meaning; 1 is best",
+    "sim_target": "faces of other people keep their meaning; 1 is best",
 }
 SECONDS_TITLES = {
-    "loading": "loading", "fine_tune": "fine-tuning", "fine_tune_image": "of it the face", "attack": "attacks", "measure": "measuring",
-    "portraits": "portraits", "total": "in all",
+    "loading": "loading", "fine_tune": "fine-tuning", "fine_tune_image": "the face's part of it", "attack": "attacks",
+    "measure": "measuring", "portraits": "portraits", "total": "in all",
 }  # fmt: skip
 
 
@@ -39,12 +39,13 @@ def number_rows(run: Run) -> list[NumberRow]:
     metrics, utility, people = run.metrics, run.metrics.utility, run.metrics.bystanders
     return [
         NumberRow("Attack succeeds (TPR)", DASH if metrics.tpr is None else percent(1.0, 1), percent(metrics.tpr, 1),
-                  "share of the persons recognised before; none is the aim"),
+                  "share of the persons recognised before who still are; the aim is none"),
         NumberRow("Other people still recognised", _count(people.recognised_original), _count(people.recognised_defended),
-                  f"of {people.n or DASH} who were not to be forgotten; should not change"),
+                  f"of {people.n or DASH} who should not be forgotten; should not change"),
         NumberRow("Things, top-1", percent(utility.top1_original, 1), percent(utility.top1_defended, 1),
-                  "zero-shot accuracy; should not change"),
-        NumberRow("Things, top-5", percent(utility.top5_original, 1), percent(utility.top5_defended, 1), "the same, five guesses"),
+                  "zero-shot accuracy at the first guess; should not change"),
+        NumberRow("Things, top-5", percent(utility.top5_original, 1), percent(utility.top5_defended, 1),
+                  "zero-shot accuracy within five guesses; should not change"),
         *_similarity_rows(metrics, SIMILARITIES, "", run.config.encoder != "image"),
         *_similarity_rows(metrics.hidden, SIMILARITIES, ", hidden states"),
         *_similarity_rows(metrics.image, IMAGE_SIMILARITIES, ", image encoder"),

@@ -144,7 +144,7 @@ def settings_sentence(idia: IdiaConfig, n_photos: Sequence[int], is_own: bool = 
 def _control_sentence(counts: Counts) -> str:
     return (
         f"Of {counts.n} people whom the models never saw, the original recognises {counts.recognised_original} and the defended "
-        f"model {counts.recognised_defended}. It should be none: only then does a hit say something."
+        f"model {counts.recognised_defended}. It should be none: only then is a hit evidence."
     )
 
 
@@ -177,7 +177,7 @@ def bystanders(run: Run) -> str:
     elif n_lost == 0:
         sentence = f"None of the {n_all} other people was forgotten by mistake."
     else:
-        sentence = f"{n_lost} of {n_all} other people were wrongly forgotten; they stand first."
+        sentence = f"{n_lost} of {n_all} other people were wrongly forgotten; they are listed first."
     return render("bystanders", persons=rows or None, things=_things(run.metrics) or None, sentence=sentence, kept=_kept(run.metrics))
 
 

@@ -1,12 +1,11 @@
-"""The folder of a run: which files it has, and turning outcomes into their JSON; a run without manifest is none.
+"""The folder of a run: how it is begun and finished, and what the attack adds to it.
 
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  report.html
     photos/  portraits/  defended/            and, last, manifest.json
     cache/   embeddings for later questions to the run; not part of what is taken home
 
-Until then unfinished.json stands there, so that a run that failed or was cancelled can be started again.
-
-Knows outcomes and files; computes no embeddings. Names stand inside the files, never in their names.
+Without a manifest there is no finished run. Until it is written, unfinished.json is there, so that a run that failed or was
+cancelled can be started again. `runs.results` reads and writes the JSON files. Names stand inside the files, never in their names.
 """
 
 from __future__ import annotations
@@ -50,9 +49,9 @@ class Attacked:
 
 
 def not_attacked(before: Attacked) -> Attacked:
-    """What stands for an attack on the same people that could not be made."""
-    parts = (before.persons, before.bystanders, before.controls)
-    return Attacked(*([IdiaOutcome(one.name, (), 0, None) for one in part] for part in parts))
+    """Stands for an attack on the same people that could not be made."""
+    groups = (before.persons, before.bystanders, before.controls)
+    return Attacked(*([IdiaOutcome(outcome.name, (), 0, None) for outcome in group] for group in groups))
 
 
 def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
@@ -91,12 +90,12 @@ def _mark_unfinished(out: Path, original: Clip) -> None:
 
 
 def start_over(out: Path, original: Clip) -> None:
-    """An earlier run in a folder of `prepare` stops existing: to be called when no input can fail any more."""
+    """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
         (out / MANIFEST).unlink(missing_ok=True)
-    for part in ("portraits", "photos", CACHE, "defended"):
-        shutil.rmtree(out / part, ignore_errors=True)
+    for folder in ("portraits", "photos", CACHE, "defended"):
+        shutil.rmtree(out / folder, ignore_errors=True)
 
 
 def read_config(run: Path) -> ForgetConfig:
@@ -112,7 +111,7 @@ def attack_metrics(before: Attacked, after: Attacked) -> Metrics:
     """The figures that the attack gives; None where nobody was attacked."""
     pairs = zip(before.persons, after.persons, strict=True)
     return Metrics(
-        persons=tuple(PersonMetrics(one.name, BeforeAfter(Verdict.of(one), Verdict.of(other))) for one, other in pairs),
+        persons=tuple(PersonMetrics(first.name, BeforeAfter(Verdict.of(first), Verdict.of(second))) for first, second in pairs),
         tpr=tpr(before.persons, after.persons),
         fnr=fnr(before.persons, after.persons),
         bystanders=_counts(before.bystanders, after.bystanders),

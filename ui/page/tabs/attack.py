@@ -22,8 +22,8 @@ def show(view: View) -> str:
 
 def show_asked(view: View) -> str:
     """The latest attack that was asked for."""
-    asked = view.asked("attack")
-    return answers.attacked(asked[0]) if asked else ""
+    questions = view.asked("attack")
+    return answers.attacked(questions[0]) if questions else ""
 
 
 def build(screen: Screen) -> None:

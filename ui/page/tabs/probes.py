@@ -24,8 +24,8 @@ def show(view: View) -> str:
 
 def show_asked(view: View) -> str:
     """The latest texts that were asked about."""
-    asked = view.asked("probe")
-    return answers.probed(asked[0], view.run) if asked and view.run is not None else ""
+    questions = view.asked("probe")
+    return answers.probed(questions[0], view.run) if questions and view.run is not None else ""
 
 
 def choices(view: View) -> Any:
