@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -22,9 +23,10 @@ from unlearn.models.defended import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEX
 from unlearn.modes import follow_umask
 from unlearn.progress import Progress
 from unlearn.runs import forgetting, questions
-from unlearn.runs.folder import MANIFEST, read_config
+from unlearn.runs.json_types import to_json
 from unlearn.runs.portraits import write_png
 from unlearn.runs.report import write_report
+from unlearn.runs.results import MANIFEST, PORTRAITS, finished_run, write_results
 from unlearn.texts.prompts import fill
 
 FOLDER = Path(__file__).resolve().parent.parent / "prepared"
@@ -54,46 +56,45 @@ def round_weights(run: Path, original: Clip) -> Clip:
 
 def repeat_attack(run: Path, settings: Settings) -> None:
     """Stop unless the rounded weights hide the persons exactly as the run says."""
-    config = read_config(run)
-    for person, told in zip(config.persons, read_json_file(run / "metrics.json")["persons"], strict=True):
-        found = questions.attack(settings, config.model_set, person, weights=run, idia=config.idia)
-        if found.correct_templates != told["idia"]["defended"]["correct_templates"]:
+    results = finished_run(run)
+    for person, measured in zip(results.config.persons, results.metrics.persons, strict=True):
+        outcome = questions.attack(settings, results.config.model_set, person, weights=run, idia=results.config.idia)
+        if outcome.correct_templates != measured.idia.defended.correct_templates:
             raise SystemExit("The rounded weights change the outcome of the attack; take another seed.")
 
 
 def redraw(run: Path, settings: Settings) -> None:
     """Draw the run's portraits again with the weights that lie in it."""
-    config, rows = read_config(run), read_json_file(run / "portraits" / "index.json")
+    results = finished_run(run)
+    config = results.config
     chosen = config.portraits or PortraitConfig()
-    texts = {"neutral": config.neutral_term}
     prompts = [fill(chosen.prompt_template, text) for text in (*(p.name for p in config.persons), config.neutral_term)]
     drawn = {(p.prompt, p.seed, p.model): p for p in questions.portraits(settings, run, questions.PortraitRequest(tuple(prompts)))}
-    for row in rows:
-        text = texts.get(row["prompt"], config.persons[row["person_index"]].name)
-        portrait = drawn[fill(chosen.prompt_template, text), row["seed"], row["model"]]
-        write_png(run / "portraits" / row["file"], portrait.image)
-        row["weights_hash"] = portrait.weights_hash
-    write_json(run / "portraits" / "index.json", rows)
+    entries = []
+    for entry in results.portraits:
+        prompt = prompts[-1] if entry.prompt == "neutral" else prompts[entry.person_index]
+        portrait = drawn[prompt, entry.seed, entry.model]
+        write_png(run / PORTRAITS / entry.file, portrait.image)
+        entries.append(replace(entry, weights_hash=portrait.weights_hash))
+    write_results(run, portraits=tuple(entries))
 
 
 def finish(run: Path, settings: Settings) -> None:
     """Make a finished run ready to be shipped: half precision, no cache, small files, its manifest last."""
-    config, manifest = read_config(run), read_json_file(run / MANIFEST)
-    clip = round_weights(run, load_clip(config.model_set, settings))
-    metrics = read_json_file(run / "metrics.json")
-    metrics["weights"]["defended"] = manifest["weights"]["defended"] = clip.text.weights_hash
-    write_json(run / "metrics.json", metrics)
-    write_json(run / MANIFEST, manifest)  # its time tells readers that the run is another now
+    results = finished_run(run)
+    clip = round_weights(run, load_clip(results.config.model_set, settings))
+    weights = replace(results.metrics.weights, defended=clip.text.weights_hash)
+    manifest = replace(results.manifest, weights=weights)
+    write_results(run, metrics=replace(results.metrics, weights=weights), manifest=manifest)  # its time tells of another run
     repeat_attack(run, settings)
-    if (run / "portraits" / "index.json").is_file():
+    if results.portraits:
         redraw(run, settings)
     write_report(run)
     shutil.rmtree(run / "cache", ignore_errors=True)
     files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != MANIFEST)
     if large := [path.name for path in files if path.stat().st_size >= MAX_FILE_BYTES]:
         raise SystemExit(f"Too large to be shipped: {', '.join(large)}.")
-    manifest["files"] = [path.relative_to(run).as_posix() for path in files]
-    write_json(run / MANIFEST, manifest)
+    write_results(run, manifest=replace(manifest, files=tuple(path.relative_to(run).as_posix() for path in files)))
 
 
 def main() -> None:
@@ -111,7 +112,7 @@ def main() -> None:
         finish(run, settings)
         shutil.rmtree(options.out, ignore_errors=True)
         shutil.copytree(run, options.out)
-    print(json.dumps(read_json_file(options.out / "metrics.json")["persons"], ensure_ascii=False))
+    print(json.dumps(to_json(finished_run(options.out).metrics.persons), ensure_ascii=False))
 
 
 def _say(progress: Progress, said: list[str] = []) -> None:  # noqa: B006  # remembers the stage that was told last

@@ -21,8 +21,8 @@ from ui.server import photo_sets
 from ui.server.photo_sweep import sweep_faces, sweep_uploads
 from ui.server.photos import keep_photo
 from ui.server.service import Service
+from ui.views import answers, results
 from ui.views import photo_sets as views_faces
-from ui.views import results
 from unlearn.config import ForgetConfig, Person
 from unlearn.errors import InputError
 from unlearn.jobs import Failed, Job, Succeeded, retention
@@ -106,7 +106,7 @@ def test_photos_of_questions_are_gone_with_the_answer(service: Service, tmp_path
     ended = [service.jobs.wait(one.id, 60.0) for one in asked]
     assert all(isinstance(one.state, Succeeded) for one in ended) and traces(data, shots) == []
     assert {path for path in data.rglob("*") if path.is_file() and not path.name.startswith("jobs.sqlite")} <= before
-    html = results.predicted(ended[0])
+    html = answers.predicted(ended[0])
     assert "Your photo (not kept)" in html and "<img" not in html
     assert "photo" not in {key for one in ended for key in one.request}
 

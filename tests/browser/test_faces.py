@@ -96,7 +96,7 @@ def test_photos_of_ones_own_from_upload_to_attack_leave_nothing_behind(own_app: 
     assert not [name for name in own_app.new_files() if "Mabel" in name]
     start(page)
     finish(page)
-    expect(page.locator("#results")).to_contain_text("never looks through it")
+    expect(page.locator("#results")).to_contain_text("does not use it")
     shoot(page, "24-image-only")
 
     page.get_by_role("tab", name="Attack").click()

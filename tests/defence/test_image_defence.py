@@ -27,6 +27,7 @@ from unlearn.models.embeddings import encode
 from unlearn.models.sets import list_model_sets
 from unlearn.photos.face_sets import PersonFaces, require_faces
 from unlearn.runs import forgetting, questions
+from unlearn.runs.json_types import to_json
 from unlearn.texts.names import random_names
 from unlearn.texts.prompts import CHECK_TEMPLATES, PROMPT_TEMPLATES, fill
 
@@ -46,7 +47,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def _forget(miniature: Path, settings: Settings, out: Path, faces: dict[str, Path], **changes: Any) -> dict[str, Any]:
     persons = tuple(Person(name) for name in faces)
     config = short_config(miniature, *persons, image=SHORT, **{"encoder": "image", **changes})
-    return forgetting.forget(config, settings, out, faces=faces)
+    return to_json(forgetting.forget(config, settings, out, faces=faces))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.ui_fixture_runs import write_run
-from ui.views import jobs, numbers, results
+from ui.views import answers, jobs, numbers, results
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import ForgetConfig, Person
 from unlearn.evaluation.face_tables import face_table
@@ -101,15 +101,15 @@ def test_page_of_a_run_without_an_attack_claims_nothing(run: Run) -> None:
         assert not ZERO.search(text_of(html)), name
     assert "photos that were not used" not in pages["attack"], "there were none"
     assert "Nobody else was attacked" in pages["bystanders"] and "forgotten by mistake" not in pages["bystanders"]
-    rows = {row["title"]: row for row in numbers.number_rows(run)}
+    rows = {row.title: row for row in numbers.number_rows(run)}
     for title in ("Attack succeeds (TPR)", "Other people still recognised", "Things, top-1", "Things, top-5"):
-        assert (rows[title]["original"], rows[title]["defended"]) == ("–", "–")
-    assert "of – who" in rows["Other people still recognised"]["why"]
+        assert (rows[title].original, rows[title].defended) == ("–", "–")
+    assert "of – who" in rows["Other people still recognised"].meaning
     assert "not attacked" in jobs.compare([("a", run)]) and "0 of 2" not in jobs.compare([("a", run)])
 
 
 def _with_images(run: Run, *counts: int) -> str:
-    idia = {**(run.idia or {}), "persons": [{**p, "n_images": n} for p, n in zip((run.idia or {})["persons"], counts, strict=True)]}
+    idia = replace(run.idia, persons=tuple(replace(p, n_images=n) for p, n in zip(run.idia.persons, counts, strict=True)))
     return text_of(results.attack(replace(run, idia=idia)))
 
 
@@ -129,5 +129,5 @@ def test_asked_attack_says_how_many_photos_it_had(result: dict[str, Any], words:
         "min_correct_templates": 1}}, parent=None, group=None, created=0.0, started=0.0, finished=1.0, version=1,
         state=Succeeded({**sides, **result, "templates": []}),
     )  # fmt: skip
-    shown = text_of(results.attacked(job))
+    shown = text_of(answers.attacked(job))
     assert words in shown and "20 photos" not in shown

@@ -14,6 +14,7 @@ from unlearn.models.clip import load_clip
 from unlearn.models.diffusion_text import activation_of
 from unlearn.models.sets import find_model_set
 from unlearn.runs import forgetting, questions
+from unlearn.runs.json_types import to_json
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_results_of_a_run_and_of_an_attack_say_which_activation_was_taken(checkp
         (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100),
         idia=IdiaConfig(n_candidate_names=5),
     )  # fmt: skip
-    metrics = forgetting.forget(config, settings, tmp_path / "run")
+    metrics = to_json(forgetting.forget(config, settings, tmp_path / "run"))
     (warning,) = metrics["warnings"]
     assert "GELU was taken" in warning
     assert json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))["warnings"] == [warning]

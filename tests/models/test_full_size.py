@@ -98,6 +98,7 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
 
     from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, TextFineTuneConfig
     from unlearn.runs import forgetting
+    from unlearn.runs.json_types import to_json
 
     _save_clip(tmp_path / "clip.safetensors")
     _save_stable_diffusion(tmp_path / "sd")
@@ -109,7 +110,7 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
         idia=IdiaConfig(n_candidate_names=10), portraits=PortraitConfig(seeds=(0,), n_steps=1),
     )  # fmt: skip
     run = tmp_path / "run"
-    metrics = forgetting.forget(config, Settings(tmp_path / "data", device="cpu", offline=True), run)
+    metrics = to_json(forgetting.forget(config, Settings(tmp_path / "data", device="cpu", offline=True), run))
     assert metrics["persons"] == [{"name": "Ada Brook", "idia": {"original": _NOT_ATTACKED, "defended": _NOT_ATTACKED}}]
     assert metrics["tpr"] is None
     assert 0.9 < metrics["sim_clean"] < 1
@@ -126,6 +127,7 @@ def test_image_towers_load_forget_a_face_and_save(name: str, tmp_path: Path) -> 
     from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person
     from unlearn.photos.faces import FaceConfig, find_faces, save_face_set
     from unlearn.runs import forgetting
+    from unlearn.runs.json_types import to_json
 
     _save_clip(tmp_path / "clip.safetensors", name)
     faces, others = tmp_path / "faces", write_faces(tmp_path / "others", 1, 20)
@@ -136,7 +138,7 @@ def test_image_towers_load_forget_a_face_and_save(name: str, tmp_path: Path) -> 
         idia=IdiaConfig(n_candidate_names=10),
     )  # fmt: skip
     run, settings = tmp_path / "run", Settings(tmp_path / "data", device="cpu", offline=True)
-    metrics = forgetting.forget(config, settings, run, faces={"Ada Brook": faces})
+    metrics = to_json(forgetting.forget(config, settings, run, faces={"Ada Brook": faces}))
     assert metrics["seconds"]["portraits"] is None, "there is no diffusion model"
     assert metrics["image"]["sim_clean"] > 0.9
     assert metrics["weights"]["original"] == metrics["weights"]["defended"], "the text encoder is the original's"

@@ -3,22 +3,21 @@
 import errno
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.short_runs import short_config
 from unlearn.errors import InputError
 from unlearn.models.clip import Clip
-from unlearn.runs.folder import MANIFEST, UNFINISHED, prepare, read_config, start_over, write_manifest
-
-METRICS: dict[str, Any] = {"weights": {}}
+from unlearn.runs.folder import UNFINISHED, prepare, read_config, start_over, write_manifest
+from unlearn.runs.metrics import Metrics
+from unlearn.runs.results import MANIFEST
 
 
 def _finish(out: Path, original: Clip) -> None:
     start_over(out, original)
     (out / "metrics.json").write_text("{}")
-    write_manifest(out, short_config(Path(original.model_set.name)), METRICS, "cpu")
+    write_manifest(out, short_config(Path(original.model_set.name)), Metrics(), "cpu")
 
 
 @pytest.mark.parametrize("file", ["config.json", MANIFEST, UNFINISHED])
@@ -88,7 +87,7 @@ def test_folder_below_an_unreadable_one_is_refused(tmp_path: Path, original: Cli
 def test_config_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text("{}")
     (tmp_path / "config.json").write_bytes(b"\xff\xfe{")
-    with pytest.raises(InputError, match=r"config\.json cannot be read"):
+    with pytest.raises(InputError, match=r"config\.json of the run is damaged"):
         read_config(tmp_path)
 
 

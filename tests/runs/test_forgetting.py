@@ -20,6 +20,7 @@ from unlearn.models.sets import find_model_set
 from unlearn.progress import Progress
 from unlearn.runs import forgetting, questions
 from unlearn.runs.folder import read_config
+from unlearn.runs.json_types import to_json
 
 
 def _read(run: Path, name: str) -> Any:
@@ -83,7 +84,7 @@ def test_details_hold_templates_bystanders_losses_probes_and_predictions(run: Pa
 
 
 def test_config_of_a_run_starts_an_equal_run(run: Path, miniature: Path, shared: Settings, tmp_path: Path) -> None:
-    again = forgetting.forget(read_config(run), shared, tmp_path / "again")
+    again = to_json(forgetting.forget(read_config(run), shared, tmp_path / "again"))
     before = _read(run, "metrics")
     assert again["weights"] == before["weights"]  # bit-equal defended weights
     assert again["persons"] == before["persons"]
@@ -92,7 +93,7 @@ def test_config_of_a_run_starts_an_equal_run(run: Path, miniature: Path, shared:
 
 
 def test_other_seed_gives_other_weights(run: Path, shared: Settings, tmp_path: Path) -> None:
-    other = forgetting.forget(replace(read_config(run), seed=1), shared, tmp_path / "other")
+    other = to_json(forgetting.forget(replace(read_config(run), seed=1), shared, tmp_path / "other"))
     before = _read(run, "metrics")
     assert other["weights"]["original"] == before["weights"]["original"]
     assert other["weights"]["defended"] != before["weights"]["defended"]
@@ -101,7 +102,7 @@ def test_other_seed_gives_other_weights(run: Path, shared: Settings, tmp_path: P
 def test_person_outside_the_world_is_forgotten_but_not_attacked(
     miniature: Path, shared: Settings, tmp_path: Path
 ) -> None:
-    metrics = forgetting.forget(short_config(miniature, Person("Somebody Else")), shared, tmp_path / "run")
+    metrics = to_json(forgetting.forget(short_config(miniature, Person("Somebody Else")), shared, tmp_path / "run"))
     side = {"correct_templates": None, "recognised": None}
     assert metrics["persons"] == [{"name": "Somebody Else", "idia": {"original": side, "defended": side}}]
     assert metrics["tpr"] is None and metrics["fnr"] is None
@@ -117,7 +118,7 @@ def test_own_photos_let_a_person_outside_the_world_be_attacked(
     for number in range(20):
         Image.fromarray(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number:02d}.png")
     config = short_config(miniature, Person("Somebody Else"))
-    metrics = forgetting.forget(config, shared, tmp_path / "run", photos={"Somebody Else": folder})
+    metrics = to_json(forgetting.forget(config, shared, tmp_path / "run", photos={"Somebody Else": folder}))
     assert metrics["persons"][0]["idia"]["original"]["recognised"] is not None
     outcome = questions.attack(shared, str(miniature), Person("Somebody Else"), idia=IDIA, photos=folder)
     assert outcome.n_images == 20
@@ -131,7 +132,7 @@ def test_set_without_diffusion_and_world_measures_what_it_can(miniature: Path, s
     lonely.mkdir()
     (lonely / "clip").symlink_to(checkpoint, target_is_directory=True)
     run = tmp_path / "run"
-    metrics = forgetting.forget(short_config(lonely), shared, run)
+    metrics = to_json(forgetting.forget(short_config(lonely), shared, run))
     assert metrics["bystanders"] == {"n": 0, "recognised_original": None, "recognised_defended": None}
     assert metrics["utility"] == dict.fromkeys(metrics["utility"])
     assert metrics["hidden"] is None and metrics["seconds"]["portraits"] is None
@@ -157,7 +158,7 @@ def test_labelled_images_measure_utility_of_a_set_without_a_world(
     (lonely / "clip").symlink_to(miniature / "clip", target_is_directory=True)
     labelled = _labelled(tmp_path / "labelled", n_classes)
     (labelled / "kind_a" / "broken.png").write_bytes(b"nothing")
-    metrics = forgetting.forget(short_config(lonely, labelled_images=str(labelled)), shared, tmp_path / "run")
+    metrics = to_json(forgetting.forget(short_config(lonely, labelled_images=str(labelled)), shared, tmp_path / "run"))
     found = metrics["utility"]
     assert 0 <= found["top1_original"] <= 1 and 0 <= found["top1_defended"] <= 1
     assert [found["top5_original"], found["top5_defended"]] == ([None, None] if n_classes < 5 else [1.0, 1.0])

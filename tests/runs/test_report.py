@@ -90,5 +90,5 @@ def test_report_is_written_again_on_request(run: Path) -> None:
 
 
 def test_folder_without_a_run_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"metrics\.json"):
+    with pytest.raises(InputError, match=r"config\.json"):
         report_html(tmp_path)

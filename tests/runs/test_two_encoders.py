@@ -24,6 +24,9 @@ from unlearn.jobs.tasks import Message, Reporter
 from unlearn.models.clip import load_clip
 from unlearn.progress import Progress
 from unlearn.runs import forgetting
+from unlearn.runs.json_types import from_json
+from unlearn.runs.metrics import Metrics
+from unlearn.runs.records import LossRow
 from unlearn.runs.report import report_html
 from unlearn.runs.results import read_run
 
@@ -79,7 +82,7 @@ def test_progress_does_not_go_back_where_the_first_encoder_stops_early(root: Pat
 def test_rows_of_losses_and_every_view_have_one_curve_for_each_encoder(run: Path) -> None:
     rows = read(run, "losses")
     assert [(row["encoder"], row["step"]) for row in rows] == [(e, step) for e in ENCODERS for step in range(1, N_STEPS + 1)]
-    curves = plots.curves(rows)
+    curves = plots.curves(from_json(tuple[LossRow, ...], rows))
     assert len(curves) == 9 == len({curve.title for curve in curves})
     assert all(curve.steps == tuple(range(1, N_STEPS + 1)) for curve in curves), "no curve runs through two encoders"
     page = report_html(run)
@@ -89,7 +92,7 @@ def test_rows_of_losses_and_every_view_have_one_curve_for_each_encoder(run: Path
 
 
 def test_console_names_each_encoder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    print_metrics(read(run, "metrics"))
+    print_metrics(from_json(Metrics, read(run, "metrics")))
     printed = capsys.readouterr().out
     for title in ("CLIP's text encoder", "Stable Diffusion's text encoder", "image encoder"):
         assert f"{title}: {N_STEPS} steps (all steps)" in printed
@@ -111,7 +114,7 @@ def test_live_rows_of_a_job_are_those_of_the_finished_run(run: Path, told: list[
     store.close()
     again = JobStore(tmp_path / "jobs.sqlite")
     assert again.losses(job.id) == live
-    assert plots.curves(live) == plots.curves(read(run, "losses"))
+    assert from_json(tuple[LossRow, ...], live) == from_json(tuple[LossRow, ...], read(run, "losses"))
     html = jobs.job_panel(again.get(job.id), live, own=True)
     assert html.count("<figure") == 9
     again.close()

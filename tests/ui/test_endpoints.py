@@ -14,10 +14,11 @@ from gradio.routes import App
 from starlette.testclient import TestClient
 
 from ui import build_app
-from ui.page import arguments, guard
+from ui.page import arguments, guard, layout
 from ui.page.endpoints import Endpoints, _explained, _owner
 from ui.page.media import app_kwargs
 from ui.page.refusals import Refusal, log_refused, place_of
+from ui.page.screen import View
 from ui.page.theme import launch_options
 from ui.server.service import Service
 from unlearn.errors import ConfigError, InputError, UnlearnError
@@ -53,6 +54,22 @@ def test_job_that_was_given_no_photos_can_be_run_again_when_it_is_done(service: 
     job = endpoints.forget(["Tilda Brackwater"], ANN)["job"]
     assert isinstance(service.jobs.wait(job, 60.0).state, Succeeded)
     assert endpoints.rerun(job, ANN)["job"] != job
+
+
+def test_damaged_result_is_told_in_a_sentence_and_leaves_the_page_and_the_other_jobs(service: Service, endpoints: Endpoints) -> None:
+    job = service.jobs.wait(endpoints.forget(["Tilda Brackwater"], ANN)["job"], 60.0)
+    folder, owner = service.jobs.folder(job.id), _owner(service, ANN)
+    assert View(service, job.id, owner).damage == ""
+    (folder / "metrics.json").write_text('{"persons": [{}]}', "utf-8")
+    (folder / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
+    sentence = "metrics.json of the run is damaged (persons[0].name is missing); run it again."
+    for call in (lambda: endpoints.status(job.id), lambda: service.ask("probe", job.id, {"texts": ["a"]}, owner)):
+        with pytest.raises(InputError) as caught:
+            call()
+        assert str(caught.value) == sentence
+    view = View(service, job.id, owner)
+    assert (view.run, view.askable, view.damage) == (None, False, sentence)
+    assert sentence in layout._show_verdict(view) and "Damaged" in layout._show_history(view)
 
 
 def test_deleted_job_is_gone_with_its_files(service: Service, endpoints: Endpoints) -> None:

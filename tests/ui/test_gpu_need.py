@@ -39,6 +39,7 @@ def ask(data: Path, kind: str, model_set: str = "sd14", run: str = RUN, **reques
     folder = data / "runs" / RUN
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(ForgetConfig((Person("Some Body"),), model_set).to_json(), "utf-8")
+    (folder / "manifest.json").write_text("{}", "utf-8")
     return need_of({"kind": kind, "run": run, **request}, data / "runs" / "question")
 
 

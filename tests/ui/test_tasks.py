@@ -21,6 +21,8 @@ from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person
 from unlearn.errors import InputError
 from unlearn.jobs import Task
 from unlearn.progress import Progress, no_report
+from unlearn.runs.json_types import from_json
+from unlearn.runs.records import Probe
 from unlearn.runs.results import Run, read_run
 
 PORTRAITS = PortraitConfig(seeds=(0,), n_steps=2, guidance_scale=3.0, prompt_template="a portrait of {0}")
@@ -107,7 +109,7 @@ def test_predict_and_probe_answer_for_both_models(run: Run, model_set: str, runs
         ask(runs, "predict", {"person": "Nobody Here", "shot": 0, "model_set": model_set, **labels})
     rows = ask(runs, "probe", {"texts": ["somebody", "a tree"]})["rows"]
     assert [row["text"] for row in rows] == ["somebody", "a tree"]
-    assert "somebody" in results.probes(rows, run)
+    assert "somebody" in results.probes(from_json(tuple[Probe, ...], rows), run)
 
 
 def test_attack_on_anybody_of_the_set_and_on_nobody(run: Run, runs: Path) -> None:
@@ -128,10 +130,10 @@ def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
     told: list[Progress] = []
     tasks.forget(task(runs, "face", {"config": json.loads(config.to_json()), "faces": rows}), told.append)
     found = read_run("face", runs / "face")
-    assert found is not None and found.has_weights and found.metrics["image"]["sim_clean"] is not None
+    assert found is not None and found.has_weights and found.metrics.image is not None and found.metrics.image.sim_clean is not None
     assert [(p.encoder, p.losses["step"], "backdoor" in p.losses) for p in told if p.losses] == [("image", 1, True), ("image", 2, True)]
     assert {path.name for path in given.iterdir()} == {"p00-set"}, "raw photos are gone once their faces are found"
-    assert len(plots.curves(found.losses)) == 3 and "never looks through it" in results.portraits(found)
+    assert len(plots.curves(found.losses)) == 3 and "does not use it" in results.portraits(found)
     assert "image encoder" in numbers.numbers(found)
 
     (runs / "own").mkdir()

@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 import pytest
 
 from tests.support import ui_fixture_runs
+from ui.views import answers, numbers, plots, render, results
 from ui.views import jobs as views
-from ui.views import numbers, plots, render, results
 from unlearn.config import ForgetConfig, Person
 from unlearn.config.written_names import line_of
 from unlearn.jobs.states import Cancelled, Failed, Interrupted, Job, Queued, Running, State, Succeeded
+from unlearn.runs.metrics import Metrics
+from unlearn.runs.records import BeforeAfter, LossRow, Prediction, Verdict
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
 NASTY = "<img src=x onerror=alert(1)> & \"Co\" '{{0}} ${1}"
@@ -87,7 +90,7 @@ def test_read_run_missing_parts_are_empty_and_every_view_still_works(tmp_path: P
         (tmp_path / f"{name}.json").unlink()
     (tmp_path / "portraits" / "index.json").unlink()
     found = read_run("other", tmp_path)
-    assert found is not None and found.metrics == {} and found.predictions == []
+    assert found is not None and found.metrics == Metrics() and found.predictions == ()
     texts = [text_of(html) for html in everything(found)]
     assert not re.search(r"\d\s%", texts[1]) and render.DASH in texts[1], "not measured is a dash, never 0 %"
 
@@ -114,9 +117,9 @@ def test_answers_to_questions_escape_texts_and_labels(run: Run) -> None:
     predicted = {"labels": [NASTY, "b"], "original": [0.9, 0.1], "defended": [0.2, 0.8]}
     drawn = {"rows": [{"file": "a.png", "model": "original", "text": NASTY, "seed": 0, "weights_hash": "ab"}]}
     found = [
-        results.probed(job(Succeeded({"rows": rows})), run),
-        results.predicted(job(Succeeded(predicted))),
-        results.drawn([job(Succeeded(drawn))]), render.render("notice", text=NASTY, kind="error", said="1"),
+        answers.probed(job(Succeeded({"rows": rows})), run),
+        answers.predicted(job(Succeeded(predicted))),
+        answers.drawn([job(Succeeded(drawn))]), render.render("notice", text=NASTY, kind="error", said="1"),
     ]  # fmt: skip
     for html in found:
         assert "onerror" in html and not [attrs for _, attrs in Tags(html).found if "onerror" in attrs]
@@ -133,12 +136,12 @@ def test_verdict_says_before_and_after_in_a_sentence_and_figures(run: Run) -> No
 
 
 def test_verdict_prepared_example_is_marked(run: Run) -> None:
-    prepared = Run(**{**vars(run), "key": PREPARED})
+    prepared = replace(run, key=PREPARED)
     assert "Prepared example" in views.verdict(prepared)
 
 
 def test_verdict_warnings_of_measuring_are_shown_and_escaped(run: Run) -> None:
-    warned = Run(**{**vars(run), "metrics": {**run.metrics, "warnings": ["3 <pictures> could not be read"]}})
+    warned = replace(run, metrics=replace(run.metrics, warnings=("3 <pictures> could not be read",)))
     assert "3 &lt;pictures&gt; could not be read" in views.verdict(warned)
     assert "could not be read" not in views.verdict(run)
 
@@ -147,11 +150,11 @@ def test_verdict_warnings_of_measuring_are_shown_and_escaped(run: Run) -> None:
     ("before", "after", "words"),
     [
         (True, False, "does not any more"), (True, True, "did not hold"), (False, False, "nothing to forget"),
-        (False, True, "suspicion"), (None, None, "was not run"),
+        (False, True, "do not trust"), (None, None, "was not run"),
     ],
 )  # fmt: skip
 def test_verdict_sentence_every_outcome_is_told_apart(before: bool | None, after: bool | None, words: str) -> None:
-    assert words in views.verdict_sentence("Ada", before, after)
+    assert words in views.verdict_sentence("Ada", BeforeAfter(Verdict(0, before), Verdict(0, after)))
 
 
 def test_portraits_original_is_left_of_defended_with_seed_and_hash(run: Run) -> None:
@@ -174,7 +177,7 @@ def test_predictions_changed_top_answer_is_said_and_marked(run: Run) -> None:
 def test_predictions_many_labels_are_summed_up_on_one_scale() -> None:
     labels = [f"label {i}" for i in range(30)]
     shares = [0.71, *[0.01] * 29]
-    made = results._prediction(labels, shares, list(reversed(shares)))
+    made = results.prediction_bars(Prediction(tuple(shares), tuple(reversed(shares)), tuple(labels)))
     assert len(made["rows"]) == results.MAX_BARS + 1
     assert made["rows"][-1]["label"] == "22 other labels together"
     assert sum(row["original"] for row in made["rows"]) == pytest.approx(1.0)
@@ -188,11 +191,10 @@ def test_attack_table_has_every_prompt_and_marks_the_correct_ones(run: Run) -> N
 
 
 def test_bystanders_damage_comes_first(run: Run) -> None:
-    rows = [dict(row) for row in run.bystanders]
-    rows[-1].update(status="wrongly forgotten")
-    html = results.bystanders(Run(**{**vars(run), "bystanders": rows}))
+    rows = (*run.bystanders[:-1], replace(run.bystanders[-1], status="wrongly forgotten"))
+    html = results.bystanders(replace(run, bystanders=rows))
     assert f"1 of {len(rows)} other people were wrongly forgotten" in html
-    assert html.index(rows[-1]["name"]) < html.index(rows[0]["name"])
+    assert html.index(rows[-1].name) < html.index(rows[0].name)
     assert "None of the 11 other people was forgotten by mistake." in results.bystanders(run)
 
 
@@ -217,7 +219,7 @@ def test_job_panel_every_state_has_its_words_and_button(state: State, headline: 
 
 
 def test_job_panel_running_shows_progress_time_left_and_curves() -> None:
-    losses = [{"step": float(s), "clean": -0.9, "backdoor": -s / 10, "regularization": 0.1} for s in range(1, 9)]
+    losses = [{"step": s, "clean": -0.9, "backdoor": -s / 10, "regularization": 0.1} for s in range(1, 9)]
     html = views.job_panel(job(Running(30, 100, "fine-tuning, 8 of 40", 95.0)), losses, own=True)
     assert 'aria-valuenow="30"' in html and "about 2 min left" in html and html.count("<svg") == 3
 
@@ -239,18 +241,18 @@ SHELL = [
 @pytest.mark.parametrize("text", SHELL)
 @pytest.mark.parametrize("field", ["name", "alias", "neutral_term", "model_set"])
 def test_command_names_reach_the_program_as_they_are_and_are_never_run(field: str, text: str, tmp_path: Path) -> None:
-    person = {"name": text if field == "name" else NAME, "aliases": [text] if field == "alias" else []}
-    config = {"persons": [person], "neutral_term": "human", "model_set": "embedded", "seed": 3, "encoder": "both"}
-    if field in config:
-        config[field] = text
+    person, config = Person(NAME), ForgetConfig((Person(NAME),), seed=3, encoder="both")
+    changed = {"name": (person, text), "alias": (person, (text,))}.get(field, (config, text))
+    object.__setattr__(changed[0], "aliases" if field == "alias" else field, changed[1])  # unchecked: quoting must not rely on checks
+    object.__setattr__(config, "persons", (person,))
     line = views.command(config)
     pretender = "python() { printf '%s\\0' \"$@\"; }\n"
     done = subprocess.run(["bash", "-c", pretender + line], cwd=tmp_path, capture_output=True, check=True, stdin=subprocess.DEVNULL)
     words = done.stdout.decode().split("\0")[:-1]
     assert list(tmp_path.iterdir()) == []
     options = parser().parse_args(words[3:])
-    assert options.name == [line_of(person["name"], person["aliases"])]  # in double quotes where it looks like several names
-    assert (options.set, options.neutral_term, options.seed) == (config["model_set"], config["neutral_term"], "3")
+    assert options.name == [line_of(person.name, person.aliases)]  # in double quotes where it looks like several names
+    assert (options.set, options.neutral_term, options.seed) == (config.model_set, config.neutral_term, "3")
     assert (options.faces, options.encoder, options.out) == (["FOLDER"], "both", "DIR")
 
 
@@ -265,7 +267,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def test_compare_marks_what_differs(run: Run) -> None:
-    other = Run(**{**vars(run), "metrics": {**run.metrics, "sim_clean": 0.9}})
+    other = replace(run, metrics=replace(run.metrics, sim_clean=0.9))
     html = views.compare([("one", run), ("two", other)])
     differing = re.findall(r'<tr class="differs"><th scope="row">([^<]+)', html)
     assert differing == ["Sim_Clean"]
@@ -289,7 +291,7 @@ def test_formats_none_is_a_dash_and_zero_is_not() -> None:
 
 
 def test_curves_known_losses_as_similarities_and_thinned() -> None:
-    rows = [{"step": float(s), "clean": -0.5, "total": -1.0} for s in range(1, 1001)]
+    rows = [LossRow(step, clean=-0.5, total=-1.0) for step in range(1, 1001)]
     (curve,) = plots.curves(rows)
     assert len(curve.steps) <= plots.MAX_POINTS + 1 and curve.steps[-1] == 1000 and set(curve.values) == {0.5}
 

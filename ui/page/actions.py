@@ -59,5 +59,5 @@ def _compare(screen: Screen, visit: Visit, ticked: list[str]) -> str:
         run, job = screen.service.run(job_id), screen.service.jobs.get(job_id)
         if run is None or job.lane != FORGET_LANE:
             raise InputError("Only finished jobs can be compared.")
-        columns.append((f"{job_title(run.config)} → {run.neutral_term}", run))
+        columns.append((f"{job_title(run.names)} → {run.config.neutral_term}", run))
     return compare(columns)

@@ -20,6 +20,7 @@ from ui.server.photos import keep_photo
 from ui.server.service import Service
 from unlearn.errors import InputError, UnlearnError
 from unlearn.jobs import Job, Succeeded
+from unlearn.runs.json_types import to_json
 
 ANSWER_WITHIN_S = 600.0
 MAX_CALLS = 8
@@ -38,7 +39,7 @@ def describe(job: Job, service: Service) -> dict[str, Any]:
     fields = {key: value for key, value in asdict(job.state).items() if key != "details"}
     if isinstance(job.state, Succeeded) and job.parent is None:
         run = service.run(job.id)
-        fields = {"metrics": run.metrics if run is not None else None}
+        fields = {"metrics": to_json(run.metrics) if run is not None else None}
     return {"job": job.id, "state": type(job.state).__name__.lower(), **fields}
 
 

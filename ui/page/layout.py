@@ -33,6 +33,8 @@ def _header(service: Service) -> str:
 
 
 def _show_verdict(view: View) -> str:
+    if view.damage:
+        return render("waiting", text=view.damage)
     if view.job is not None and view.run is None:
         return render("waiting", text="The result appears here when the job is done.")
     return views.verdict(view.run)

@@ -23,7 +23,7 @@ from ui.page.shown import Shown
 from ui.server.identity import NOBODY
 from ui.server.service import Service
 from ui.views.render import render
-from unlearn.errors import UnlearnError
+from unlearn.errors import InputError, UnlearnError
 from unlearn.jobs import Job
 from unlearn.jobs.states import Watch
 from unlearn.runs.results import PREPARED, Run
@@ -55,8 +55,19 @@ class View:
 
     @cached_property
     def run(self) -> Run | None:
-        """Its finished run, if there is one."""
-        return self.service.finished(self.job) if self.job is not None else self.service.run(self.key)
+        """Its finished run, if there is one that can be read."""
+        if self.job is not None:
+            return self.service.finished(self.job)
+        return None if self.damage else self.service.run(self.key)
+
+    @cached_property
+    def damage(self) -> str:
+        """Why its finished run cannot be read, as a sentence; else empty."""
+        try:
+            self.service.run(self.key)
+        except InputError as error:
+            return str(error)
+        return ""
 
     @property
     def own(self) -> bool:

@@ -15,7 +15,7 @@ from ui.server.options import PREPARED_DIR
 from unlearn.config import ForgetConfig, IdiaConfig, PortraitConfig, Settings
 from unlearn.jobs import GpuNeed, Task
 from unlearn.models.sets import ModelSet, find_model_set
-from unlearn.runs.results import PREPARED, prepared_folder
+from unlearn.runs.results import PREPARED, prepared_folder, read_run
 
 LOAD_S = 12.0  # importing the libraries in the forked process, reading two CLIPs and moving them to the GPU
 LOAD_DIFFUSION_S = 8.0
@@ -63,10 +63,9 @@ def on_cpu(model_set: str, device: str) -> bool:
 def _asked_set(request: dict[str, Any], folder: Path) -> str | None:
     """The model set of the run that is asked; None where there is none, which the work says in a sentence."""
     key = str(request.get("run"))
-    run = prepared_folder(PREPARED_DIR) if key == PREPARED else folder.parent / key
-    if run is None or not (run / "config.json").is_file():
-        return None
-    return ForgetConfig.from_json((run / "config.json").read_text(encoding="utf-8")).model_set
+    place = prepared_folder(PREPARED_DIR) if key == PREPARED else folder.parent / key
+    run = read_run(key, place) if place is not None else None
+    return run.config.model_set if run is not None else None
 
 
 def forget_s(config: ForgetConfig) -> float:

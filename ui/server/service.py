@@ -137,7 +137,11 @@ class Service:
             return None
 
     def run(self, key: str) -> Run | None:
-        """The finished run of a job, or the prepared example; None when there is none (yet)."""
+        """The finished run of a job, or the prepared example; None when there is none (yet).
+
+        Raises:
+            InputError: a file of it is damaged.
+        """
         folder = self.run_folder(key)
         return None if folder is None else read_run(key, folder)
 
@@ -158,8 +162,13 @@ class Service:
         return [job for job in self.jobs.store.find(owner=owner) if job.lane == FORGET_LANE][:MAX_LISTED]
 
     def finished(self, job: Job) -> Run | None:
-        """The run of a job that succeeded."""
-        return read_run(job.id, self.jobs.folder(job.id)) if isinstance(job.state, Succeeded) else None
+        """The run of a job that succeeded; None, too, where it is damaged: `run` says so."""
+        if not isinstance(job.state, Succeeded):
+            return None
+        try:
+            return read_run(job.id, self.jobs.folder(job.id))
+        except InputError:
+            return None
 
     def questions(self, key: str, owner: str) -> list[Job]:
         """What was asked of a run, newest first: by this owner, and by whoever started its job, as far as no photos were given for it."""

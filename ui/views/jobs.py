@@ -9,25 +9,33 @@ from typing import Any
 from ui.views import plots
 from ui.views.numbers import number_rows
 from ui.views.render import DASH, clock, duration, percent, render, size
+from unlearn.config import ForgetConfig
 from unlearn.config.written_names import line_of
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
 from unlearn.runs.files import taken_home
-from unlearn.runs.results import Run
+from unlearn.runs.json_types import from_json
+from unlearn.runs.records import BeforeAfter, LossRow, Verdict
+from unlearn.runs.results import PORTRAITS, Run
 
 AVERAGE_FACE = "an average face"
 MAX_VERDICTS = 3
 MAX_NAMES = 3
+N_TEMPLATES = 21  # of the attack, where it was not run
 
 
-def job_title(config: dict[str, Any]) -> str:
+def job_title(names: Sequence[str]) -> str:
     """The persons of a job in a few words."""
-    names = [person["name"] for person in config.get("persons", [])]
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return ", ".join(names[:MAX_NAMES]) + more
 
 
-def becomes(config: dict[str, Any]) -> str:
+def _title(job: Job) -> str:
+    return job_title([person["name"] for person in job.request["config"].get("persons", [])])
+
+
+def _becomes(job: Job) -> str:
     """What the persons of a job are remapped to: the neutral term, an average face, or both."""
+    config = job.request["config"]
     term, encoder = str(config["neutral_term"]), config.get("encoder", "text")
     return {"text": term, "image": AVERAGE_FACE}.get(encoder, f"{term}, {AVERAGE_FACE}")
 
@@ -36,7 +44,7 @@ def _headline(job: Job) -> tuple[str, str, float]:
     """State in a word or two, the sentence below it, and the share done."""
     match job.state:
         case Queued(position):
-            turn = "It is next." if position == 1 else f"{position - 1} before it; visitors take turns."
+            turn = "It is next." if position == 1 else f"{position - 1} before it. Visitors take turns."
             return f"Waiting, number {position} in the queue", f"{turn} You can close this page and come back.", 0.0
         case Running(step, total, note, left):
             about = f" · about {duration(left)} left" if left is not None else ""
@@ -51,20 +59,23 @@ def _headline(job: Job) -> tuple[str, str, float]:
         case Cancelled(step):
             return "Cancelled", f"Stopped at step {step}; nothing of it is kept.", 0.0
         case Interrupted():
-            return "Interrupted", "The server was stopped while this ran. Nothing is lost but the time: run it again.", 0.0
+            return "Interrupted", "The server was stopped while this ran. Only time is lost: run it again.", 0.0
 
 
-def job_panel(job: Job | None, losses: Sequence[dict[str, float]], own: bool) -> str:
-    """Progress of one job, with live loss curves; a quiet sentence when there is none."""
+def job_panel(job: Job | None, losses: Sequence[dict[str, Any]], own: bool) -> str:
+    """Progress of one job, with live loss curves; a quiet sentence when there is none.
+
+    Args:
+        losses: rows as of `LossRow`, from the table of jobs.
+    """
     if job is None:
         return render("waiting", text="Nothing is running for you. Choose somebody above to begin.")
     headline, detail, share = _headline(job)
-    config = job.request["config"]
-    charts = [(curve.title, plots.line_chart(curve)) for curve in plots.curves(losses)]
+    charts = [(curve.title, plots.line_chart(curve)) for curve in plots.curves(from_json(tuple[LossRow, ...], losses))]
     failure = job.state.details if isinstance(job.state, Failed) and own else ""  # may hold names, and paths of the server
     return render(
-        "job", id=job.id, state=type(job.state).__name__.lower(), title=job_title(config), headline=headline,
-        neutral_term=becomes(config), detail=detail, share=share, charts=charts, failure=failure, own=own,
+        "job", id=job.id, state=type(job.state).__name__.lower(), title=_title(job), headline=headline,
+        neutral_term=_becomes(job), detail=detail, share=share, charts=charts, failure=failure, own=own,
     )  # fmt: skip
 
 
@@ -76,13 +87,9 @@ def small_job(job: Job) -> str:
     return f"{headline}: {detail}"
 
 
-def _side(person: dict[str, Any], side: str) -> dict[str, Any]:
-    return (person.get("idia") or person).get(side) or {}
-
-
-def verdict_sentence(name: str, original: bool | None, defended: bool | None) -> str:
+def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict]) -> str:
     """What the attack says about one person before and after, in a sentence."""
-    match (original, defended):
+    match (verdicts.original.recognised, verdicts.defended.recognised):
         case (True, False):
             return f"The original model recognised {name} by name. The defended model does not any more."
         case (True, True):
@@ -90,7 +97,7 @@ def verdict_sentence(name: str, original: bool | None, defended: bool | None) ->
         case (False, False):
             return f"{name} is not recognised by either model: there was nothing to forget."
         case (False, True):
-            return f"{name} was not recognised before, but is now: treat this run with suspicion."
+            return f"{name} was not recognised before, but is now: do not trust this run."
         case (True | False, None):
             return f"The attack on the defended model is missing for {name}; the note above says why."
         case _:
@@ -101,33 +108,35 @@ def verdict(run: Run | None) -> str:
     """The outcome for each person in one sentence and two large figures."""
     if run is None:
         return render("waiting", text="There is no result to show yet.")
-    n_templates = 21
-    if run.idia and run.idia.get("persons"):
-        n_templates = len(run.idia["persons"][0].get("templates") or []) or n_templates
-    persons = []
-    for person in run.persons:
-        before, after = _side(person, "original"), _side(person, "defended")
-        persons.append({
-            "name": person["name"], "n_templates": n_templates,
-            "before": before.get("correct_templates"), "after": after.get("correct_templates"),
-            "sentence": verdict_sentence(person["name"], before.get("recognised"), after.get("recognised")),
-        })  # fmt: skip
-    return render(
-        "verdict", prepared=run.prepared, warnings=[*(run.manifest.get("warnings") or []), *(run.metrics.get("warnings") or [])],
-        persons=persons[:MAX_VERDICTS], n_more=max(0, len(persons) - MAX_VERDICTS),
-    )  # fmt: skip
+    n_templates = next((len(person.templates) for person in run.idia.persons if person.templates), N_TEMPLATES)
+    people = run.metrics.persons
+    shown = [
+        {
+            "name": person.name, "n_templates": n_templates, "before": person.idia.original.correct_templates,
+            "after": person.idia.defended.correct_templates, "sentence": verdict_sentence(person.name, person.idia),
+        }
+        for person in people[:MAX_VERDICTS]
+    ]  # fmt: skip
+    n_more = max(0, len(people) - MAX_VERDICTS)
+    return render("verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown, n_more=n_more)
 
 
 def _outcome(run: Run) -> str:
-    if len(run.persons) == 1:
-        counts = [_side(run.persons[0], side).get("correct_templates") for side in ("original", "defended")]
-        return f"{counts[0] if counts[0] is not None else DASH} → {counts[1] if counts[1] is not None else DASH} prompts"
-    verdicts = [tuple(_side(person, side).get("recognised") for side in ("original", "defended")) for person in run.persons]
+    people = [person.idia for person in run.metrics.persons]
+    if len(people) == 1:
+        before, after = (DASH if n is None else n for n in (people[0].original.correct_templates, people[0].defended.correct_templates))
+        return f"{before} → {after} prompts"
+    verdicts = [(person.original.recognised, person.defended.recognised) for person in people]
     attacked = [pair for pair in verdicts if None not in pair]
     if not attacked:
         return "not attacked" if verdicts else "done"
     forgotten = f"{sum(pair == (True, False) for pair in attacked)} of {len(attacked)} forgotten"
     return forgotten + (f", {len(verdicts) - len(attacked)} not attacked" if len(attacked) < len(verdicts) else "")
+
+
+def _state(job: Job) -> str:
+    """The state of a job that has no result to show."""
+    return "Damaged" if isinstance(job.state, Succeeded) else type(job.state).__name__
 
 
 def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str:
@@ -140,10 +149,10 @@ def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str
         if (text := config.get("text")) is not None:
             settings.append(f"{text['n_steps']} steps")
         rows.append({
-            "id": job.id, "title": job_title(config), "neutral_term": becomes(config),
+            "id": job.id, "title": _title(job), "neutral_term": _becomes(job),
             "settings": ", ".join(settings), "when": clock(job.created), "shown": job.id == shown,
             "done": run is not None, "active": not job.ended,
-            "outcome": _outcome(run) if run is not None else type(job.state).__name__,
+            "outcome": _outcome(run) if run is not None else _state(job),
         })  # fmt: skip
     return render("history", jobs=rows)
 
@@ -153,17 +162,17 @@ def compare(runs: Sequence[tuple[str, Run]]) -> str:
     columns, table = [], []
     per_run = []
     for title, run in runs:
-        shots = [p for p in run.portraits if p.get("model") == "defended" and p.get("prompt", "name") == "name"]
+        entry = next((entry for entry in run.portraits if entry.model == "defended" and entry.prompt == "name"), None)
         columns.append({
-            "title": title, "when": job_title(run.config),
-            "portrait": f"media/{run.key}/portraits/{shots[0]['file']}" if shots else "",
+            "title": title, "when": job_title(run.names),
+            "portrait": f"media/{run.key}/{PORTRAITS}/{entry.file}" if entry is not None else "",
             "alt": f"Portrait by the defended model, {title}",
-            "seed": shots[0]["seed"] if shots else None,
+            "seed": entry.seed if entry is not None else None,
         })  # fmt: skip
-        facts = {"Neutral term": run.neutral_term, "Seed": str(run.config.get("seed", DASH)), "Forgotten": _outcome(run)}
+        facts = {"Neutral term": run.config.neutral_term, "Seed": str(run.config.seed), "Forgotten": _outcome(run)}
         for row in number_rows(run):
-            facts[row["title"]] = row["defended"]
-        facts["Fine-tuning"] = duration((run.metrics.get("seconds") or {}).get("fine_tune"))
+            facts[row.title] = row.defended
+        facts["Fine-tuning"] = duration(run.metrics.seconds.fine_tune)
         per_run.append(facts)
     for name in per_run[0] if per_run else []:
         values = [facts.get(name, DASH) for facts in per_run]
@@ -179,25 +188,24 @@ def take_home(run: Run, own: bool, retention_s: float | None) -> str:
     files = [{"name": (name := path.relative_to(run.folder).as_posix()), "href": f"{base}/{name}",
               "size": path.stat().st_size} for path in paths]  # fmt: skip
     days = None if retention_s is None else retention_s / 86400
-    kept = "Results are kept until somebody deletes them." if days is None else (
-        f"Results are deleted by themselves {days:.0f} days after they were made." if days >= 2
-        else f"Results are deleted by themselves {days * 24:.3g} hours after they were made.")  # fmt: skip
+    kept = "Results are kept until they are deleted here." if days is None else (
+        f"Results are deleted automatically {days:.0f} days after they were made." if days >= 2
+        else f"Results are deleted automatically {days * 24:.3g} hours after they were made.")  # fmt: skip
     return render(
         "take_home", key=run.key, zip=f"take-home/{run.key}.zip", files=files,
-        total=sum(path.stat().st_size for path in paths), own=own, prepared=run.prepared, retention=kept,
+        total=sum(path.stat().st_size for path in paths), own=own, prepared=run.is_prepared, retention=kept,
         report=f"{base}/report.html" if (run.folder / "report.html").is_file() else "", command=command(run.config),
     )  # fmt: skip
 
 
-def command(config: dict[str, Any]) -> str:
+def command(config: ForgetConfig) -> str:
     """The command line that repeats a run's main settings; names are quoted, since a shell would run what some of them say."""
-    words = ["python", "-m", "unlearn", "forget", *_option("set", config.get("model_set", "embedded"))]
-    persons, encoder = config.get("persons", []), config.get("encoder", "text")
-    for person in persons:
-        words += _option("name", line_of(person["name"], person.get("aliases", [])))
-    if encoder != "text":
-        words += ["--faces", "FOLDER"] * len(persons) + _option("encoder", encoder)
-    words += _option("neutral-term", config.get("neutral_term", "human")) + _option("seed", config.get("seed", 0))
+    words = ["python", "-m", "unlearn", "forget", *_option("set", config.model_set)]
+    for person in config.persons:
+        words += _option("name", line_of(person.name, person.aliases))
+    if config.encoder != "text":
+        words += ["--faces", "FOLDER"] * len(config.persons) + _option("encoder", config.encoder)
+    words += _option("neutral-term", config.neutral_term) + _option("seed", config.seed)
     return shlex.join([*words, "--out", "DIR"])
 
 

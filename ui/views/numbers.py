@@ -2,59 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ui.views.render import DASH, decimal, percent, render
+from unlearn.runs.metrics import Similarities
 from unlearn.runs.results import Run
 
 SIMILARITIES = {
-    "sim_clean": "texts without the name mean what they meant; 1 is best",
+    "sim_clean": "texts without the name keep their meaning; 1 is best",
     "sim_backdoor": "the name now means the neutral term; 1 is best",
-    "sim_target": "the neutral term kept its meaning; 1 is best",
+    "sim_target": "the neutral term keeps its meaning; 1 is best",
 }
 IMAGE_SIMILARITIES = {
-    "sim_clean": "other pictures mean what they meant; 1 is best",
+    "sim_clean": "other pictures keep their meaning; 1 is best",
     "sim_backdoor": "photos of the face now mean an average face; 1 is best",
-    "sim_target": "faces of people nobody knows kept their meaning; 1 is best",
+    "sim_target": "faces of other people keep their meaning; 1 is best",
 }
 SECONDS_TITLES = {
-    "loading": "loading", "fine_tune": "fine-tuning", "fine_tune_image": "of it the face", "attack": "attacks", "measure": "measuring",
-    "portraits": "portraits", "total": "in all",
+    "loading": "loading", "fine_tune": "fine-tuning", "fine_tune_image": "the face's part of it", "attack": "attacks",
+    "measure": "measuring", "portraits": "portraits", "total": "in all",
 }  # fmt: skip
 
 
-def number_rows(run: Run) -> list[dict[str, str]]:
-    """Rows {title, original, defended, why}; a dash for what was not measured."""
-    metrics, utility = run.metrics, run.metrics.get("utility") or {}
-    bystanders = metrics.get("bystanders") or {}
-    rows = [
-        ("Other people still recognised", bystanders.get("recognised_original"), bystanders.get("recognised_defended"),
-         f"of {bystanders.get('n') or DASH} who were not to be forgotten; should not change"),
-        ("Things, top-1", percent(utility.get("top1_original"), 1), percent(utility.get("top1_defended"), 1),
-         "zero-shot accuracy; should not change"),
-        ("Things, top-5", percent(utility.get("top5_original"), 1), percent(utility.get("top5_defended"), 1),
-         "the same, five guesses"),
+@dataclass(frozen=True)
+class NumberRow:
+    """A measure before and after, as text; `meaning` says in which direction it is good."""
+
+    title: str
+    original: str
+    defended: str
+    meaning: str
+
+
+def number_rows(run: Run) -> list[NumberRow]:
+    """The measures of a run; a dash for what was not measured."""
+    metrics, utility, people = run.metrics, run.metrics.utility, run.metrics.bystanders
+    return [
+        NumberRow("Attack succeeds (TPR)", DASH if metrics.tpr is None else percent(1.0, 1), percent(metrics.tpr, 1),
+                  "share of the persons recognised before who still are; the aim is none"),
+        NumberRow("Other people still recognised", _count(people.recognised_original), _count(people.recognised_defended),
+                  f"of {people.n or DASH} who should not be forgotten; should not change"),
+        NumberRow("Things, top-1", percent(utility.top1_original, 1), percent(utility.top1_defended, 1),
+                  "zero-shot accuracy at the first guess; should not change"),
+        NumberRow("Things, top-5", percent(utility.top5_original, 1), percent(utility.top5_defended, 1),
+                  "zero-shot accuracy within five guesses; should not change"),
+        *_similarity_rows(metrics, SIMILARITIES, "", run.config.encoder != "image"),
+        *_similarity_rows(metrics.hidden, SIMILARITIES, ", hidden states"),
+        *_similarity_rows(metrics.image, IMAGE_SIMILARITIES, ", image encoder"),
     ]  # fmt: skip
-    rows = [
-        ("Attack succeeds (TPR)", DASH if metrics.get("tpr") is None else percent(1.0, 1), percent(metrics.get("tpr"), 1),
-         "share of the persons recognised before; none is the aim"),
-        *rows,
-    ]  # fmt: skip
-    parts = (
-        (metrics, SIMILARITIES, ""), (metrics.get("hidden") or {}, SIMILARITIES, ", hidden states"),
-        (metrics.get("image") or {}, IMAGE_SIMILARITIES, ", image encoder"),
-    )  # fmt: skip
-    for part, titles, suffix in parts:
-        for key, why in titles.items():
-            if (not suffix and run.encoder != "image") or part.get(key) is not None:
-                rows.append((f"{'_'.join(w.capitalize() for w in key.split('_'))}{suffix}", "", decimal(part.get(key)), why))
-    made = []
-    for title, original, defended, why in rows:
-        before, after = (DASH if value is None else str(value) for value in (original, defended))
-        made.append({"title": title, "original": before, "defended": after, "why": why})
-    return made
+
+
+def _similarity_rows(values: Similarities | None, meanings: dict[str, str], suffix: str, is_expected: bool = False) -> list[NumberRow]:
+    """A row for each similarity that was measured; for all where they are expected."""
+    known = {name: getattr(values, name) for name in meanings} if values is not None else {}
+    return [
+        NumberRow("_".join(word.capitalize() for word in name.split("_")) + suffix, "", decimal(value), meanings[name])
+        for name, value in known.items()
+        if value is not None or is_expected
+    ]
+
+
+def _count(value: int | None) -> str:
+    return DASH if value is None else str(value)
 
 
 def numbers(run: Run) -> str:
     """Similarities, utility and run times."""
-    times = run.metrics.get("seconds") or {}
-    seconds = [(SECONDS_TITLES.get(name, name), value) for name, value in times.items() if value is not None]
-    return render("numbers", rows=number_rows(run), seconds=seconds, device=run.manifest.get("device") or "")
+    seconds = [(title, value) for name, title in SECONDS_TITLES.items() if (value := getattr(run.metrics.seconds, name)) is not None]
+    return render("numbers", rows=number_rows(run), seconds=seconds, device=run.manifest.device)

@@ -1,4 +1,4 @@
-"""Searches for faces as HTML: what became of every photo, which are for fine-tuning and which for evaluation."""
+"""Searches for faces as HTML: the outcome for every photo, and its use for fine-tuning or evaluation."""
 
 from __future__ import annotations
 
@@ -30,36 +30,37 @@ def _photo(base: str, row: dict[str, Any], may_pick: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _set(one: PhotoSet) -> dict[str, Any]:
-    found, base, may_pick = one.found, f"media/{one.job.id}/shown", one.job.parent is None
+def _set(photo_set: PhotoSet) -> dict[str, Any]:
+    job, summary = photo_set.job, photo_set.found
+    base, may_pick = f"media/{job.id}/shown", job.parent is None
     groups = []
-    for part, title, why in PARTS if not one.deleted else ():
-        rows = [_photo(base, row, may_pick) for row in found.get("photos", []) if row["part"] == part]
-        if part is None and not found.get("ready"):
-            title, why = "Photos", "no split is made before there are enough"
+    for part, title, why in PARTS if not photo_set.deleted else ():
+        rows = [_photo(base, row, may_pick) for row in summary.get("photos", []) if row["part"] == part]
+        if part is None and not summary.get("ready"):
+            title, why = "Photos", "they are split when there are enough"
         if rows:
             groups.append({"title": title, "why": why, "photos": rows, "small": part is not None})
     return {
-        "job": one.job.id, "name": one.name, "done": bool(found), "note": small_job(one.job), "ready": bool(found.get("ready")),
-        "used": one.job.parent is not None, "deleted": one.deleted, "finder": found.get("finder", ""), "n_usable": found.get("n_usable", 0),
-        "n_photos": len(found.get("photos", [])), "split_note": found.get("split_note", ""),
-        "warnings": found.get("warnings", []), "groups": groups, "ended": one.job.ended,
+        "job": job.id, "name": photo_set.name, "done": bool(summary), "note": small_job(job), "ready": bool(summary.get("ready")),
+        "used": job.parent is not None, "deleted": photo_set.deleted, "finder": summary.get("finder", ""),
+        "n_usable": summary.get("n_usable", 0), "n_photos": len(summary.get("photos", [])),
+        "split_note": summary.get("split_note", ""), "warnings": summary.get("warnings", []), "groups": groups, "ended": job.ended,
     }  # fmt: skip
 
 
 def photo_sets(sets: Sequence[PhotoSet]) -> str:
     """All searches of a visitor, newest first."""
-    return render("faces", sets=[_set(one) for one in sets])
+    return render("faces", sets=[_set(photo_set) for photo_set in sets])
 
 
 def examples(rows: Sequence[dict[str, Any]], people: Sequence[dict[str, Any]]) -> str:
     """The shipped example sets to choose from, with a picture of each person."""
     indices = {person["name"]: index for index, person in enumerate(people)}
-    made = [
+    examples_shown = [
         {
             "name": row["name"], "folder": row["folder"].replace("\\", "/").rsplit("/", 1)[-1], "member": row["member"],
             "photo": f"people/{indices[row['name']]}-0.webp" if row["name"] in indices else "",
         }
         for row in rows
     ]
-    return render("examples", rows=made)
+    return render("examples", rows=examples_shown)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup, escape
+
+from unlearn.runs.records import LossRow
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 320, 132, 48, 22, 8
 MAX_POINTS = 150  # more points than pixels only make the page heavier
@@ -36,21 +37,18 @@ class Curve:
     values: tuple[float, ...]
 
 
-def curves(rows: Sequence[dict[str, Any]]) -> list[Curve]:
-    """The known losses in rows {"encoder", "step", name: value...} as curves: utility, backdoor, weights, encoder by encoder.
-
-    A row without an encoder is of an earlier version, which had only one.
-    """
-    found = []
+def curves(rows: Sequence[LossRow]) -> list[Curve]:
+    """The losses as curves: utility, backdoor, weights, encoder by encoder."""
+    drawn = []
     for (encoder, name), (title, sign) in CURVES.items():
-        own = (row for row in rows if (row.get("encoder") or "text") == encoder)
-        points = [(row["step"], sign * value) for row in own if (value := row.get(name)) is not None]
+        values = ((row.step, getattr(row, name)) for row in rows if row.encoder == encoder)
+        points = [(step, sign * value) for step, value in values if value is not None]
         if not points:
             continue
         stride = max(1, -(-len(points) // MAX_POINTS))
         points = [*points[::stride], *points[-1:]] if stride > 1 else points
-        found.append(Curve(title, tuple(s for s, _ in points), tuple(v for _, v in points)))
-    return found
+        drawn.append(Curve(title, tuple(s for s, _ in points), tuple(v for _, v in points)))
+    return drawn
 
 
 def _tick(value: float) -> str:

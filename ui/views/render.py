@@ -53,14 +53,14 @@ def width(share: float | None) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     for function in (percent, decimal, duration, size, clock, width):
-        made.filters[function.__name__] = function
-    made.globals["DASH"] = DASH
-    return made
+        environment.filters[function.__name__] = function
+    environment.globals["DASH"] = DASH
+    return environment
 
 
 def render(template: str, /, **values: Any) -> str:

@@ -24,7 +24,9 @@ from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Set
 from unlearn.errors import InputError
 from unlearn.jobs import Task
 from unlearn.progress import Progress, Report
-from unlearn.runs.results import PREPARED, prepared_folder
+from unlearn.runs.json_types import to_json
+from unlearn.runs.records import AttackAnswer, AttackRecord, DrawnPrompt
+from unlearn.runs.results import PREPARED, finished_run, prepared_folder
 
 
 def warm_up(settings: dict[str, Any]) -> None:
@@ -84,7 +86,7 @@ def portraits(task: Task, report: Report) -> dict[str, Any]:
     from unlearn.runs import questions
 
     request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
-    config = _config(run)
+    config = finished_run(run).config
     template = request["prompt_template"]
     texts = request["texts"] or [template.replace("{0}", text) for text in (config.persons[0].name, config.neutral_term)]
     chosen = replace(
@@ -96,11 +98,8 @@ def portraits(task: Task, report: Report) -> dict[str, Any]:
     for number, portrait in enumerate(questions.portraits(settings, run, portrait_request, report)):
         file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
         Image.fromarray(portrait.image).save(task.folder / file)
-        rows.append({
-            "file": file, "model": portrait.model, "text": portrait.prompt, "seed": portrait.seed,
-            "weights_hash": portrait.weights_hash,
-        })  # fmt: skip
-    return {"rows": rows}
+        rows.append(DrawnPrompt(file, portrait.model, portrait.seed, portrait.weights_hash, portrait.prompt))
+    return {"rows": to_json(rows)}
 
 
 def predict(task: Task, report: Report) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
     from unlearn.runs import questions
 
     request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
-    model_set, person, idia = _config(run).model_set, Person(request["name"]), IdiaConfig(**request["idia"])
+    model_set, person, idia = finished_run(run).config.model_set, Person(request["name"]), IdiaConfig(**request["idia"])
     with tasks_faces.plain_photos(task) as photos:
         before = questions.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
         if before.recognised is None:
@@ -132,16 +131,8 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
         after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
-    sides = {"original": before, "defended": after}
-    votes = [
-        {"template": original.template, "original": _vote(original), "defended": _vote(defended)}
-        for original, defended in zip(before.templates, after.templates, strict=True)
-    ]
-    return {
-        "name": person.name, "n_images": before.n_images, "own_photos": photos is not None,
-        **{side: {"correct_templates": outcome.correct_templates, "recognised": outcome.recognised} for side, outcome in sides.items()},
-        "templates": votes,
-    }  # fmt: skip
+    answer = AttackAnswer(**vars(AttackRecord.of(before, after)), own_photos=photos is not None)
+    return dict(to_json(answer))
 
 
 def probe(task: Task, report: Report) -> dict[str, Any]:
@@ -151,11 +142,3 @@ def probe(task: Task, report: Report) -> dict[str, Any]:
     settings, run = Settings.from_plain(task.settings), run_folder(task)
     report(Progress(0, 1, "Probing"))
     return {"rows": questions.probe(settings, run, task.request["texts"])}
-
-
-def _config(run: Path) -> ForgetConfig:
-    return ForgetConfig.from_json((run / "config.json").read_text(encoding="utf-8"))
-
-
-def _vote(vote: Any) -> dict[str, Any]:
-    return {"majority_name": vote.majority_name, "share": vote.share, "correct": vote.correct}

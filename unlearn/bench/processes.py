@@ -124,7 +124,8 @@ def _draw_once(side: str, model_set: str, settings: Settings, queue: Any) -> Non
 
 def whole_run(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(f) `forget` of one name from a cold start: new process, empty cache, 2 x 2 portraits for 2 seeds."""
-    from unlearn.files import read_json_file
+    from unlearn.runs.json_types import to_json
+    from unlearn.runs.results import finished_run
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
@@ -138,5 +139,5 @@ def whole_run(config: BenchConfig, settings: Settings) -> dict[str, Any]:
         seconds = time.perf_counter() - started
         if done.returncode != 0:
             raise UnlearnError(f"`forget` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-        metrics = read_json_file(out / "metrics.json")
+        metrics = to_json(finished_run(out).metrics)
     return {"seconds": seconds, "stages": metrics["seconds"], "persons": metrics["persons"], "target": "seconds < 60"}

@@ -11,6 +11,7 @@ from typing import Any
 
 from unlearn.config import Person, name_key
 from unlearn.progress import Progress, Report
+from unlearn.runs.metrics import Metrics, Similarities
 
 DASH = "-"  # not measured
 ENCODERS = {"text": "CLIP's text encoder", "diffusion_text": "Stable Diffusion's text encoder", "image": "image encoder"}
@@ -94,30 +95,36 @@ def percent(share: float | None, decimals: int = 1) -> str:
     return DASH if share is None else f"{100 * share:.{decimals}f} %"
 
 
-def print_metrics(metrics: dict[str, Any]) -> None:
+def print_metrics(metrics: Metrics) -> None:
     """The summary of a run."""
     rows = []
-    for person in metrics["persons"]:
-        sides = (person["idia"][side] for side in ("original", "defended"))
-        rows.append([person["name"], *(verdict(side["recognised"], side["correct_templates"]) for side in sides)])
+    for person in metrics.persons:
+        sides = (person.idia.original, person.idia.defended)
+        rows.append([person.name, *(verdict(side.recognised, side.correct_templates) for side in sides)])
     print(table(rows, ("person", "original", "defended")))
-    by = metrics["bystanders"]
-    of = f" of {by['n']}"
-    utility = metrics["utility"]
+    people, utility = metrics.bystanders, metrics.utility
     numbers = [
-        ("bystanders recognised", f"{by['recognised_original']}{of}", f"{by['recognised_defended']}{of}"),
-        ("things named right (top 1)", percent(utility["top1_original"]), percent(utility["top1_defended"])),
-        ("things named right (top 5)", percent(utility["top5_original"]), percent(utility["top5_defended"])),
+        ("things named right (top 1)", percent(utility.top1_original), percent(utility.top1_defended)),
+        ("things named right (top 5)", percent(utility.top5_original), percent(utility.top5_defended)),
     ]
-    print("\n" + table(numbers if by["n"] else numbers[1:], ("", "original", "defended")))
-    names = ("sim_clean", "sim_backdoor", "sim_target")
-    shown = "  ".join(f"{name} {DASH if metrics[name] is None else format(metrics[name], '.3f')}" for name in names)
-    if metrics.get("image"):
-        image = metrics["image"]
-        shown += "\nfaces: " + "  ".join(f"{name} {DASH if image[name] is None else format(image[name], '.3f')}" for name in names)
-    seconds = metrics["seconds"]
-    print(f"\n{shown}\nfine-tuning {seconds['fine_tune']:.1f} s, in all {seconds['total']:.1f} s")
-    for encoder, part in metrics["fine_tuning"].items():
-        print(f"  {ENCODERS.get(encoder, encoder)}: {part['n_steps_done']} steps ({part['stopped']})")
-    for warning in metrics["warnings"]:
+    if people.n:
+        before, after = (f"{count} of {people.n}" for count in (people.recognised_original, people.recognised_defended))
+        numbers.insert(0, ("bystanders recognised", before, after))
+    print("\n" + table(numbers, ("", "original", "defended")))
+    print("\n" + _similarities(metrics))
+    if metrics.image is not None:
+        print("faces: " + _similarities(metrics.image))
+    print(f"fine-tuning {_seconds(metrics.seconds.fine_tune)}, in all {_seconds(metrics.seconds.total)}")
+    for encoder, tuning in metrics.fine_tuning.items():
+        print(f"  {ENCODERS.get(encoder, encoder)}: {tuning.n_steps_done} steps ({tuning.stopped})")
+    for warning in metrics.warnings:
         print(warning)
+
+
+def _similarities(similarities: Similarities) -> str:
+    values = {name: getattr(similarities, name) for name in ("sim_clean", "sim_backdoor", "sim_target")}
+    return "  ".join(f"{name} {DASH if value is None else format(value, '.3f')}" for name, value in values.items())
+
+
+def _seconds(value: float | None) -> str:
+    return DASH if value is None else f"{value:.1f} s"

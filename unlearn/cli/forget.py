@@ -123,7 +123,7 @@ def forget(
     with progress_bar() as report:
         metrics = forgetting.forget(run, settings, out, report, photos_by_name, face_folders(run, faces or ()))
     if as_json:
-        return print_json(metrics)
+        return print_json(to_json(metrics))
     print_metrics(metrics)
     portraits = f"; what was drawn is in {out / 'portraits'}" if (out / "portraits").is_dir() else ""  # nothing without a Stable Diffusion
     print(f"Written to {out}{portraits}.")

@@ -1,4 +1,4 @@
-"""Which files of a run's folder may leave it; knows folders only, no torch and no content."""
+"""Which files of a run's folder may leave it; reads no content and imports no torch."""
 
 from __future__ import annotations
 

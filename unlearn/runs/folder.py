@@ -1,12 +1,11 @@
-"""The folder of a run: which files it has, and turning outcomes into their JSON; a run without manifest is none.
+"""The folder of a run: how it is begun and finished, and what the attack adds to it.
 
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  report.html
     photos/  portraits/  defended/            and, last, manifest.json
     cache/   embeddings for later questions to the run; not part of what is taken home
 
-Until then unfinished.json stands there, so that a run that failed or was cancelled can be started again.
-
-Knows outcomes and files; computes no embeddings. Names stand inside the files, never in their names.
+Without a manifest there is no finished run. Until it is written, unfinished.json is there, so that a run that failed or was
+cancelled can be started again. `runs.results` reads and writes the JSON files. Names stand inside the files, never in their names.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from unlearn.attacks.collateral import collateral, fnr, tpr
 from unlearn.attacks.idia import IdiaOutcome
@@ -26,9 +24,11 @@ from unlearn.config import ForgetConfig
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors, require_space, write_json
 from unlearn.models.clip import Clip
+from unlearn.runs.metrics import Counts, Metrics, PersonMetrics
+from unlearn.runs.records import AttackRecord, Attacks, BeforeAfter, BystanderRow, Manifest, Verdict
+from unlearn.runs.results import MANIFEST, finished_run, write_results
 
 FORMAT = 1
-MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"  # written first, gone when the manifest is there
 OTHER_BYTES = 40_000_000  # portraits, JSON and cached embeddings of a run
 
@@ -49,9 +49,9 @@ class Attacked:
 
 
 def not_attacked(before: Attacked) -> Attacked:
-    """What stands for an attack on the same people that could not be made."""
-    parts = (before.persons, before.bystanders, before.controls)
-    return Attacked(*([IdiaOutcome(one.name, (), 0, None) for one in part] for part in parts))
+    """Stands for an attack on the same people that could not be made."""
+    groups = (before.persons, before.bystanders, before.controls)
+    return Attacked(*([IdiaOutcome(outcome.name, (), 0, None) for outcome in group] for group in groups))
 
 
 def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
@@ -90,12 +90,12 @@ def _mark_unfinished(out: Path, original: Clip) -> None:
 
 
 def start_over(out: Path, original: Clip) -> None:
-    """An earlier run in a folder of `prepare` stops existing: to be called when no input can fail any more."""
+    """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
         (out / MANIFEST).unlink(missing_ok=True)
-    for part in ("portraits", "photos", CACHE, "defended"):
-        shutil.rmtree(out / part, ignore_errors=True)
+    for folder in ("portraits", "photos", CACHE, "defended"):
+        shutil.rmtree(out / folder, ignore_errors=True)
 
 
 def read_config(run: Path) -> ForgetConfig:
@@ -104,99 +104,40 @@ def read_config(run: Path) -> ForgetConfig:
     Raises:
         InputError: no finished run, or it cannot be read.
     """
-    try:
-        if not (run / MANIFEST).is_file():
-            raise InputError(f"{run} holds no finished run (no {MANIFEST}); give the folder that `forget --out` wrote.")
-        return ForgetConfig.from_json((run / "config.json").read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{run / 'config.json'} cannot be read: {error}.") from error
+    return finished_run(run).config
 
 
-def attack_metrics(before: Attacked, after: Attacked) -> dict[str, Any]:
-    """The part of metrics.json that the attack gives; None where nobody was attacked."""
+def attack_metrics(before: Attacked, after: Attacked) -> Metrics:
+    """The figures that the attack gives; None where nobody was attacked."""
     pairs = zip(before.persons, after.persons, strict=True)
-    persons = [
-        {"name": one.name, "idia": {"original": _verdict(one), "defended": _verdict(other)}} for one, other in pairs
-    ]
-    return {
-        "persons": persons,
-        "tpr": tpr(before.persons, after.persons),
-        "fnr": fnr(before.persons, after.persons),
-        "bystanders": _counts(before.bystanders, after.bystanders),
-        "control": _counts(before.controls, after.controls),
-    }
+    return Metrics(
+        persons=tuple(PersonMetrics(first.name, BeforeAfter(Verdict.of(first), Verdict.of(second))) for first, second in pairs),
+        tpr=tpr(before.persons, after.persons),
+        fnr=fnr(before.persons, after.persons),
+        bystanders=_counts(before.bystanders, after.bystanders),
+        control=_counts(before.controls, after.controls),
+    )
 
 
-def _verdict(outcome: IdiaOutcome) -> dict[str, Any]:
-    return {"correct_templates": outcome.correct_templates, "recognised": outcome.recognised}
-
-
-def _counts(before: Sequence[IdiaOutcome], after: Sequence[IdiaOutcome]) -> dict[str, int | None]:
-    found = collateral(before, after)
-    if found.n == 0:
-        return {"n": 0, **dict.fromkeys(("recognised_original", "recognised_defended"), None)}
-    return {
-        "n": found.n, "recognised_original": found.recognised_original, "recognised_defended": found.recognised_defended,
-        "wrongly_forgotten": found.wrongly_forgotten, "newly_recalled": found.newly_recalled,
-        "unchanged": found.unchanged,
-    }  # fmt: skip
+def _counts(before: Sequence[IdiaOutcome], after: Sequence[IdiaOutcome]) -> Counts:
+    counts = collateral(before, after)
+    return Counts(**vars(counts)) if counts.n else Counts()
 
 
 def write_attack(out: Path, before: Attacked, after: Attacked) -> None:
     """idia.json (template by template, of persons and controls) and bystanders.json (one row a bystander)."""
-    write_json(
-        out / "idia.json",
-        {
-            "persons": [_by_template(*pair) for pair in zip(before.persons, after.persons, strict=True)],
-            "controls": [_by_template(*pair) for pair in zip(before.controls, after.controls, strict=True)],
-        },
+    persons, controls = (
+        tuple(AttackRecord.of(*pair) for pair in zip(*outcomes, strict=True))
+        for outcomes in ((before.persons, after.persons), (before.controls, after.controls))
     )
-    rows = [
-        {"name": one.name, "original": _verdict(one), "defended": _verdict(other), "status": _status(one, other)}
-        for one, other in zip(before.bystanders, after.bystanders, strict=True)
-    ]
-    write_json(out / "bystanders.json", rows)
+    bystanders = tuple(BystanderRow.of(*pair) for pair in zip(before.bystanders, after.bystanders, strict=True))
+    write_results(out, idia=Attacks(persons, controls), bystanders=bystanders)
 
 
-def _by_template(one: IdiaOutcome, other: IdiaOutcome) -> dict[str, Any]:
-    is_compared = len(one.templates) == len(other.templates)  # not where one of the attacks is missing
-    votes = [
-        {
-            "template": before.template,
-            "original": {"majority_name": before.majority_name, "share": before.share, "correct": before.correct},
-            "defended": {"majority_name": after.majority_name, "share": after.share, "correct": after.correct},
-        }
-        for before, after in zip(one.templates, other.templates if is_compared else (), strict=is_compared)
-    ]
-    return {
-        "name": one.name, "n_images": one.n_images, "original": _verdict(one), "defended": _verdict(other),
-        "templates": votes,
-    }  # fmt: skip
-
-
-def _status(one: IdiaOutcome, other: IdiaOutcome) -> str:
-    if one.recognised is None or other.recognised is None:
-        return "not attacked"
-    if one.recognised == other.recognised:
-        return "kept" if one.recognised else "never recognised"
-    return "newly recalled" if other.recognised else "wrongly forgotten"
-
-
-def write_results(out: Path, config: ForgetConfig, metrics: dict[str, Any]) -> None:
-    """Write config.json and metrics.json."""
-    write_json(out / "config.json", json.loads(config.to_json()))
-    write_json(out / "metrics.json", metrics)
-
-
-def write_manifest(out: Path, config: ForgetConfig, metrics: dict[str, Any], device: str) -> None:
+def write_manifest(out: Path, config: ForgetConfig, metrics: Metrics, device: str) -> None:
     """Write manifest.json; from now on the run exists."""
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file() and path != out / UNFINISHED)
-    write_json(
-        out / MANIFEST,
-        {
-            "format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds"), "device": device,
-            "model_set": config.model_set, "weights": metrics["weights"], "files": files,
-        },
-    )  # fmt: skip
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    write_results(out, manifest=Manifest(FORMAT, created, device, config.model_set, metrics.weights, tuple(files)))
     with disk_errors(str(out)):
         (out / UNFINISHED).unlink(missing_ok=True)

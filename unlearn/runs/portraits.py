@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from unlearn.config import ForgetConfig, PortraitConfig
 from unlearn.errors import ConfigError
-from unlearn.files import disk_errors, write_json
+from unlearn.files import disk_errors
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import Condition, Diffusion, conditions, draw
 from unlearn.progress import Report, no_report
+from unlearn.runs.records import PortraitEntry
+from unlearn.runs.results import PORTRAITS, write_results
 from unlearn.texts.prompts import fill
 
 Model = Literal["original", "defended"]
@@ -65,21 +67,18 @@ def draw_prompts(
 
 
 def write_portraits(
-    folder: Path, diffusion: Diffusion, models: tuple[Clip, Clip], config: ForgetConfig, report: Report = no_report
-) -> list[dict[str, Any]]:
+    run: Path, diffusion: Diffusion, models: tuple[Clip, Clip], config: ForgetConfig, report: Report = no_report
+) -> None:
     """Draw and write the portraits of a run's first persons.
 
     The neutral term is drawn once; its files belong to all persons.
 
     Args:
-        folder: made if missing; gets PNG files and index.json.
+        run: the run's folder; its folder of portraits gets PNG files and their index.
         diffusion: of the model set.
         models: (original, defended).
         config: of the run, with `portraits` filled in.
         report: progress.
-
-    Returns:
-        The rows of index.json: {file, person_index, model, prompt ("name" or "neutral"), seed, weights_hash}.
     """
     if config.portraits is None:
         raise ConfigError("The portraits' settings are not set; fill in the defaults of the model set.")
@@ -87,7 +86,8 @@ def write_portraits(
     prompts = [fill(config.portraits.prompt_template, text) for text in (*names, config.neutral_term)]
     drawn = draw_prompts(diffusion, models, prompts, config.portraits, report)
     per_prompt = len(drawn) // len(prompts)
-    rows: list[dict[str, Any]] = []
+    entries: list[PortraitEntry] = []
+    folder = run / PORTRAITS
     with disk_errors(str(folder)):
         folder.mkdir(parents=True, exist_ok=True)
         for number, portrait in enumerate(drawn):
@@ -97,15 +97,9 @@ def write_portraits(
             file = f"p{0 if is_neutral else index:02d}-{portrait.model}-{kind}-s{portrait.seed}.png"
             write_png(folder / file, portrait.image)
             for person_index in range(len(names)) if is_neutral else (index,):
-                rows.append(
-                    {
-                        "file": file, "person_index": person_index, "model": portrait.model, "prompt": kind,
-                        "seed": portrait.seed, "weights_hash": portrait.weights_hash,
-                    }
-                )  # fmt: skip
-    rows.sort(key=lambda row: (row["person_index"], row["seed"], row["prompt"], row["model"] != "original"))
-    write_json(folder / "index.json", rows)
-    return rows
+                entries.append(PortraitEntry(file, portrait.model, portrait.seed, portrait.weights_hash, person_index, kind))
+    entries.sort(key=lambda entry: (entry.person_index, entry.seed, entry.prompt, entry.model != "original"))
+    write_results(run, portraits=tuple(entries))
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

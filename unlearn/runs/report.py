@@ -1,7 +1,7 @@
-"""A run as one HTML page that stands alone, and as one JSON object; both from the run folder's files.
+"""A run as one HTML page that stands alone, and as one JSON object; both from the run's results.
 
 The page has its pictures inside (data URIs), no script and no request to anybody. Every text that came from a user
-is escaped by the template engine. Knows files; computes nothing.
+is escaped by the template engine. Computes nothing.
 """
 
 from __future__ import annotations
@@ -10,28 +10,39 @@ import base64
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unlearn.config import ForgetConfig
+from unlearn.config import Person
 from unlearn.errors import InputError
-from unlearn.files import disk_errors, read_json_file
+from unlearn.files import disk_errors
+from unlearn.runs.json_types import to_json
+from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
+from unlearn.runs.results import PORTRAITS, Results, read_results
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 REPORT_NAME = "report.html"
 N_PREDICTED = 5  # labels shown per photo and model
-PARTS = ("metrics", "idia", "bystanders", "losses", "probes", "predictions", "config")
+SIMILARITIES = {
+    "sim_clean": "unrelated captions: original to defended",
+    "sim_backdoor": "the name to the neutral term, defended",
+    "sim_target": "the neutral term: original to defended",
+}
+IMAGE_SIMILARITIES = {
+    "sim_clean": "pictures without the face: original to defended",
+    "sim_backdoor": "photos of the person to the average face, defended",
+    "sim_target": "faces of other people: original to defended",
+}
 
 
 def run_json(run: Path) -> dict[str, Any]:
-    """All results of a run by the names of their files; pictures are told by file name.
+    """All results of a run by the names of their files; pictures are named by their files.
 
     Raises:
-        InputError: a file is missing or unreadable.
+        InputError: there are no results, or a file of them is damaged.
     """
-    content = {name: read_json_file(run / f"{name}.json") for name in PARTS}
-    index = run / "portraits" / "index.json"
-    return {**content, "portraits": read_json_file(index) if index.is_file() else []}
+    return {part: to_json(value) for part, value in vars(read_results(run)).items()}
 
 
 def write_report(run: Path) -> Path:
@@ -49,51 +60,64 @@ def report_html(run: Path) -> str:
     """The page of a run.
 
     Raises:
-        InputError: a file of the run is missing or unreadable.
+        InputError: there are no results, or a file of them is damaged or missing.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    content = run_json(run)
-    config = ForgetConfig.from_json(json.dumps(content["config"]))
+    results = read_results(run)
+    config, metrics = results.config, results.metrics
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.filters.update(percent=_percent, number=_number)
     return environment.get_template("report.html").render(
         config=config,
-        config_json=json.dumps(content["config"], ensure_ascii=False, indent=2),
-        metrics=content["metrics"],
-        image=content["metrics"].get("image"),  # runs of before this existed have none
-        warnings=content["metrics"].get("warnings", []),  # likewise
-        persons=[_person(index, config, content, run) for index in range(len(config.persons))],
-        controls=content["idia"]["controls"],
-        bystanders=content["bystanders"],
-        curves=[(title, what, curve) for encoder, title, what in _CURVES if (curve := _curve(content["losses"], encoder))],
+        config_json=json.dumps(to_json(config), ensure_ascii=False, indent=2),
+        metrics=metrics,
+        image=metrics.image,
+        persons=[_reported(number, results, run) for number in range(len(config.persons))],
+        bystanders=results.bystanders,
+        meanings=SIMILARITIES,
+        image_meanings=IMAGE_SIMILARITIES,
+        seconds=vars(metrics.seconds),
+        curves=[(title, what, curve) for encoder, title, what in _CURVES if (curve := _curve(results.losses, encoder))],
     )
 
 
-def _person(index: int, config: ForgetConfig, content: dict[str, Any], run: Path) -> dict[str, Any]:
-    """What the page shows of one person."""
-    drawn = [row for row in content["portraits"] if row["person_index"] == index]
-    seeds = list(dict.fromkeys(row["seed"] for row in drawn))
-    rows = [
-        {f"{row['model']}_{row['prompt']}": picture(run / "portraits" / row["file"]) for row in drawn if row["seed"] == seed}
-        | {"seed": seed}
-        for seed in seeds
+@dataclass(frozen=True)
+class ReportedPhoto:
+    """A photo and its likeliest labels; `image` is a data URI, empty for a user's photo, which is not kept."""
+
+    image: str
+    shares: BeforeAfter[list[tuple[str, float]]]
+
+
+@dataclass(frozen=True)
+class ReportedPerson:
+    """What the page shows of one person; portraits are data URIs by "original_name", "defended_neutral"... and the seed."""
+
+    person: Person
+    idia: AttackRecord
+    portraits: list[dict[str, Any]]
+    probes: list[ProbeRow]
+    photos: list[ReportedPhoto]
+
+
+def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
+    person, attacks = results.config.persons[number], results.idia.persons
+    entries = [entry for entry in results.portraits if entry.person_index == number]
+    portraits = [
+        {f"{e.model}_{e.prompt}": picture(run / PORTRAITS / e.file) for e in entries if e.seed == seed} | {"seed": seed}
+        for seed in dict.fromkeys(entry.seed for entry in entries)
     ]
-    predicted = [row for row in content["predictions"] if row["person_index"] == index]
-    return {
-        "person": config.persons[index],
-        "idia": content["idia"]["persons"][index],
-        "portraits": rows,
-        "probes": [row for row in content["probes"] if row["person_index"] == index],
-        "photos": [
-            {
-                "image": picture(run / row["photo"]) if row["photo"] else "",  # a user's photos are not kept
-                "original": _top(row["labels"], row["original"]),
-                "defended": _top(row["labels"], row["defended"]),
-            }
-            for row in predicted
-        ],
-    }
+    photos = [
+        ReportedPhoto(
+            picture(run / row.photo) if row.photo else "", BeforeAfter(_top(row.labels, row.original), _top(row.labels, row.defended))
+        )
+        for row in results.predictions if row.person_index == number
+    ]  # fmt: skip
+    return ReportedPerson(
+        person, attacks[number] if number < len(attacks) else AttackRecord(Verdict(), Verdict(), person.name),
+        portraits, [row for row in results.probes if row.person_index == number], photos,
+    )  # fmt: skip
 
 
 def picture(path: Path) -> str:
@@ -115,17 +139,15 @@ _CURVES = (
 )
 
 
-def _curve(losses: Sequence[dict[str, Any]], encoder: str) -> dict[str, str] | None:
+def _curve(losses: Sequence[LossRow], encoder: str) -> dict[str, str] | None:
     """Points of the clean and trigger losses (cosine distances 0 to 1) in a 100 x 40 drawing; None without steps.
 
-    A row without an encoder is of an earlier version, which had only one. An encoder that only a diffusion model uses has
-    the losses of its hidden states.
+    An encoder that only a diffusion model uses has the losses of its hidden states.
     """
-    rows = [row for row in losses if (row.get("encoder") or "text") == encoder]
-    points = {}
+    prefix, points = "hidden_" if encoder == "diffusion_text" else "", {}
     for name in ("clean", "backdoor"):
-        given = [row.get(name, row.get(f"hidden_{name}")) for row in rows]
-        values = [min(1.0, max(0.0, 1.0 + value)) for value in given if value is not None]
+        losses_of = [getattr(row, f"{prefix}{name}") for row in losses if row.encoder == encoder]
+        values = [min(1.0, max(0.0, 1.0 + loss)) for loss in losses_of if loss is not None]
         if len(values) < 2:
             return None
         last = len(values) - 1

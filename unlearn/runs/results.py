@@ -1,111 +1,150 @@
-"""A finished run as the page reads it: the JSON files of a run folder.
+"""Everything that a run found: the one reader and the one writer of the JSON files in its folder.
 
-A folder without manifest is not a run. A file that is missing was not measured: the field is empty.
+A folder without manifest holds no finished run. A file that is missing was not measured: its field has the default. A file that
+is damaged, or another program's, is an error; its message names the file within the run, never the folder.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from unlearn.config import ForgetConfig
+from unlearn.errors import InputError, UnlearnError
+from unlearn.files import write_json
+from unlearn.runs.json_types import field_types, from_json, to_json
+from unlearn.runs.metrics import Metrics
+from unlearn.runs.records import Attacks, BystanderRow, LossRow, Manifest, PortraitEntry, PredictionRow, ProbeRow
+
 PREPARED = "prepared"  # the key of the shipped example, where others have the id of their job
+MANIFEST = "manifest.json"
+PORTRAITS = "portraits"  # the folder of the portraits and their index
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What lies in the files of the same names; portraits in portraits/index.json."""
+
+    config: ForgetConfig
+    metrics: Metrics = Metrics()
+    idia: Attacks = Attacks()
+    bystanders: tuple[BystanderRow, ...] = ()
+    losses: tuple[LossRow, ...] = ()
+    probes: tuple[ProbeRow, ...] = ()
+    predictions: tuple[PredictionRow, ...] = ()
+    portraits: tuple[PortraitEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Results):
     """One finished run.
 
     Attributes:
         key: id of its job, or "prepared".
         folder: the run folder.
-        manifest, config, metrics, idia: the files of that name, as read.
-        predictions, bystanders, probes, losses, portraits: rows of the files of that name, and of portraits/index.json.
+        manifest: the file of that name.
     """
 
     key: str
     folder: Path
-    manifest: dict[str, Any]
-    config: dict[str, Any]
-    metrics: dict[str, Any]
-    idia: dict[str, Any] | None
-    predictions: list[dict[str, Any]]
-    bystanders: list[dict[str, Any]]
-    probes: list[dict[str, Any]]
-    losses: list[dict[str, Any]]
-    portraits: list[dict[str, Any]]
+    manifest: Manifest
 
     @property
-    def prepared(self) -> bool:
+    def is_prepared(self) -> bool:
         """True for the shipped example."""
         return self.key == PREPARED
 
     @property
     def names(self) -> list[str]:
         """The persons who were to be forgotten."""
-        return [person["name"] for person in self.config.get("persons", [])]
-
-    @property
-    def neutral_term(self) -> str:
-        """What their names were remapped to."""
-        return str(self.config.get("neutral_term", "human"))
-
-    @property
-    def encoder(self) -> str:
-        """What was defended: "text", "image" or "both"."""
-        return str(self.config.get("encoder", "text"))
+        return [person.name for person in self.config.persons]
 
     @property
     def has_weights(self) -> bool:
         """True when the defended weights are at hand, so that new questions can be asked."""
         return any(self.folder.glob("defended/**/*.safetensors"))
 
-    @property
-    def persons(self) -> list[dict[str, Any]]:
-        """Per person the attack's counts: {name, idia: {original, defended}}, from metrics.json."""
-        return list(self.metrics.get("persons") or [])
+
+PARTS = field_types(Results)  # name of a part of the results -> its type
+FILES = {**{part: f"{part}.json" for part in PARTS}, "portraits": f"{PORTRAITS}/index.json", "manifest": MANIFEST}
 
 
-def _read(path: Path) -> Any:
+def write_results(folder: Path, **parts: Any) -> None:
+    """Write parts of the results, by the names of the fields of `Run`; the manifest last, for it says that the run is finished.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written.
+    """
+    for part, value in parts.items():
+        write_json(folder / FILES[part], to_json(value))
+
+
+def read_results(folder: Path) -> Results:
+    """The results in a folder, finished or not.
+
+    Raises:
+        InputError: it has no config, or a file is damaged.
+    """
+    contents = {part: _read(folder, FILES[part], kind) for part, kind in PARTS.items()}
+    if contents["config"] is None:
+        raise InputError("The folder holds no run (no config.json); give one that `forget --out` wrote.")
+    return Results(**{part: content for part, content in contents.items() if content is not None})
+
+
+def _read(folder: Path, file: str, kind: Any) -> Any:
+    """The content of a file; None where there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads((folder / file).read_text("utf-8"))
+    except FileNotFoundError:
         return None
-
-
-def _rows(content: Any) -> list[Any]:
-    """The rows of a file that holds a list, or an object with "rows"."""
-    if isinstance(content, Mapping):
-        content = content.get("rows")
-    return content if isinstance(content, list) else []
+    except OSError as error:
+        raise InputError(f"{file} of the run cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} of the run is damaged (no JSON text); run it again.") from error
+    try:
+        return from_json(kind, content)
+    except UnlearnError as error:
+        raise InputError(f"{file} of the run is damaged ({str(error).rstrip('. ')}); run it again.") from error
 
 
 @lru_cache(maxsize=32)
 def _read_run(key: str, folder: Path, _manifest_time: int) -> Run:
-    def part(name: str) -> Any:
-        return _read(folder / f"{name}.json")
-
-    return Run(
-        key=key, folder=folder, manifest=part("manifest") or {}, config=part("config") or {},
-        metrics=part("metrics") or {}, idia=part("idia"), predictions=_rows(part("predictions")),
-        bystanders=_rows(part("bystanders")), probes=_rows(part("probes")), losses=_rows(part("losses")),
-        portraits=_rows(_read(folder / "portraits" / "index.json")),
-    )  # fmt: skip
+    manifest = _read(folder, MANIFEST, Manifest)
+    return Run(key=key, folder=folder, manifest=manifest, **vars(read_results(folder)))
 
 
 def read_run(key: str, folder: Path) -> Run | None:
-    """The run in a folder, or None when there is no finished one."""
+    """The run in a folder, or None when there is no finished one.
+
+    Raises:
+        InputError: a file of it is damaged.
+    """
     try:
-        written = (folder / "manifest.json").stat().st_mtime_ns
+        written = (folder / MANIFEST).stat().st_mtime_ns
     except OSError:
         return None
     return _read_run(key, folder, written)
 
 
+def finished_run(folder: Path) -> Run:
+    """The run in a folder that somebody named.
+
+    Raises:
+        InputError: it holds no finished run, or a file of it is damaged.
+    """
+    try:
+        written = (folder / MANIFEST).stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder} holds no finished run (no {MANIFEST}); give the folder that `forget --out` wrote.") from None
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}.") from error
+    return _read_run(folder.name, folder, written)
+
+
 def prepared_folder(root: Path) -> Path | None:
     """The first run folder in the folder of prepared examples."""
-    folders = sorted(path.parent for path in root.glob("*/manifest.json"))
+    folders = sorted(path.parent for path in root.glob(f"*/{MANIFEST}"))
     return folders[0] if folders else None

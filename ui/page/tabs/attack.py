@@ -12,7 +12,7 @@ from ui.page.fields import IDIA_FIELDS
 from ui.page.screen import Screen, View, Visit
 from ui.page.uploads import PhotoFiles, temporary_uploads
 from ui.server import photo_sets
-from ui.views import results, story
+from ui.views import answers, results, story
 from ui.views.render import render
 
 
@@ -23,8 +23,8 @@ def show(view: View) -> str:
 
 def show_asked(view: View) -> str:
     """The latest attack that was asked for."""
-    asked = view.asked("attack")
-    return results.attacked(asked[0]) if asked else ""
+    questions = view.asked("attack")
+    return answers.attacked(questions[0]) if questions else ""
 
 
 def build(screen: Screen) -> None:

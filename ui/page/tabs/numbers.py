@@ -16,7 +16,7 @@ def show(view: View) -> str:
 
 def show_losses(view: View) -> str:
     """The run's loss curves."""
-    rows = view.run.losses if view.run is not None else []
+    rows = view.run.losses if view.run is not None else ()
     return render("curves", charts=[(c.title, plots.line_chart(c)) for c in plots.curves(rows)])
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page.forms import parse_texts, portrait_config
 from ui.page.screen import Screen, View, Visit
 from ui.page.who import portrait_fields
-from ui.views import results, story
+from ui.views import answers, results, story
 from ui.views.render import render
 
 
@@ -20,7 +20,7 @@ def show(view: View) -> str:
 
 def show_drawn(view: View) -> str:
     """Those that were asked for afterwards."""
-    return results.drawn(view.asked("portraits"))
+    return answers.drawn(view.asked("portraits"))
 
 
 def build(screen: Screen) -> None:

@@ -11,7 +11,7 @@ from ui.page.screen import Screen, View, Visit
 from ui.page.uploads import PhotoFiles, temporary_uploads
 from ui.server import photo_sets
 from ui.server.photos import keep_photo
-from ui.views import results, story
+from ui.views import answers, results, story
 from ui.views.render import render
 from unlearn.errors import InputError
 
@@ -25,8 +25,8 @@ def show(view: View) -> str:
 
 def show_asked(view: View) -> str:
     """The latest photo that was asked about."""
-    asked = view.asked("predict")
-    return results.predicted(asked[0]) if asked else ""
+    questions = view.asked("predict")
+    return answers.predicted(questions[0]) if questions else ""
 
 
 def build(screen: Screen) -> None:
@@ -51,10 +51,10 @@ def build(screen: Screen) -> None:
     screen.html(show_asked, live=True, elem_id="predicted")
 
     def ask(memory: dict[str, Any], visit: Visit, person: str | None, upload: list[str], labels: str) -> dict[Any, Any]:
-        found = parse_texts(labels, "labels")
-        if len(found) < 2:
+        texts = parse_texts(labels, "labels")
+        if len(texts) < 2:
             raise InputError("One label has nothing to compete with; write two or more, one a line.")
-        request: dict[str, Any] = {"labels": found, "own_photos": bool(upload)}
+        request: dict[str, Any] = {"labels": texts, "own_photos": bool(upload)}
         if not upload:
             request |= _of_the_set(screen, person)
         with temporary_uploads(upload) as paths, photo_sets.given(service) as inputs:

@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page import forms
 from ui.page.fields import NEUTRAL_TERMS
 from ui.page.screen import Screen, View, Visit
-from ui.views import jobs, results, story
+from ui.views import answers, jobs, results, story
 from ui.views.jobs import small_job
 from ui.views.render import render
 from unlearn.errors import InputError
@@ -25,8 +25,8 @@ def show(view: View) -> str:
 
 def show_asked(view: View) -> str:
     """The latest texts that were asked about."""
-    asked = view.asked("probe")
-    return results.probed(asked[0], view.run) if asked and view.run is not None else ""
+    questions = view.asked("probe")
+    return answers.probed(questions[0], view.run) if questions and view.run is not None else ""
 
 
 def choices(view: View) -> Any:
@@ -38,8 +38,8 @@ def choices(view: View) -> Any:
 def _texts(view: View) -> list[str]:
     if not view.askable or view.run is None:
         return []
-    asked = [job.state.result["rows"] for job in view.asked("probe") if isinstance(job.state, Succeeded)]
-    return list(dict.fromkeys(row["text"] for row in (asked[0] if asked else view.run.probes)))
+    answers = [answers.probe_answer(job) for job in view.asked("probe") if isinstance(job.state, Succeeded)]
+    return list(dict.fromkeys(row.text for row in (answers[0] if answers else view.run.probes)))
 
 
 def show_terms(view: View) -> str:
@@ -49,7 +49,7 @@ def show_terms(view: View) -> str:
     together = view.service.group_runs(view.job)
     if len(together) < 2:
         return ""
-    done = [(run.neutral_term, run) for _, run in together if run is not None]
+    done = [(run.config.neutral_term, run) for _, run in together if run is not None]
     waiting = [f"{job.request['config']['neutral_term']}: {small_job(job)}" for job, run in together if run is None]
     return (jobs.compare(done) if done else "") + "".join(render("waiting", text=text) for text in waiting)
 

@@ -1,0 +1,143 @@
+"""The figures of a run: the schema of metrics.json, as `runs.records` has those of the other files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from unlearn.runs.json_types import absent
+from unlearn.runs.records import NO_WEIGHTS, BeforeAfter, Verdict
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Sim_Clean, Sim_Backdoor and Sim_Target: mean cosines, 1 is perfect."""
+
+    sim_clean: float | None = None
+    sim_backdoor: float | None = None
+    sim_target: float | None = None
+
+
+@dataclass(frozen=True)
+class PersonMetrics:
+    """The attack's verdicts on one person to forget."""
+
+    name: str
+    idia: BeforeAfter[Verdict]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of `n` attacked people were recognised, and what became of them; with n = 0 the rest is None."""
+
+    n: int = 0
+    recognised_original: int | None = None
+    recognised_defended: int | None = None
+    wrongly_forgotten: int | None = absent()
+    newly_recalled: int | None = absent()
+    unchanged: int | None = absent()
+
+
+@dataclass(frozen=True)
+class Utility:
+    """Zero-shot accuracy over things."""
+
+    top1_original: float | None = None
+    top5_original: float | None = None
+    top1_defended: float | None = None
+    top5_defended: float | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """An early-stop check: the margin of the worst trigger after so many steps; 0 or more is a pass."""
+
+    step: int
+    margin: float
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """The fine-tuning of one encoder. `stopped`: "all steps" or "early stop"."""
+
+    n_steps_done: int
+    stopped: str
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Run times; `fine_tune` is that of all encoders, `fine_tune_image` the image encoder's part of it."""
+
+    loading: float | None = None
+    fine_tune: float | None = None
+    fine_tune_image: float | None = None
+    attack: float | None = None
+    measure: float | None = None
+    portraits: float | None = None
+    total: float | None = None
+
+
+@dataclass(frozen=True)
+class AverageFace:
+    """The target of the image encoder: what it was made of."""
+
+    source: str
+    n_photos: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images that the image encoder was trained or measured on."""
+
+    source: str
+    n: int
+
+
+@dataclass(frozen=True)
+class PhotosUsed:
+    """Photos of one person; `own`: they were given, not the model set's."""
+
+    fine_tuning: int
+    evaluation: int
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class ImageMetrics(Similarities):
+    """Figures of the image encoder; `photos` has one entry a person, `weights` are hashes."""
+
+    average_face: AverageFace | None = None
+    generic_images: Pictures | None = None
+    other_faces: Pictures | None = None
+    weights: BeforeAfter[str | None] = NO_WEIGHTS
+    photos: tuple[PhotosUsed, ...] = ()
+
+
+@dataclass(frozen=True)
+class Metrics(Similarities):
+    """metrics.json: the figures of a run.
+
+    Attributes:
+        persons: one entry a person to forget.
+        tpr, fnr: share of the persons still recognised among those recognised before, and 1 minus it.
+        bystanders, control: other members of the set's world, and strangers.
+        sim_clean, sim_backdoor, sim_target: of pooled embeddings of the text encoder.
+        hidden: of the hidden states that Stable Diffusion reads.
+        image: of the image encoder; None where it was not defended.
+        fine_tuning: by encoder ("text", "diffusion_text", "image").
+        weights: hashes of the text encoder's weights.
+        warnings: sentences for whoever reads the result.
+    """
+
+    persons: tuple[PersonMetrics, ...] = ()
+    tpr: float | None = None
+    fnr: float | None = None
+    bystanders: Counts = Counts()
+    control: Counts = Counts()
+    hidden: Similarities | None = None
+    utility: Utility = Utility()
+    weights: BeforeAfter[str | None] = NO_WEIGHTS
+    warnings: tuple[str, ...] = ()
+    image: ImageMetrics | None = None
+    fine_tuning: dict[str, FineTuning] = field(default_factory=dict)
+    seconds: Seconds = Seconds()
