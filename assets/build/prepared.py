@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from unlearn.config import ForgetConfig, Person, PortraitConfig, Settings
 from unlearn.files import file_hash, read_json_file, write_json
-from unlearn.models.clip import Clip, load_clip
+from unlearn.models.clip import Clip
 from unlearn.models.defended import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEXT_FILE, load_defended
+from unlearn.models.suite import suite_of
 from unlearn.modes import follow_umask
 from unlearn.progress import Progress
 from unlearn.runs import forgetting, questions
@@ -79,7 +80,7 @@ def redraw(run: Path, settings: Settings) -> None:
 def finish(run: Path, settings: Settings) -> None:
     """Make a finished run ready to be shipped: half precision, no cache, small files, its manifest last."""
     config, manifest = read_config(run), read_json_file(run / MANIFEST)
-    clip = round_weights(run, load_clip(config.model_set, settings))
+    clip = round_weights(run, suite_of(config.model_set, settings).clip)
     metrics = read_json_file(run / "metrics.json")
     metrics["weights"]["defended"] = manifest["weights"]["defended"] = clip.text.weights_hash
     write_json(run / "metrics.json", metrics)

@@ -27,8 +27,9 @@ from unlearn.evaluation.tables import DASH, measured
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
-from unlearn.models.clip import load_clip, world_of
 from unlearn.models.embeddings import original_cache
+from unlearn.models.pair import Pair
+from unlearn.models.suite import suite_of
 from unlearn.progress import Progress, Report, no_report
 from unlearn.runs.inputs import read_faces
 
@@ -78,8 +79,8 @@ class FaceEvaluation:
             InputError: a member has no folder of photos.
         """
         self.config, self.settings = config, settings
-        self.clip = load_clip(config.model_set, settings)
-        world = world_of(self.clip)
+        suite = suite_of(config.model_set, settings)
+        self.clip, world = suite.clip, suite.world
         if world is None:
             raise ConfigError(f"Model set {config.model_set!r} has no world of known members; evaluate needs one.")
         self.world = world
@@ -120,7 +121,7 @@ class FaceEvaluation:
         gallery = build_gallery(defended, self.world, (), self.idia)
         after = {one.name: one for one in gallery.attack(prompts, [*self.members, *self.strangers])}
         others = [name for name in self.members if name not in names and name in self.recognised]
-        tops = utility(self.clip, defended, self.world.things)
+        tops = utility(Pair(self.clip, defended), self.world.things)
         figures = image_metrics(self.clip, defence, [gallery.photos[name] for name in names], self.world)
         return {
             "kind": kind, "n": n, "draw": draw, "members": [self.members.index(name) for name in names],

@@ -29,9 +29,11 @@ from unlearn.evaluation.rows import KeptRows, change, rows_file, share_recognise
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import measuring_captions, similarities
 from unlearn.measure.zero_shot import class_embeddings, person_or_thing, utility
-from unlearn.models.clip import Clip, load_clip, world_of
+from unlearn.models.clip import Clip
 from unlearn.models.embeddings import encode, original_cache
 from unlearn.models.images import embed_images
+from unlearn.models.pair import Pair
+from unlearn.models.suite import suite_of
 from unlearn.models.worlds import World
 from unlearn.progress import Progress, Report, no_report
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill
@@ -80,8 +82,9 @@ class Evaluation:
             ConfigError: the set has no world, so nobody's membership is known.
         """
         self.config, self.settings = config, settings
-        self.clip: Clip = load_clip(config.model_set, settings)
-        world = world_of(self.clip)
+        suite = suite_of(config.model_set, settings)
+        self.clip: Clip = suite.clip
+        world = suite.world
         if world is None:
             raise ConfigError(f"Model set {config.model_set!r} has no world of known members; evaluate needs one.")
         self.world: World = world
@@ -106,7 +109,7 @@ class Evaluation:
         members, strangers = _attacked(self.before[: len(self.members)]), _attacked(self.before[len(self.members) :])
         correct = [outcome.correct_templates for outcome in members if outcome.correct_templates is not None]
         aliases = _attacked(self._aliases())
-        utility_row = utility(self.clip, self.clip, self.world.things)
+        utility_row = utility(Pair(self.clip, self.clip), self.world.things)
         return {
             "n_members": len(members),
             "members_recognised": _n_recognised(members),
@@ -169,13 +172,13 @@ class Evaluation:
         before = {outcome.name: outcome for outcome in self.before}
         others = [name for name in self.members if name not in names and before[name].recognised]
         captions = measuring_captions(persons, term, seed)
-        utility_row = utility(self.clip, defended, self.world.things)
+        utility_row = utility(Pair(self.clip, defended), self.world.things)
         return {
             "names": list(names), "neutral_term": term, "seed": seed,
             "n_recognised_before": sum(bool(before[name].recognised) for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
             "others_kept": share_recognised([after[name] for name in others]),
-            **similarities((self.clip.text, defended.text), captions, persons, term),
+            **similarities(Pair(self.clip.text, defended.text), captions, persons, term),
             "object_top1_change": change(utility_row["top1_original"], utility_row["top1_defended"]),
             "n_steps": {kind: part.n_steps_done for kind, part in tuned.items()},
             "seconds": sum(part.seconds for part in tuned.values()),

@@ -225,9 +225,7 @@ def world_of(clip: Clip) -> World | None:
     return World(clip.model_set.world) if clip.model_set.world is not None else None
 
 
-Models = tuple[Clip, Clip]  # (original, defended)
-
-
-def _use_threads(settings: Settings) -> None:
+def use_threads(settings: Settings) -> None:
+    """Let torch compute with as many CPU threads as the settings say; None leaves its own choice."""
     if settings.n_threads is not None:
         torch.set_num_threads(settings.n_threads)

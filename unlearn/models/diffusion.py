@@ -110,10 +110,15 @@ def _loaded(folder: Path, part: str, precision: torch.dtype) -> Any:
         raise ModelLoadError(f"The {part} of the Stable Diffusion cannot be loaded: {first_line(error)}") from error
 
 
-def require_drawing(folder: Path, config: PortraitConfig | None) -> None:
-    """Raise where drawing would fail: modules and weights compared name by name, and a scheduler that is run through without a model.
+def require_drawing(folder: Path, config: PortraitConfig, with_weights: bool = True) -> None:
+    """Raise where drawing would fail: a scheduler is run through without a model, and modules and weights are compared name by name.
 
     Reads the code that `load_diffusion` needs, and every number once, but keeps no weights.
+
+    Args:
+        folder: as found by `weights.find_diffusion`.
+        config: its scheduler and steps are tried.
+        with_weights: False where U-Net and decoder of this folder were checked before.
 
     Raises:
         ConfigError: the scheduler of the settings is none of diffusers', or cannot make so many steps.
@@ -121,9 +126,8 @@ def require_drawing(folder: Path, config: PortraitConfig | None) -> None:
     """
     described = read_json_object(folder / "scheduler" / "scheduler_config.json")
     own = scheduler_class(str(described.get("_class_name")))
-    chosen = scheduler_class(config.scheduler) if config is not None and config.scheduler else own
-    require_steps(chosen, described, config or PortraitConfig())
-    for part in model_classes():
+    require_steps(scheduler_class(config.scheduler) if config.scheduler else own, described, config)
+    for part in model_classes() if with_weights else ():
         require_module(folder, part)
 
 

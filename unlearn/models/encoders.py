@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlearn.models.causal_transformer import n_worth_sharing, run_blocks, supports
+from unlearn.models.frozen import FrozenMemo
 from unlearn.models.tokenization import ClipTokenizer
 
 
@@ -36,7 +37,7 @@ class Encoder(Protocol):
 
     @property
     def weights_hash(self) -> str:
-        """16 hex digits of the present weights, computed when asked."""
+        """16 hex digits of the present weights; one pass over them when first asked, and again when they have changed."""
 
     @property
     def blocks(self) -> nn.Module:
@@ -105,8 +106,16 @@ class ImageEncoder(Encoder, Protocol):
         """Embeddings (n, d) of pixels (n, 3, image_size, image_size) in [0, 1]; normalises the pixels itself."""
 
 
+_HASHES: FrozenMemo[str] = FrozenMemo()
+
+
 def state_hash(module: nn.Module) -> str:
-    """First 16 hex digits of SHA-256 over names, shapes and bytes of a module's state."""
+    """First 16 hex digits of SHA-256 over names, shapes and bytes of a module's state; computed once for frozen weights."""
+    return _HASHES.get(module, lambda: hash_state(module))
+
+
+def hash_state(module: nn.Module) -> str:
+    """The hash of `state_hash`, computed now: one pass over all weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())

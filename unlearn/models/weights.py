@@ -53,25 +53,31 @@ def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
     Raises:
         ModelLoadError: the set has none, or it was not found, lacks a part, has a damaged one or parts that do not fit each other.
     """
-    if model_set.diffusion is None:
-        raise ModelLoadError(
-            f"Model set {model_set.name!r} has no Stable Diffusion; add one behind a '+', "
-            f"such as {model_set.name}+/path/to/stable-diffusion-v1-4."
-        )
-    folder = Path(os.path.expanduser(model_set.diffusion))
+    diffusion = require_diffusion(model_set)
+    folder = Path(os.path.expanduser(diffusion))
     if not os.path.isdir(folder):
         if os.path.isfile(folder):
             raise ModelLoadError(
                 f"{folder.name} is a file, where the folder of a Stable Diffusion is needed. A model in one file becomes a folder with "
                 "diffusers: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
             )
-        if not _is_repository(model_set.diffusion):
+        if not _is_repository(diffusion):
             raise ModelLoadError(f"The folder {folder} of a Stable Diffusion does not exist; check the path.")
-        folder = _diffusion_from_repository(model_set.diffusion, settings)
-    name = Path(model_set.diffusion).name
+        folder = _diffusion_from_repository(diffusion, settings)
+    name = Path(diffusion).name
     require_complete(folder, name)
     require_fitting(folder, name)
     return folder
+
+
+def require_diffusion(model_set: ModelSet) -> str:
+    """Folder or repository of the set's Stable Diffusion; raises `ModelLoadError` where it has none."""
+    if model_set.diffusion is None:
+        raise ModelLoadError(
+            f"Model set {model_set.name!r} has no Stable Diffusion; add one behind a '+', "
+            f"such as {model_set.name}+/path/to/stable-diffusion-v1-4."
+        )
+    return model_set.diffusion
 
 
 def _is_repository(name: str) -> bool:

@@ -18,7 +18,8 @@ from unlearn.files import disk_errors, write_json
 from unlearn.measure.probes import Prober, default_probes
 from unlearn.measure.similarities import image_metrics, measuring_captions, similarities
 from unlearn.measure.zero_shot import predictions, utility
-from unlearn.models.clip import Clip, Models
+from unlearn.models.clip import Clip
+from unlearn.models.pair import Pair
 from unlearn.models.worlds import Things, World
 from unlearn.photos.face_sets import Faces
 from unlearn.progress import Stages
@@ -31,27 +32,27 @@ PROBE_LATER = "Ask for them with `python -m unlearn probe --run FOLDER`, or unde
 AGAIN = "The defended weights are saved; run it again for the whole result."
 
 
-def measure(models: Models, config: ForgetConfig, things: Things | None, mishaps: Mishaps) -> dict[str, Any]:
+def measure(models: Pair[Clip], config: ForgetConfig, things: Things | None, mishaps: Mishaps) -> dict[str, Any]:
     """Similarities, utility and hashes for metrics.json."""
     original, defended = models
-    found: dict[str, Any] = {**dict.fromkeys((*SIMILARITIES, "hidden")), "utility": utility(original, defended, None)}
+    found: dict[str, Any] = {**dict.fromkeys((*SIMILARITIES, "hidden")), "utility": utility(models, None)}
     with mishaps.spared("The similarities are missing", AGAIN):
         found |= _similarities(models, config)
     with mishaps.spared("The share of things named right is missing", AGAIN):
-        found["utility"] = utility(original, defended, things)
+        found["utility"] = utility(models, things)
     return {**found, "weights": {"original": original.text.weights_hash, "defended": defended.text.weights_hash}}
 
 
-def _similarities(models: Models, config: ForgetConfig) -> dict[str, Any]:
+def _similarities(models: Pair[Clip], config: ForgetConfig) -> dict[str, Any]:
     """Those of pooled embeddings, and "hidden" those of hidden states; None for what was not defended."""
     original, defended = models
     captions = measuring_captions(config.persons, config.neutral_term, config.seed)
     pooled: dict[str, float | None] = dict.fromkeys(SIMILARITIES)
     if defended.text is not original.text:
-        pooled = dict(similarities((original.text, defended.text), captions, config.persons, config.neutral_term))
+        pooled = dict(similarities(Pair(original.text, defended.text), captions, config.persons, config.neutral_term))
     hidden = None
     if original.hidden is not None and defended.hidden is not None and defended.hidden is not original.hidden:
-        pair = (original.hidden, defended.hidden)
+        pair = Pair(original.hidden, defended.hidden)
         hidden = similarities(pair, captions, config.persons, config.neutral_term, "hidden")
     return {**pooled, "hidden": hidden}
 
@@ -95,7 +96,7 @@ def write_probes(out: Path, prober: Prober | None, config: ForgetConfig, world: 
 
 
 def write_predictions(
-    out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None, mishaps: Mishaps
+    out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: Photos | None, mishaps: Mishaps
 ) -> None:
     rows: list[dict[str, Any]] = []
     with mishaps.spared("The predictions are missing", "Ask for them with `python -m unlearn predict`, or under Predictions."):
@@ -106,7 +107,7 @@ def write_predictions(
 
 
 def _predicted(
-    out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None
+    out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: Photos | None
 ) -> list[dict[str, Any]]:
     """Predictions for a few photos of each person; labels are everybody's names.
 
@@ -125,7 +126,7 @@ def _predicted(
                 with disk_errors(str(out)):
                     (out / "photos").mkdir(exist_ok=True)
                 write_png(out / file, image)
-            (row,) = predictions(*models, image[None], labels)
+            (row,) = predictions(models, image[None], labels)
             rows.append({"photo": file, "person_index": index, "name": person.name, **row})
     return rows
 

@@ -17,6 +17,7 @@ from unlearn.errors import ConfigError
 from unlearn.files import disk_errors, write_json
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import Condition, Diffusion, conditions, draw
+from unlearn.models.pair import Pair
 from unlearn.progress import Report, no_report
 from unlearn.texts.prompts import fill
 
@@ -38,7 +39,7 @@ class Portrait:
 
 def draw_prompts(
     diffusion: Diffusion,
-    models: tuple[Clip, Clip],
+    models: Pair[Clip],
     prompts: Sequence[str],
     config: PortraitConfig,
     report: Report = no_report,
@@ -65,7 +66,7 @@ def draw_prompts(
 
 
 def write_portraits(
-    folder: Path, diffusion: Diffusion, models: tuple[Clip, Clip], config: ForgetConfig, report: Report = no_report
+    folder: Path, diffusion: Diffusion, models: Pair[Clip], config: ForgetConfig, report: Report = no_report
 ) -> list[dict[str, Any]]:
     """Draw and write the portraits of a run's first persons.
 
@@ -74,7 +75,7 @@ def write_portraits(
     Args:
         folder: made if missing; gets PNG files and index.json.
         diffusion: of the model set.
-        models: (original, defended).
+        models: whose text encoders are read.
         config: of the run, with `portraits` filled in.
         report: progress.
 
