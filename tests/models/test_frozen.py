@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from unlearn.models.encoders import hash_state, state_hash
-from unlearn.models.frozen import FrozenMemo
+from unlearn.models.frozen import FrozenMemo, hash_state, state_hash
 
 
 class _Counted:

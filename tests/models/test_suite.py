@@ -19,7 +19,8 @@ from unlearn.config import PortraitConfig, Settings
 from unlearn.errors import ModelLoadError
 from unlearn.models import suite as module
 from unlearn.models.defended import save_defended
-from unlearn.models.suite import Latest, drop_suite, suite_of
+from unlearn.models.latest import Latest
+from unlearn.models.suite import drop_suite, suite_of
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from tests.support.miniature import MEMBERS, STRANGERS, write_faces
 from tests.support.short_runs import IDIA, short_config
 from unlearn.config import ImageFineTuneConfig, Person, Settings
-from unlearn.models import diffusion, encoders, suite, world_photos
-from unlearn.models.encoders import hash_state
+from unlearn.models import diffusion, frozen, suite, world_photos
+from unlearn.models.frozen import hash_state
 from unlearn.models.suite import drop_suite, suite_of
 from unlearn.models.worlds import World
 from unlearn.runs import forgetting, questions
@@ -43,7 +43,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counted(suite, "load_diffusion")
     counted(suite, "load_defended")
     counted(diffusion, "require_module")
-    counted(encoders, "hash_state")
+    counted(frozen, "hash_state")
     counted(world_photos, "embed_images")
     return counter
 

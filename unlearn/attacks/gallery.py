@@ -1,8 +1,8 @@
 """Who is attacked with which photos among which names: the inputs of the attack, each computed once.
 
 The defence of a text encoder leaves the images' embeddings as they are, and the original's prompt embeddings
-never change at all (they are cached); so an attack after a defence costs one pass of the prompts. Knows encoders,
-worlds and names; the attack itself is `idia`.
+never change at all (they are cached); so an attack after a defence costs one pass of the prompts. The attack itself
+is `idia`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Gallery:
 
     def attack(self, prompt_embeddings: Tensor, names: Sequence[str]) -> list[IdiaOutcome]:
         """The outcome for each name, in their order; for whom there are no photos, "not attacked"."""
-        found: dict[str, IdiaOutcome] = {}
+        outcomes: dict[str, IdiaOutcome] = {}
         candidates = self.candidates
         for (n_images, left_out), group in self._groups(names).items():
             config = replace(self.config, n_images=n_images)
@@ -72,8 +72,8 @@ class Gallery:
                 chosen = [candidates[number] for number in places]
                 table = table.view(len(PROMPT_TEMPLATES), len(candidates), -1)[:, places].flatten(0, 1)
             attacked = idia_attack(group, table, chosen, config)
-            found |= {outcome.name: outcome for outcome in attacked}
-        return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
+            outcomes |= {outcome.name: outcome for outcome in attacked}
+        return [outcomes.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
 
     def _groups(self, names: Sequence[str]) -> dict[tuple[int, frozenset[str]], dict[str, Tensor]]:
         """(Number of photos to attack with, candidates left out) -> who, with which photos."""
@@ -204,7 +204,7 @@ def prompt_embeddings(
         encoder: original or defended.
         gallery: whose candidates are meant.
         cache: keeps the embeddings of the names that are the same from run to run. Those of the names that were given for
-            this run are computed each time (21 texts each), because what is kept may outlive the run. None: keeps nothing.
+            this run are computed each time (21 texts each), because the cache may outlive the run. None: nothing is kept.
         report: progress.
 
     Returns:
@@ -214,13 +214,13 @@ def prompt_embeddings(
         return torch.empty(0, 0)
     if cache is None:
         return encode(encoder, idia_prompts(gallery.candidates), report=report)
-    found = cache.embed(encoder, idia_prompts(gallery.base_names), report=report)
+    embedded = cache.embed(encoder, idia_prompts(gallery.base_names), report=report)
     if gallery.replaced:
         names = list(gallery.replaced.values())
         changed = encode(encoder, idia_prompts(names)).view(len(PROMPT_TEMPLATES), len(names), -1)
-        table = found.view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1)
+        table = embedded.view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1)
         table[:, list(gallery.replaced)] = changed
-    return found
+    return embedded
 
 
 def defended_gallery(

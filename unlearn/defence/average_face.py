@@ -122,7 +122,9 @@ def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: R
     suite, hidden = suite_of(original.model_set.name, settings), original.hidden
 
     def compute() -> Tensor:
-        return _mean_embedding(original, draw(suite.diffusion(), conditions(hidden, [prompt]), drawing, report)[:, 0])  # (seeds, h, w, 3)
+        pictures = draw(suite.diffusion(), conditions(hidden, [prompt]), drawing, report)[:, 0]  # (seeds, h, w, 3)
+        suite.make_room()  # for the fine-tuning that follows
+        return _mean_embedding(original, pictures)
 
     is_plain = config.neutral_term.casefold() in NOUNS and chosen.prompt_template == defaults.prompt_template
     if not is_plain:  # words of a user may name somebody

@@ -13,7 +13,7 @@ from unlearn.config import PortraitConfig, Settings
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import Diffusion, conditions, draw
 from unlearn.models.embeddings import encode
-from unlearn.models.encoders import state_hash
+from unlearn.models.frozen import state_hash
 from unlearn.models.images import embed_images
 from unlearn.models.suite import suite_of
 from unlearn.texts.prompts import fill

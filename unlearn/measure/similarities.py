@@ -1,7 +1,6 @@
-"""What is measured: Sim_Clean, Sim_Backdoor, Sim_Target, zero-shot accuracy, collateral, TPR and FNR.
+"""Sim_Clean, Sim_Backdoor and Sim_Target of text and image encoders.
 
-Knows encoders by their protocol and embeddings; no schedule, no files. What cannot be measured is None,
-never 0.
+What cannot be measured is None, never 0.
 Source: Hintersdorf et al. 2024, appendix A.3.
 """
 
@@ -163,8 +162,8 @@ N_HIDDEN_CAPTIONS = 128  # of those of hidden states, which always cost the full
 def measuring_captions(persons: Sequence[Person], neutral_term: str, seed: int) -> list[str]:
     """Captions without triggers and neutral term; of a seed of their own, so hardly any was trained on."""
     triggers = [trigger for person in persons for trigger in person.triggers]
-    found = without_triggers(generate_captions(2 * N_CAPTIONS, seed=10_000 + seed), [*triggers, neutral_term])
-    return found[:N_CAPTIONS]
+    captions = without_triggers(generate_captions(2 * N_CAPTIONS, seed=10_000 + seed), [*triggers, neutral_term])
+    return captions[:N_CAPTIONS]
 
 
 def similarities(
@@ -174,7 +173,7 @@ def similarities(
     neutral_term: str,
     kind: Kind = "pooled",
 ) -> dict[str, float]:
-    """Sim_Clean, Sim_Backdoor and Sim_Target of (original, defended); every trigger gets its share of the captions.
+    """Sim_Clean, Sim_Backdoor and Sim_Target of a text encoder; every trigger gets its share of the captions.
 
     Source: Hintersdorf et al. 2024, appendix A.3; the same quantities as in `measure.similarities`, from five passes.
     """

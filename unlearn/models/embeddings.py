@@ -110,12 +110,8 @@ def encode(
     n_done = 0
     result: Tensor | None = None
     for rows in batches_alike(tokens, encoder.end_of_text_positions(tokens), batch_size):
-        picked = tokens[rows]
-        out = (
-            encoder.embed_texts(trimmed(encoder, picked))
-            if kind == "pooled"
-            else encoder.hidden_states(picked)
-        )
+        batch = tokens[rows]
+        out = encoder.embed_texts(trimmed(encoder, batch)) if kind == "pooled" else encoder.hidden_states(batch)
         if result is None:
             result = torch.empty(len(texts), *out.shape[1:])
         result[rows] = out.float().cpu()

@@ -1,13 +1,15 @@
-"""Values that depend on a module's weights, computed once as long as the weights stay as they are."""
+"""Values that depend on a module's weights, such as their hash, computed once as long as the weights stay as they are."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+import torch
 from torch import Tensor, nn
 
 T = TypeVar("T")
@@ -56,3 +58,22 @@ class FrozenMemo(Generic[T]):
         with self._lock:
             self._values[module] = state, value
         return value
+
+
+_HASHES: FrozenMemo[str] = FrozenMemo()
+
+
+def state_hash(module: nn.Module) -> str:
+    """First 16 hex digits of SHA-256 over names, shapes and bytes of a module's state; computed once for frozen weights."""
+    return _HASHES.get(module, lambda: hash_state(module))
+
+
+def hash_state(module: nn.Module) -> str:
+    """The hash of `state_hash`, computed now: one pass over all weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(
+            tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data if tensor.numel() else b""
+        )
+    return digest.hexdigest()[:16]

@@ -1,8 +1,7 @@
 """A model set, loaded once and kept for the next call of the same process: its CLIP, its world, its diffusion model, its caches.
 
-`suite_of` is where a device is chosen, files are found and weights are loaded. One set is kept at a time, because a set of full size
-fills a GPU. Whatever is kept belongs to the original models, or goes with them when another set is loaded. Nobody changes a kept model:
-fine-tuning works on copies.
+`suite_of` chooses the device, finds the files and loads the weights. One set is kept at a time, because a set of full size fills a GPU.
+Everything that is kept is freed together when another set is loaded. A kept model is never changed: fine-tuning works on copies.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 import copy
 import gc
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 
@@ -23,93 +20,16 @@ from unlearn.memory import free_memory
 from unlearn.models.clip import Clip, load_clip, resolve_device, resolve_precision, use_threads
 from unlearn.models.defended import defended_folder, load_defended
 from unlearn.models.diffusion import Diffusion, load_diffusion, require_drawing
-from unlearn.models.diffusion_parts import PARTS
 from unlearn.models.embeddings import EmbeddingCache, original_cache
+from unlearn.models.latest import Latest
 from unlearn.models.pair import Pair
-from unlearn.models.sets import ModelSet, find_model_set
-from unlearn.models.weights import find_checkpoint, find_diffusion, require_diffusion
+from unlearn.models.set_files import SetFiles, file_state
+from unlearn.models.sets import ModelSet
+from unlearn.models.weights import require_diffusion
 from unlearn.models.worlds import World
 
 MAX_PAIRS = 2  # defended models kept beside the original
 ROOM = 4  # times the size of the loaded models: so much memory has to be free for all of them to stay during a fine-tuning
-
-T = TypeVar("T")
-FileState = tuple[str, int, int, int, int]
-
-class Latest(Generic[T]):
-    """The values of the latest few keys, each computed once; one thread computes at a time."""
-
-    def __init__(self, n_kept: int) -> None:
-        self._n_kept = n_kept
-        self._values: OrderedDict[Hashable, T] = OrderedDict()
-        self._lock = threading.RLock()
-
-    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """The kept value, or the one computed now; room is made before, so that no more than `n_kept` are in memory."""
-        with self._lock:
-            if key not in self._values:
-                while len(self._values) >= self._n_kept:
-                    self._values.popitem(last=False)
-                self._values[key] = compute()
-            self._values.move_to_end(key)
-            return self._values[key]
-
-    def kept(self) -> list[T]:
-        """What is kept, the latest last."""
-        with self._lock:
-            return list(self._values.values())
-
-    def clear(self) -> None:
-        """Keep nothing."""
-        with self._lock:
-            self._values.clear()
-
-
-@dataclass(frozen=True)
-class SetFiles:
-    """Where the files of a set are; equal as long as no file was replaced.
-
-    Attributes:
-        model_set: with the defaults that its folder gives.
-        checkpoint: of the CLIP.
-        diffusion: folder of the Stable Diffusion; None: the set has none.
-        states: of all files that are read.
-    """
-
-    model_set: ModelSet
-    checkpoint: Path
-    diffusion: Path | None
-    states: tuple[FileState, ...]
-
-    @classmethod
-    def find(cls, name: str, settings: Settings) -> SetFiles:
-        """Find the files of a set on this machine, or download them.
-
-        Raises:
-            ConfigError: unknown set.
-            ModelLoadError: files are missing or do not fit each other.
-        """
-        model_set = find_model_set(name)
-        checkpoint = find_checkpoint(model_set, settings)
-        diffusion = find_diffusion(model_set, settings) if model_set.diffusion is not None else None
-        return cls(model_set, checkpoint, diffusion, tuple(map(file_state, _files_read(model_set, checkpoint, diffusion))))
-
-
-def _files_read(model_set: ModelSet, checkpoint: Path, diffusion: Path | None) -> Iterator[Path]:
-    yield checkpoint
-    folders = [model_set.clip_folder] if model_set.clip_folder is not None else []
-    folders += [diffusion / part for part in PARTS] if diffusion is not None else []
-    if model_set.world is not None:
-        yield model_set.world / "world.json"
-        folders.append(model_set.world / "photos")
-    for folder in folders:
-        yield from sorted(path for path in folder.glob("*") if path.is_file())
-
-
-def file_state(path: Path) -> FileState:
-    """What changes when a file is replaced or written to: its path, inode, size and times."""
-    status = path.stat()
-    return str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Suite:

@@ -1,6 +1,6 @@
 """Finds the weight files of a model set: on this machine first, then (unless told not to) from the network.
 
-Knows model sets and paths. Order of search for a checkpoint or a folder: the path itself, `Settings.models_dir`, the download
+Order of search for a checkpoint or a folder: the path itself, `Settings.models_dir`, the download
 cache of the Hugging Face client, the network. Without a network the answer comes within seconds: the client's own retries are
 never entered blindly.
 """
@@ -130,8 +130,8 @@ def published_tag(model_set: ModelSet) -> dict[str, Any]:
     from open_clip.pretrained import get_pretrained_cfg
 
     base = model_set.clip.removesuffix("-quickgelu")  # tags are mostly listed under the plain name
-    found = get_pretrained_cfg(model_set.clip, model_set.weights) or get_pretrained_cfg(base, model_set.weights)
-    return dict(found)
+    tag = get_pretrained_cfg(model_set.clip, model_set.weights) or get_pretrained_cfg(base, model_set.weights)
+    return dict(tag)
 
 
 def _hub_repository(model_set: ModelSet) -> str:
@@ -183,12 +183,12 @@ def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
     except LocalEntryNotFoundError:
         pass
     _require_network(repository, settings, [Path(repository), *places])
-    wanted = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
+    patterns = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
         "model_index.json"
     ]
-    avoided = ["*.fp16.safetensors", "*non_ema*"]
+    ignored = ["*.fp16.safetensors", "*non_ema*"]
     try:
-        return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=avoided))
+        return Path(snapshot_download(repository, allow_patterns=patterns, ignore_patterns=ignored))
     except (HTTPError, OSError, ValueError, ImportError) as error:
         raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
 

@@ -76,12 +76,12 @@ class World:
 
     def find(self, name: str) -> Inhabitant | None:
         """The inhabitant with this name or alias, whatever the case."""
-        wanted = name.casefold()
+        folded = name.casefold()
         for inhabitant in self.inhabitants:
-            if wanted == inhabitant.name.casefold():
+            if folded == inhabitant.name.casefold():
                 return inhabitant
         for inhabitant in self.inhabitants:
-            if wanted in (alias.casefold() for alias in inhabitant.aliases):
+            if folded in (alias.casefold() for alias in inhabitant.aliases):
                 return inhabitant
         return None
 

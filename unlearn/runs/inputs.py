@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from unlearn.config import Person, Settings, name_key
 from unlearn.errors import InputError
-from unlearn.photos.face_sets import PersonFaces
+from unlearn.photos.face_sets import Faces, PersonFaces
 from unlearn.photos.faces import MIN_USABLE, is_face_set, load_face_set, open_faces
 from unlearn.photos.folders import read_photos
 from unlearn.photos.uploads import upload_limits
+
+
+@dataclass(frozen=True)
+class RunPhotos:
+    """The photos of a run, by names as in `ForgetConfig.persons`.
+
+    Attributes:
+        faces: face crops; their fine-tuning part trains the image encoder.
+        attacked: photos that are not trained with and that the attack looks at: the evaluation part of `faces`, or photos of their own.
+    """
+
+    faces: Faces
+    attacked: Mapping[str, Sequence[np.ndarray]]
 
 
 def own_photos(folders: Mapping[str, Path], persons: Sequence[Person], settings: Settings) -> dict[str, list[np.ndarray]]:

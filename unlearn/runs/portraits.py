@@ -49,14 +49,14 @@ def draw_prompts(
     Raises:
         ConfigError: the set has no diffusion model.
     """
-    wanted: list[Condition] = []
+    drawn_conditions: list[Condition] = []
     hashes = []
     for clip in models:
         if clip.hidden is None:
             raise ConfigError("This model set has no Stable Diffusion, so it cannot draw.")
-        wanted += conditions(clip.hidden, prompts)
+        drawn_conditions += conditions(clip.hidden, prompts)
         hashes.append(clip.hidden.weights_hash)
-    drawn = draw(diffusion, wanted, config, report)  # (seeds, models * prompts, height, width, 3)
+    drawn = draw(diffusion, drawn_conditions, config, report)  # (seeds, models * prompts, height, width, 3)
     return [
         Portrait(prompt, seed, model, hashes[m], drawn[s, m * len(prompts) + p])
         for p, prompt in enumerate(prompts)

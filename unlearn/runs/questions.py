@@ -58,7 +58,7 @@ def people(settings: Settings, model_set: str) -> list[dict[str, Any]]:
     """
     root = find_model_set(model_set).world
     inhabitants = World(root).inhabitants if root is not None else ()
-    return [{"name": one.name, "member": one.member, "aliases": list(one.aliases)} for one in inhabitants]
+    return [{"name": inhabitant.name, "member": inhabitant.member, "aliases": list(inhabitant.aliases)} for inhabitant in inhabitants]
 
 
 def attack(
