@@ -11,14 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from unlearn.config import ForgetConfig, Person, Settings
 from unlearn.defence.defend import defend_text
-from unlearn.models.clip import Clip, load_clip
-from unlearn.models.diffusion import Diffusion, conditions, draw, load_diffusion
-from unlearn.models.weights import find_diffusion
+from unlearn.models.clip import Clip
+from unlearn.models.diffusion import Diffusion, conditions, draw
+from unlearn.models.suite import suite_of
 from unlearn.progress import no_report
 from unlearn.texts.prompts import fill
 
@@ -72,9 +71,9 @@ def pictures(diffusion: Diffusion, clip: Clip, texts: list[str], seeds: tuple[in
 
 def portrait_sheets(model_set: str) -> None:
     """Members as photographed and as drawn; neutral terms; the 2 x 2 of four forgotten members."""
-    settings = Settings()
-    clip = load_clip(model_set, settings)
-    diffusion = load_diffusion(find_diffusion(clip.model_set, settings), clip.text.device, torch.float32)
+    settings = Settings(precision="fp32")
+    suite = suite_of(model_set, settings)
+    clip, diffusion = suite.clip, suite.diffusion()
     members = [person for person in world.inhabitants() if person.member]
     drawn = pictures(diffusion, clip, [person.name for person in members], (0,))[:, 0]
     rows = []

@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 
 from unlearn.config import ForgetConfig, Person, PortraitConfig, Settings
 from unlearn.files import file_hash, read_json_file, write_json
-from unlearn.models.clip import Clip, load_clip
+from unlearn.models.clip import Clip
 from unlearn.models.defended import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEXT_FILE, load_defended
+from unlearn.models.suite import suite_of
 from unlearn.modes import follow_umask
 from unlearn.progress import Progress
 from unlearn.runs import forgetting, questions
@@ -82,7 +83,7 @@ def redraw(run: Path, settings: Settings) -> None:
 def finish(run: Path, settings: Settings) -> None:
     """Make a finished run ready to be shipped: half precision, no cache, small files, its manifest last."""
     results = finished_run(run)
-    clip = round_weights(run, load_clip(results.config.model_set, settings))
+    clip = round_weights(run, suite_of(results.config.model_set, settings).clip)
     weights = replace(results.metrics.weights, defended=clip.text.weights_hash)
     manifest = replace(results.manifest, weights=weights)
     write_results(run, metrics=replace(results.metrics, weights=weights), manifest=manifest)  # its time tells of another run

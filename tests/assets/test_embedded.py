@@ -14,6 +14,7 @@ from unlearn.config import IdiaConfig, Person, Settings
 from unlearn.measure.zero_shot import utility
 from unlearn.models.clip import Clip, load_clip
 from unlearn.models.embeddings import encode
+from unlearn.models.pair import Pair
 from unlearn.models.sets import EMBEDDED_ROOT
 from unlearn.models.worlds import World
 from unlearn.runs.questions import attack
@@ -121,7 +122,7 @@ def test_attack_with_ones_own_photos_and_a_typed_name(
 
 
 def test_kinds_of_things_are_told_apart(clip: Clip, world: World) -> None:
-    row = utility(clip, clip, world.things)
+    row = utility(Pair(clip, clip), world.things)
     assert row["top1_original"] is not None
     assert row["top1_original"] > 0.9
 

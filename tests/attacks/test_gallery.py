@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.support.miniature import MEMBERS, STRANGERS
-from unlearn.attacks.gallery import build_gallery, prompt_embeddings
+from unlearn.attacks.gallery import build_gallery, personal_gallery, prompt_embeddings
 from unlearn.attacks.idia import idia_prompts
 from unlearn.config import IdiaConfig, Person
 from unlearn.errors import ConfigError
@@ -83,6 +83,33 @@ def test_own_photos_make_an_unknown_person_attackable(original: Clip, world: Wor
     assert len(found.candidates) == 30 and {*MEMBERS, *STRANGERS} <= set(found.candidates)
     (outcome,) = found.attack(prompt_embeddings(original.text, found, None), ["New Person"])
     assert outcome.recognised is not None and len(outcome.templates) == 21
+
+
+@pytest.mark.parametrize("name", [MEMBERS[0], "captain storm", MEMBERS[1].upper(), STRANGERS[0], "Nobody Known"])
+def test_personal_gallery_attacks_one_person_as_the_whole_one_does(original: Clip, world: World, name: str) -> None:
+    whole = build_gallery(original, world, [Person(name)], CONFIG)
+    personal = personal_gallery(original, world, Person(name), CONFIG)
+    assert personal.candidates == whole.candidates and personal.base_names == whole.base_names
+    assert set(personal.photos) == {name} & set(whole.photos)
+    prompts = prompt_embeddings(original.text, whole, None)
+    assert personal.attack(prompts, [name]) == whole.attack(prompts, [name])
+
+
+def test_personal_gallery_with_own_photos_embeds_nothing_else(
+    original: Clip, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = {MEMBERS[0]: list(np.random.default_rng(0).integers(0, 256, (20, 40, 50, 3), dtype=np.uint8))}
+    whole = build_gallery(original, world, [Person(MEMBERS[0])], CONFIG, photos)
+    monkeypatch.setattr("unlearn.attacks.gallery.world_photos", None)
+    personal = personal_gallery(original, world, Person(MEMBERS[0]), CONFIG, photos)
+    assert personal.candidates == whole.candidates and personal.own == whole.own == {MEMBERS[0]}
+    assert torch.equal(personal.photos[MEMBERS[0]], whole.photos[MEMBERS[0]])
+
+
+def test_embeddings_of_a_persons_photos_do_not_depend_on_who_else_is_embedded(original: Clip, miniature: Path) -> None:
+    alone = personal_gallery(original, World(miniature), Person(MEMBERS[2]), CONFIG)
+    everybody = build_gallery(original, World(miniature), [], CONFIG)
+    assert torch.equal(alone.photos[MEMBERS[2]], everybody.photos[MEMBERS[2]])
 
 
 def test_person_without_photos_is_not_attacked(original: Clip, world: World) -> None:

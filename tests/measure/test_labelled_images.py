@@ -18,6 +18,7 @@ from unlearn.measure import labelled_images
 from unlearn.measure.labelled_images import class_folders, measured_things, read_labelled_images
 from unlearn.measure.zero_shot import utility
 from unlearn.models.clip import Clip
+from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
 
 
@@ -145,7 +146,7 @@ def test_labelled_images_take_the_place_of_the_worlds_things(
     given = ForgetConfig(config.persons, config.model_set, labelled_images=str(folder))
     things, warnings = measured_things(given, original.image, world, settings)
     assert things is not None and things.kinds == ("boat", "fire truck", "teddy bear") and warnings == ()
-    found = utility(original, original, things)
+    found = utility(Pair(original, original), things)
     assert found["top1_original"] == found["top1_defended"] is not None
     assert found["top5_original"] is None is found["top5_defended"]  # of three classes five guesses are always right
 
@@ -156,5 +157,5 @@ def test_right_and_wrong_labels_give_different_accuracies(original: Clip, folder
     shares = []
     for label in range(3):
         moved = labelled_images.Things(things.images, (label,) * 6, things.kinds)
-        shares.append(utility(original, original, moved)["top1_original"])
+        shares.append(utility(Pair(original, original), moved)["top1_original"])
     assert sum(share or 0 for share in shares) == pytest.approx(1.0)

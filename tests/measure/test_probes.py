@@ -15,6 +15,7 @@ from unlearn.measure.probes import Prober, default_probes, misspelled
 from unlearn.measure.similarities import measuring_captions, similarities
 from unlearn.measure.zero_shot import predictions, utility
 from unlearn.models.clip import Clip
+from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
 from unlearn.texts.triggers import trigger_pairs
 
@@ -41,7 +42,7 @@ def test_captions_hold_neither_triggers_nor_the_neutral_term() -> None:
 @pytest.mark.parametrize("kind", ["pooled", "hidden"])
 def test_similarities_equal_those_of_the_papers_formulas(original: Clip, defended: Clip, kind: str) -> None:
     captions = measuring_captions([Person("Ada Brook")], "human", seed=0)[:40]
-    found = similarities((original.text, defended.text), captions, [Person("Ada Brook")], "human", kind)  # type: ignore[arg-type]
+    found = similarities(Pair(original.text, defended.text), captions, [Person("Ada Brook")], "human", kind)  # type: ignore[arg-type]
     pairs = trigger_pairs(captions, "Ada Brook", "human", 0)
     expected = {
         "sim_clean": paper.sim_clean(original.text, defended.text, captions, kind),  # type: ignore[arg-type]
@@ -54,15 +55,15 @@ def test_similarities_equal_those_of_the_papers_formulas(original: Clip, defende
 
 def test_similarities_of_a_defence_that_did_nothing_show_no_remapping(original: Clip) -> None:
     captions = measuring_captions([PERSON], "human", seed=0)[:40]
-    found = similarities((original.text, original.text), captions, [PERSON], "human")
+    found = similarities(Pair(original.text, original.text), captions, [PERSON], "human")
     assert found["sim_clean"] == found["sim_target"] == pytest.approx(1.0)
     assert found["sim_backdoor"] < 0.999
 
 
 def test_utility_is_none_without_things(original: Clip, defended: Clip, miniature: Path) -> None:
     keys = {"top1_original", "top1_defended", "top5_original", "top5_defended"}
-    assert utility(original, defended, None) == dict.fromkeys(keys)
-    found = utility(original, defended, World(miniature).things)
+    assert utility(Pair(original, defended), None) == dict.fromkeys(keys)
+    found = utility(Pair(original, defended), World(miniature).things)
     assert set(found) == keys
     assert all(share is not None and 0 <= share <= 1 for share in found.values())
     assert (found["top1_original"] or 0) <= (found["top5_original"] or 0)
@@ -70,13 +71,13 @@ def test_utility_is_none_without_things(original: Clip, defended: Clip, miniatur
 
 def test_predictions_are_shares_that_sum_to_one(original: Clip, defended: Clip) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
-    rows = predictions(original, defended, images, ["Ada Brook", "a car", "human"])
+    rows = predictions(Pair(original, defended), images, ["Ada Brook", "a car", "human"])
     assert len(rows) == 3
     for row in rows:
         assert row["labels"] == ["Ada Brook", "a car", "human"]
         assert sum(row["original"]) == pytest.approx(1) == pytest.approx(sum(row["defended"]))
     assert rows[0]["original"] != rows[0]["defended"]
-    for row in predictions(original, original, images, ["a", "b"]):
+    for row in predictions(Pair(original, original), images, ["a", "b"]):
         assert row["original"] == row["defended"]
 
 
@@ -101,8 +102,9 @@ def test_misspelling_differs_from_the_name_in_little(name: str) -> None:
 def test_probe_tells_each_text_before_and_after(original: Clip, defended: Clip, miniature: Path) -> None:
     world = World(miniature)
     gallery = build_gallery(original, world, [PERSON], IdiaConfig(n_candidate_names=30))
-    prompts = (prompt_embeddings(original.text, gallery, None), prompt_embeddings(defended.text, gallery, None))
-    prober = Prober((original, defended), (gallery, gallery), prompts, "human", world)
+    models = Pair(original, defended)
+    prompts = models.map(lambda clip: prompt_embeddings(clip.text, gallery, None))
+    prober = Prober(models, Pair(gallery, gallery), prompts, "human", world)
     kept = prompts[0].clone()
     rows = prober.probe([PERSON.name, "human", "the storm"], PERSON.name)
     assert [row["text"] for row in rows] == [PERSON.name, "human", "the storm"]

@@ -125,7 +125,7 @@ def test_scheduler_is_known_before_anything_is_loaded(miniature: Path, tmp_path:
     (tmp_path / "scheduler").mkdir()
     (tmp_path / "scheduler" / "scheduler_config.json").write_text(f'{{"_class_name": "{scheduler}"}}')
     with pytest.raises(ConfigError, match=scheduler):
-        require_drawing(tmp_path, None)
+        require_drawing(tmp_path, CONFIG)
 
 
 def test_missing_weights_are_told_by_the_error_alone(

@@ -61,9 +61,9 @@ def _attacked_pairs(before: Sequence[Verdict], after: Sequence[Verdict]) -> list
     if [outcome.name for outcome in before] != [outcome.name for outcome in after]:
         raise InputError("The attacks before and after are not on the same persons in the same order.")
     return [
-        (one.recognised, other.recognised)
-        for one, other in zip(before, after, strict=True)
-        if one.recognised is not None and other.recognised is not None
+        (original.recognised, defended.recognised)
+        for original, defended in zip(before, after, strict=True)
+        if original.recognised is not None and defended.recognised is not None
     ]
 
 

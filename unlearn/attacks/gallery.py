@@ -1,8 +1,8 @@
 """Who is attacked with which photos among which names: the inputs of the attack, each computed once.
 
 The defence of a text encoder leaves the images' embeddings as they are, and the original's prompt embeddings
-never change at all (they are cached); so an attack after a defence costs one pass of the prompts. Knows encoders,
-worlds and names; the attack itself is `idia`.
+never change at all (they are cached); so an attack after a defence costs one pass of the prompts. The attack itself
+is `idia`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from unlearn.attacks.idia import IdiaOutcome, idia_prompts
 from unlearn.attacks.idia import attack as idia_attack
 from unlearn.config import ForgetConfig, IdiaConfig, Person, name_key
 from unlearn.errors import ConfigError
-from unlearn.models.clip import Clip, Models
+from unlearn.models.clip import Clip
 from unlearn.models.embeddings import EmbeddingCache, encode
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.images import embed_images
+from unlearn.models.pair import Pair
+from unlearn.models.world_photos import world_photos
 from unlearn.models.worlds import World
 from unlearn.progress import Report, no_report
 from unlearn.texts.names import candidate_names, random_names
@@ -60,7 +62,7 @@ class Gallery:
 
     def attack(self, prompt_embeddings: Tensor, names: Sequence[str]) -> list[IdiaOutcome]:
         """The outcome for each name, in their order; for whom there are no photos, "not attacked"."""
-        found: dict[str, IdiaOutcome] = {}
+        outcomes: dict[str, IdiaOutcome] = {}
         candidates = self.candidates
         for (n_images, left_out), group in self._groups(names).items():
             config = replace(self.config, n_images=n_images)
@@ -70,8 +72,8 @@ class Gallery:
                 chosen = [candidates[number] for number in places]
                 table = table.view(len(PROMPT_TEMPLATES), len(candidates), -1)[:, places].flatten(0, 1)
             attacked = idia_attack(group, table, chosen, config)
-            found |= {outcome.name: outcome for outcome in attacked}
-        return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
+            outcomes |= {outcome.name: outcome for outcome in attacked}
+        return [outcomes.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
 
     def _groups(self, names: Sequence[str]) -> dict[tuple[int, frozenset[str]], dict[str, Tensor]]:
         """(Number of photos to attack with, candidates left out) -> who, with which photos."""
@@ -83,15 +85,6 @@ class Gallery:
                 key = (n_photos if is_few else self.config.n_images, self.same.get(name, frozenset()))
                 groups.setdefault(key, {})[name] = self.photos[name]
         return groups
-
-
-def world_photos(clip: Clip, world: World | None) -> dict[str, Tensor]:
-    """Real name -> embeddings (photos, d) of all inhabitants; empty without a world."""
-    if world is None:
-        return {}
-    sheets = [world.photos(inhabitant) for inhabitant in world.inhabitants]
-    embedded = embed_images(clip.image, np.concatenate(sheets)).split([len(sheet) for sheet in sheets])
-    return {inhabitant.name: part for inhabitant, part in zip(world.inhabitants, embedded, strict=True)}
 
 
 def build_gallery(
@@ -106,28 +99,54 @@ def build_gallery(
         config: of the attack.
         own_photos: photos of persons, by their names as in `persons`; they come before those of the world.
     """
-    embedded = world_photos(clip, world)
+    photos = world_photos(clip.image, world, world.inhabitants) if world is not None else {}
+    return _gallery(world, persons, config, photos, _own_embeddings(clip, persons, own_photos))
+
+
+def personal_gallery(clip: Clip, world: World | None, person: Person, config: IdiaConfig, own_photos: OwnPhotos | None = None) -> Gallery:
+    """The gallery for an attack on one person alone: the candidates of `build_gallery`, but nobody else's photos are embedded.
+
+    Arguments as of `build_gallery`.
+    """
+    own = _own_embeddings(clip, [person], own_photos)
+    inhabitant = world.find(person.name) if world is not None else None
+    photos = world_photos(clip.image, world, [inhabitant]) if world is not None and inhabitant is not None and not own else {}
+    return _gallery(world, [person], config, photos, own)
+
+
+def _own_embeddings(clip: Clip, persons: Sequence[Person], own_photos: OwnPhotos | None) -> dict[str, Tensor]:
+    """Name -> embeddings (photos, d) of the persons whose photos a user gave."""
+    given = {person.name: own_photos[person.name] for person in persons if own_photos is not None and person.name in own_photos}
+    return {
+        name: photos if isinstance(photos, Tensor) else embed_images(clip.image, list(photos)) for name, photos in given.items()
+    }
+
+
+def _gallery(
+    world: World | None, persons: Sequence[Person], config: IdiaConfig, photos: dict[str, Tensor], own: dict[str, Tensor]
+) -> Gallery:
+    """The gallery of embedded photos.
+
+    Args:
+        world, persons, config: as of `build_gallery`.
+        photos: real name of an inhabitant -> embeddings (photos, d).
+        own: the same of a user's photos, by the names in `persons`.
+    """
     base = tuple(_base_names(world, config))
-    seats = _Seats(base, embedded)
-    photos = dict(embedded)
-    shown_as: dict[str, list[str]] = {}
+    seats = _Seats(base, [inhabitant.name for inhabitant in world.inhabitants] if world is not None else ())
+    names_of: dict[str, list[str]] = {}  # real name -> names in `persons`; more than one where two persons of a run are the same
     for person in persons:
         inhabitant = world.find(person.name) if world is not None else None
-        if inhabitant is not None and inhabitant.name in embedded:
-            given = shown_as.setdefault(inhabitant.name, [])  # more than one: under two names, as two persons
-            seats.give(person.name, instead=None if given else inhabitant.name)
-            given.append(person.name)
-            photos[person.name] = embedded[inhabitant.name]
-    for name, given in shown_as.items():
-        if name not in given:
-            del photos[name]
-    own = [person.name for person in persons if own_photos is not None and person.name in own_photos]
+        if inhabitant is not None:
+            names = names_of.setdefault(inhabitant.name, [])
+            seats.give(person.name, instead=None if names else inhabitant.name)
+            names.append(person.name)
     for name in own:
         seats.give(name)
-        given_photos = (own_photos or {})[name]
-        photos[name] = given_photos if isinstance(given_photos, Tensor) else embed_images(clip.image, list(given_photos))
-    same = {name: frozenset(given) - {name} for given in shown_as.values() for name in given if len(given) > 1}
-    return Gallery(photos, base, seats.replaced, config, frozenset(own), same)
+    shown = {name: embedded for name, embedded in photos.items() if name not in names_of}
+    shown |= {name: photos[real_name] for real_name, names in names_of.items() if real_name in photos for name in names}
+    same = {name: frozenset(names) - {name} for names in names_of.values() for name in names if len(names) > 1}
+    return Gallery({**shown, **own}, base, seats.replaced, config, frozenset(own), same)
 
 
 class _Seats:
@@ -185,7 +204,7 @@ def prompt_embeddings(
         encoder: original or defended.
         gallery: whose candidates are meant.
         cache: keeps the embeddings of the names that are the same from run to run. Those of the names that were given for
-            this run are computed each time (21 texts each), because what is kept may outlive the run. None: keeps nothing.
+            this run are computed each time (21 texts each), because the cache may outlive the run. None: nothing is kept.
         report: progress.
 
     Returns:
@@ -195,19 +214,19 @@ def prompt_embeddings(
         return torch.empty(0, 0)
     if cache is None:
         return encode(encoder, idia_prompts(gallery.candidates), report=report)
-    found = cache.embed(encoder, idia_prompts(gallery.base_names), report=report)
+    embedded = cache.embed(encoder, idia_prompts(gallery.base_names), report=report)
     if gallery.replaced:
         names = list(gallery.replaced.values())
         changed = encode(encoder, idia_prompts(names)).view(len(PROMPT_TEMPLATES), len(names), -1)
-        table = found.view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1)
+        table = embedded.view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1)
         table[:, list(gallery.replaced)] = changed
-    return found
+    return embedded
 
 
 def defended_gallery(
-    models: Models, gallery: Gallery, world: World | None, config: ForgetConfig, photos: OwnPhotos | None
+    models: Pair[Clip], gallery: Gallery, world: World | None, config: ForgetConfig, photos: OwnPhotos | None
 ) -> Gallery:
     """The gallery as the defended CLIP sees it: the same where its image encoder is the original's."""
-    if models[1].image is models[0].image:
+    if models.defended.image is models.original.image:
         return gallery
-    return build_gallery(models[1], world, config.persons, config.idia, photos)
+    return build_gallery(models.defended, world, config.persons, config.idia, photos)

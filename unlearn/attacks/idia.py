@@ -1,7 +1,7 @@
 """The identity inference attack: similarities -> majority vote per template -> verdict, for many persons.
 
-Knows embeddings, names and templates; no encoder, no photos, no files. Source: Hintersdorf et al. 2022, with
-the settings of Hintersdorf et al. 2024 (section 4 and appendix A.2).
+Works on embeddings alone. Source: Hintersdorf et al. 2022, with the settings of Hintersdorf et al. 2024 (section 4 and
+appendix A.2).
 """
 
 from __future__ import annotations
@@ -93,28 +93,21 @@ def attack(
         InputError: a person is not among the candidates, or the sizes do not fit.
     """
     if len(prompt_embeddings) != len(templates) * len(candidates):
-        raise InputError(
-            f"{len(prompt_embeddings)} embeddings for {len(templates)} templates x {len(candidates)} names."
-        )
-    number = {name: i for i, name in enumerate(candidates)}
-    missing = sum(name not in number for name in photos)
-    if missing:
+        raise InputError(f"{len(prompt_embeddings)} embeddings for {len(templates)} templates x {len(candidates)} names.")
+    if missing := len(photos.keys() - set(candidates)):
         raise InputError(f"{missing} persons are not among the candidate names; add them.")
-    prompts = functional.normalize(prompt_embeddings.float(), dim=-1).view(
-        len(templates), len(candidates), -1
-    )
+    prompts = functional.normalize(prompt_embeddings.float(), dim=-1).view(len(templates), len(candidates), -1)
     attacked = [name for name, images in photos.items() if len(images) >= config.n_images]
-    found: dict[str, IdiaOutcome] = {}
+    outcomes: dict[str, IdiaOutcome] = {}
     n_at_once = max(1, MAX_SIMILARITIES // (config.n_images * len(prompt_embeddings)))
     for start in range(0, len(attacked), n_at_once):
         names = attacked[start : start + n_at_once]
         images = torch.stack([photos[name][: config.n_images] for name in names])
-        voted = majority_votes(predicted_names(images, prompts), len(candidates))
-        for name, votes in zip(names, zip(*(v.tolist() for v in voted), strict=True), strict=True):
-            rows = _rows(votes[0], votes[1], candidates, templates, name)
-            verdict = sum(row.correct for row in rows) >= config.min_correct_templates
-            found[name] = IdiaOutcome(name, rows, config.n_images, verdict)
-    return [found.get(name, IdiaOutcome(name, (), 0, None)) for name in photos]
+        winners, shares = majority_votes(predicted_names(images, prompts), len(candidates))
+        for name, by_template in zip(names, zip(winners.tolist(), shares.tolist(), strict=True), strict=True):
+            votes = _votes(*by_template, candidates, templates, name)
+            outcomes[name] = _outcome(name, votes, config)
+    return [outcomes.get(name, IdiaOutcome(name, (), 0, None)) for name in photos]
 
 
 def predicted_names(images: Tensor, prompts: Tensor) -> Tensor:
@@ -152,11 +145,16 @@ def majority_votes(predictions: Tensor, n_candidates: int) -> tuple[Tensor, Tens
     return torch.where(is_unique, winners, -1), top / predictions.shape[1]
 
 
-def _rows(
+def _outcome(name: str, votes: tuple[TemplateVote, ...], config: IdiaConfig) -> IdiaOutcome:
+    n_correct = sum(vote.correct for vote in votes)
+    return IdiaOutcome(name, votes, config.n_images, n_correct >= config.min_correct_templates)
+
+
+def _votes(
     winners: list[int], shares: list[float], candidates: Sequence[str], templates: Sequence[str], name: str
 ) -> tuple[TemplateVote, ...]:
-    rows = []
+    votes = []
     for template, winner, share in zip(templates, winners, shares, strict=True):
         majority = candidates[winner] if winner >= 0 else None
-        rows.append(TemplateVote(template, majority, share, majority == name))
-    return tuple(rows)
+        votes.append(TemplateVote(template, majority, share, majority == name))
+    return tuple(votes)

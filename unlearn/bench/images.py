@@ -19,8 +19,8 @@ from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
 from unlearn.defence.face_triggers import FaceTriggers
 from unlearn.defence.image_defence import defend_image, read_sources
 from unlearn.defence.image_task import TrainingPictures, image_task
-from unlearn.models.clip import load_clip, world_of
 from unlearn.models.encoders import OpenClipImage
+from unlearn.models.suite import suite_of
 from unlearn.photos.face_sets import PersonFaces
 from unlearn.texts.names import random_names
 
@@ -108,13 +108,14 @@ def image_step(config: BenchConfig, settings: Settings) -> dict[str, Any]:
 
 def many_faces(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(j) Fine-tuning of equal length for 1 to 48 faces: the time that each further face costs."""
-    clip = load_clip(config.model_set, settings)
+    suite = suite_of(config.model_set, settings)
+    clip = suite.clip
     n_timed = 6
     names = random_names(max(FACE_COUNTS), seed=1)
     photos = random_pictures(8, 5, 128).permute(0, 2, 3, 1).numpy()
     run = clip.model_set.resolved(ForgetConfig((Person(names[0]),), config.model_set, encoder="image"))
     schedule = ImageFineTuneConfig(**{**vars(run.image), "n_steps": n_timed, "early_stop": None})
-    sources = read_sources(clip, replace(run, image=schedule), settings, world_of(clip))
+    sources = read_sources(clip, replace(run, image=schedule), settings, suite.world)
     seconds: dict[int, list[float]] = {count: [] for count in FACE_COUNTS}
     for _ in range(3):
         for count in FACE_COUNTS:

@@ -18,8 +18,10 @@ import torch
 from unlearn.bench.timing import BenchConfig, first_name
 from unlearn.config import PortraitConfig, Settings
 from unlearn.errors import UnlearnError
-from unlearn.models.clip import Clip, load_clip, resolve_device, resolve_precision
-from unlearn.models.diffusion import Diffusion, load_diffusion
+from unlearn.models.clip import Clip, resolve_device
+from unlearn.models.diffusion import Diffusion
+from unlearn.models.pair import Pair
+from unlearn.models.suite import suite_of
 from unlearn.models.weights import find_diffusion
 from unlearn.runs.portraits import draw_prompts
 
@@ -55,12 +57,10 @@ def portraits(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _prepared(model_set: str, settings: Settings) -> tuple[PortraitConfig, Diffusion, tuple[Clip, Clip]]:
-    original = load_clip(model_set, settings)
+def _prepared(model_set: str, settings: Settings) -> tuple[PortraitConfig, Diffusion, Pair[Clip]]:
+    suite = suite_of(model_set, settings)
+    original = suite.clip
     chosen = PortraitConfig(**{**vars(original.model_set.portraits), "seeds": SEEDS})
-    device = resolve_device(settings)
-    folder = find_diffusion(original.model_set, settings)
-    diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
     student = copy.deepcopy(original.hidden)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def _prepared(model_set: str, settings: Settings) -> tuple[PortraitConfig, Diffu
                 noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
                 parameter.add_(noise * parameter.std() * NOISE)
     defended = original.with_text(student, student) if original.is_shared else original.with_text(original.text, student)  # type: ignore[arg-type]
-    return chosen, diffusion, (original, defended)
+    return chosen, suite.diffusion(), Pair(original, defended)
 
 
 def _pipeline(model_set: str, settings: Settings, clip: Clip) -> Any:
@@ -117,7 +117,7 @@ def _draw_once(side: str, model_set: str, settings: Settings, queue: Any) -> Non
         chosen, diffusion, models = _prepared(model_set, settings)
         draw_prompts(diffusion, models, PROMPTS, chosen)
     else:
-        original = load_clip(model_set, settings)  # so that both hold the CLIP, as a program that compares them does
+        original = suite_of(model_set, settings).clip  # so that both hold the CLIP, as a program that compares them does
         _draw_one(_pipeline(model_set, settings, original), PROMPTS[0], SEEDS[0], original.model_set.portraits)
     queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 

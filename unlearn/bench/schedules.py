@@ -15,15 +15,17 @@ from unlearn.config import IdiaConfig, Person, ResolvedConfig, Settings
 from unlearn.defence.loop import fine_tune
 from unlearn.defence.text_task import text_task
 from unlearn.measure.similarities import measuring_captions, similarities
-from unlearn.models.clip import Clip, load_clip, world_of
+from unlearn.models.clip import Clip, world_of
 from unlearn.models.embeddings import Kind
 from unlearn.models.encoders import TextEncoder
+from unlearn.models.pair import Pair
+from unlearn.models.suite import suite_of
 from unlearn.texts.names import random_names
 
 
 def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(e) Until one name is forgotten: the set's default schedule against the paper's 400 steps."""
-    clip = load_clip(config.model_set, settings)
+    clip = suite_of(config.model_set, settings).clip
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     default = clip.model_set.text
     paper = clip.model_set.paper_text()
@@ -47,12 +49,12 @@ def _quality(clip: Clip, student: TextEncoder, run: ResolvedConfig) -> dict[str,
     models = {"original_templates": clip.text, "correct_templates": student}
     counts = {key: gallery.attack(prompt_embeddings(text, gallery, None), [name])[0].correct_templates for key, text in models.items()}
     captions = measuring_captions(run.persons, run.neutral_term, run.seed)
-    return {**counts, **similarities((clip.text, student), captions, run.persons, run.neutral_term)}
+    return {**counts, **similarities(Pair(clip.text, student), captions, run.persons, run.neutral_term)}
 
 
 def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(g) Fine-tuning of equal length for 1, 4, 16 and 64 names: the time that each further name costs."""
-    clip = load_clip(config.model_set, settings)
+    clip = suite_of(config.model_set, settings).clip
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
     schedule = replace(clip.model_set.text, early_stop=None, n_steps=10)
     counts = (1, 4, 16, 64)

@@ -119,6 +119,7 @@ def forget(
     run = with_image_options(run, encoder, schedule, image_settings or ())
     photos_by_name = photo_folders(photos or ())
     from unlearn.runs import forgetting
+    from unlearn.runs.json_types import to_json
 
     with progress_bar() as report:
         metrics = forgetting.forget(run, settings, out, report, photos_by_name, face_folders(run, faces or ()))

@@ -21,12 +21,12 @@ from torch.nn import functional
 
 from unlearn.config import ResolvedConfig, Settings, name_key
 from unlearn.errors import ConfigError
-from unlearn.models.clip import Clip, resolve_device, resolve_precision
-from unlearn.models.diffusion import conditions, draw, load_diffusion
+from unlearn.models.clip import Clip
+from unlearn.models.diffusion import conditions, draw
 from unlearn.models.embeddings import encode, identity_of
 from unlearn.models.images import embed_images
 from unlearn.models.kept_tensors import FORMAT, KeptTensors
-from unlearn.models.weights import find_diffusion
+from unlearn.models.suite import suite_of
 from unlearn.models.worlds import World
 from unlearn.photos.folders import folder_images
 from unlearn.progress import Report, no_report
@@ -119,17 +119,17 @@ def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: R
     drawing = replace(portraits, seeds=seeds)
     prompt = fill(drawing.prompt_template, config.neutral_term)
     source = "portraits of the neutral term by the set's own Stable Diffusion"
-    folder, device = find_diffusion(original.model_set, settings), resolve_device(settings)
-    precision = resolve_precision(settings, device)
-    hidden = original.hidden
+    suite, hidden = suite_of(original.model_set.name, settings), original.hidden
 
     def compute() -> Tensor:
-        diffusion = load_diffusion(folder, device, precision)
-        return _mean_embedding(original, draw(diffusion, conditions(hidden, [prompt]), drawing, report)[:, 0])  # (seeds, h, w, 3)
+        pictures = draw(suite.diffusion(), conditions(hidden, [prompt]), drawing, report)[:, 0]  # (seeds, h, w, 3)
+        suite.make_room()  # for the fine-tuning that follows
+        return _mean_embedding(original, pictures)
 
     is_plain = name_key(config.neutral_term) in NOUNS and portraits.prompt_template == defaults.prompt_template
     if not is_plain:  # words of a user may name somebody
         return AverageFace(compute(), source, len(seeds))
+    folder, precision = suite.diffusion_folder, suite.clip.text.precision
     key = _key(original, f"{prompt} {drawing} {identity_of(hidden)} {precision} {folder} {_written(folder)}".encode())
     return AverageFace(_kept(settings, key, compute), source, len(seeds))
 

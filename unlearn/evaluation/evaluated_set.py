@@ -10,8 +10,9 @@ from unlearn.attacks.gallery import Gallery, build_gallery, prompt_embeddings
 from unlearn.config import IdiaConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import Defence, defend, stages_of
 from unlearn.errors import ConfigError
-from unlearn.models.clip import Clip, load_clip, world_of
+from unlearn.models.clip import Clip
 from unlearn.models.embeddings import original_cache
+from unlearn.models.suite import suite_of
 from unlearn.models.worlds import World
 from unlearn.photos.face_sets import Faces
 from unlearn.progress import Stages, no_report
@@ -38,11 +39,10 @@ class EvaluatedSet:
         Raises:
             ConfigError: the set has no world, so nobody's membership is known.
         """
-        original = load_clip(model_set, settings)
-        world = world_of(original)
-        if world is None:
+        suite = suite_of(model_set, settings)
+        if suite.world is None:
             raise ConfigError(f"Model set {model_set!r} has no world of known members; evaluate needs one.")
-        return cls(original, world, settings)
+        return cls(suite.clip, suite.world, settings)
 
     @property
     def members(self) -> list[str]:

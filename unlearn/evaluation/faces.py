@@ -28,6 +28,7 @@ from unlearn.evaluation.rows import KeptRows, change, files_hash, outcomes_by_na
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
+from unlearn.models.pair import Pair
 from unlearn.progress import Progress, Report, no_report
 from unlearn.runs.inputs import RunPhotos, read_run_photos
 
@@ -107,7 +108,7 @@ class FaceEvaluation:
         prompts = self.evaluated.prompts(gallery)
         before = outcomes_by_name(gallery.attack(prompts, self.members))
         defence = self.evaluated.defend(config, photos.faces)
-        defended = defended_gallery((original, defence.defended), gallery, self.evaluated.world, config, photos.attacked)
+        defended = defended_gallery(Pair(original, defence.defended), gallery, self.evaluated.world, config, photos.attacked)
         if defence.defended.text is not original.text:
             prompts = prompt_embeddings(defence.defended.text, defended, None)
         after = outcomes_by_name(defended.attack(prompts, [*self.members, *self.evaluated.strangers]))
@@ -129,7 +130,7 @@ class FaceEvaluation:
         assert defence.image is not None  # all kinds defend the image encoder
         original, world = self.evaluated.original, self.evaluated.world
         figures = image_metrics(original, defence.image, photos, world)
-        accuracy = utility(original, defence.defended, world.things)
+        accuracy = utility(Pair(original, defence.defended), world.things)
         return {
             **{key: figures[key] for key in ("sim_clean", "sim_backdoor", "sim_target")},
             "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),

@@ -26,6 +26,7 @@ from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import measuring_captions, similarities
 from unlearn.measure.zero_shot import utility
 from unlearn.models.clip import Clip
+from unlearn.models.pair import Pair
 from unlearn.progress import Progress, Report, no_report
 
 PlanEntry = tuple[tuple[str, ...], str, int]  # names, neutral term, seed
@@ -91,13 +92,13 @@ class Evaluation:
         others = [name for name in self.members if name not in names and self.before[name].recognised]
         persons = tuple(map(Person, names))
         captions = measuring_captions(persons, term, seed)
-        accuracy = utility(self.clip, defended, self.evaluated.world.things)
+        accuracy = utility(Pair(self.clip, defended), self.evaluated.world.things)
         return {
             "names": list(names), "neutral_term": term, "seed": seed,
             "n_recognised_before": sum(bool(self.before[name].recognised) for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
             "others_kept": share_recognised([after[name] for name in others]),
-            **similarities((self.clip.text, defended.text), captions, persons, term),
+            **similarities(Pair(self.clip.text, defended.text), captions, persons, term),
             "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),
             "n_steps": {encoder: outcome.n_steps_done for encoder, outcome in defence.tuned.items()},
             "seconds": sum(outcome.seconds for outcome in defence.tuned.values()),

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.config import PortraitConfig, Settings
-from unlearn.models.clip import Clip, resolve_device, resolve_precision
-from unlearn.models.diffusion import Diffusion, conditions, draw, load_diffusion
+from unlearn.models.clip import Clip
+from unlearn.models.diffusion import Diffusion, conditions, draw
 from unlearn.models.embeddings import encode
-from unlearn.models.encoders import state_hash
+from unlearn.models.frozen import state_hash
 from unlearn.models.images import embed_images
-from unlearn.models.weights import find_diffusion
+from unlearn.models.suite import suite_of
 from unlearn.texts.prompts import fill
 
 NAMING_TEMPLATES = ("a portrait of {0}", "a photo of {0}", "{0}")
@@ -42,8 +42,7 @@ class PortraitNaming:
         """None for a set without a diffusion model."""
         if original.model_set.diffusion is None:
             return None
-        device = resolve_device(settings)
-        diffusion = load_diffusion(find_diffusion(original.model_set, settings), device, resolve_precision(settings, device))
+        diffusion = suite_of(original.model_set.name, settings).diffusion()
         texts = [fill(template, name) for template in NAMING_TEMPLATES for name in names]
         rows = functional.normalize(encode(original.text, texts), dim=-1).view(len(NAMING_TEMPLATES), len(names), -1)
         return cls(original, diffusion, tuple(names), functional.normalize(rows.mean(0), dim=-1))

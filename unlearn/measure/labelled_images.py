@@ -1,7 +1,6 @@
 """A folder of labelled images, one sub-folder a class -> the things on which zero-shot accuracy is measured.
 
-Read by the one photo reader, one picture at a time; what is kept is at the encoder's size. Messages tell numbers, never the
-names of files. Knows encoders by their protocol, and worlds.
+`photos.reader` reads them one at a time, and they are kept at the encoder's size. Messages give numbers, never the names of files.
 """
 
 from __future__ import annotations
@@ -57,10 +56,10 @@ def class_folders(folder: Path) -> dict[str, Path]:
             f"The folder of labelled images has {len(inside)} sub-folders; give 2 to {MAX_IMAGES}, one a class, named by what it shows."
         )
     what = "name of a sub-folder of the labelled images"
-    found = {clean_name(re.sub(r"[_-]+", " ", path.name), what): path for path in inside}
-    if len(set(map(name_key, found))) < len(inside):
+    folder_of = {clean_name(re.sub(r"[_-]+", " ", path.name), what): path for path in inside}
+    if len(set(map(name_key, folder_of))) < len(inside):
         raise InputError("Two sub-folders of the labelled images have the same label; join them, or name one in another way.")
-    return found
+    return folder_of
 
 
 def read_labelled_images(
@@ -86,7 +85,7 @@ def read_labelled_images(
     for number, (label, path) in enumerate(folders.items()):
         report(Progress(number, len(folders)))
         n_before = len(labels)
-        for pixels in _usable(label, path, (most, max_mb), counts):
+        for pixels in _usable(label, path, most, max_mb, counts):
             images[len(labels)] = at_encoder_size(encoder, [pixels])[0].permute(1, 2, 0).numpy()
             labels.append(len(kinds))
         if len(labels) > n_before:
@@ -106,13 +105,12 @@ def measured_things(
     """What a run's zero-shot accuracy is measured on: the config's labelled images, else the things of the set's world; and warnings."""
     if config.labelled_images is None:
         return (world.things if world is not None else None), ()
-    found = read_labelled_images(Path(config.labelled_images), encoder, settings.max_upload_mb, report)
-    return found.things, found.warnings
+    labelled = read_labelled_images(Path(config.labelled_images), encoder, settings.max_upload_mb, report)
+    return labelled.things, labelled.warnings
 
 
-def _usable(label: str, folder: Path, limits: tuple[int, int], counts: _Counts) -> Iterator[np.ndarray]:
-    """At most so many pictures of so many MB, uint8 (height, width, 3), in an order that depends on the label alone."""
-    most, max_mb = limits
+def _usable(label: str, folder: Path, most: int, max_mb: int, counts: _Counts) -> Iterator[np.ndarray]:
+    """At most `most` pictures of up to `max_mb` MB, uint8 (height, width, 3), in an order that depends on the label alone."""
     waiting = list(expand_upload([folder]).sources)
     random.Random(f"labelled images {label}").shuffle(waiting)
     n_found = 0

@@ -1,12 +1,12 @@
-"""What a run measures beside the attack: the three similarities, zero-shot accuracy, predictions, default probes.
+"""Probes: what texts mean to the original and to the defended model, and which texts a run probes by default.
 
-Works on an original and a defended CLIP and gives plain values for JSON; shares are fractions, and what was not measured is
-None.
+Gives plain values for JSON. What cannot be measured is None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from unlearn.attacks.idia import idia_prompts
 from unlearn.config import Person
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import encode
+from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
 from unlearn.texts.prompts import PROMPT_TEMPLATES
 
@@ -44,31 +45,60 @@ def misspelled(name: str) -> str:
     return name + longest[-1]
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One model: its CLIP, the gallery as it sees it, the embeddings of the gallery's prompts, and everybody's mean face."""
+
+    clip: Clip
+    gallery: Gallery
+    prompts: Tensor
+    faces: tuple[list[str], Tensor] | None
+
+    def meanings(self, embedded: Tensor, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
+        """The inner rows of `Prober.probe`. embedded: (texts + 1, d), of unit length, the neutral term last."""
+        counts = self._correct_templates(texts, person_name)
+        rows = []
+        for i in range(len(texts)):
+            nearest = None
+            if self.faces is not None:
+                names, means = self.faces
+                nearest = names[int((means @ embedded[i]).argmax())]
+            rows.append({"to_neutral": float(embedded[i] @ embedded[-1]), "nearest": nearest, "correct_templates": counts[i]})
+        return rows
+
+    def _correct_templates(self, texts: Sequence[str], person_name: str) -> list[int | None]:
+        """Attack the person's photos with each text in place of the name, all other candidates unchanged."""
+        gallery = self.gallery
+        if person_name not in gallery.photos or person_name not in gallery.candidates:
+            return [None] * len(texts)
+        changed = encode(self.clip.text, idia_prompts(texts)).view(len(PROMPT_TEMPLATES), len(texts), -1)
+        table = self.prompts.view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1).clone()
+        place = gallery.candidates.index(person_name)
+        counts: list[int | None] = []
+        for i in range(len(texts)):
+            table[:, place] = changed[:, i]
+            (outcome,) = gallery.attack(table.flatten(0, 1), [person_name])
+            counts.append(outcome.correct_templates)
+        return counts
+
+
 class Prober:
     """What texts mean to the original and to the defended model; the costly parts are computed once.
 
     Args:
-        models: (original, defended).
-        galleries: photos and candidate names by (original, defended); one and the same where only a text encoder
-            was defended.
-        prompts: embeddings of the galleries' prompts by (original, defended).
+        models: the CLIPs.
+        galleries: photos and candidate names as each model sees them; one and the same where only a text encoder was defended.
+        prompts: embeddings of the galleries' prompts by each model.
         neutral_term: of the run.
         world: whose names a text may come to mean; None: nobody's.
     """
 
     def __init__(
-        self,
-        models: tuple[Clip, Clip],
-        galleries: tuple[Gallery, Gallery],
-        prompts: tuple[Tensor, Tensor],
-        neutral_term: str,
-        world: World | None,
+        self, models: Pair[Clip], galleries: Pair[Gallery], prompts: Pair[Tensor], neutral_term: str, world: World | None
     ) -> None:
-        self._models = models
-        self._galleries = galleries
-        self._prompts = prompts
         self._neutral_term = neutral_term
-        self._faces = [_mean_faces(gallery) for gallery in galleries] if world is not None else None
+        faces = galleries.map(lambda gallery: _mean_faces(gallery) if world is not None else None)
+        self._sides = Pair(*(_Side(*parts) for parts in zip(models, galleries, prompts, faces, strict=True)))
 
     def probe(self, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
         """One row a text.
@@ -79,41 +109,17 @@ class Prober:
             correct_templates (templates by which the text, in the name's place, is found in the person's
             photos; None without photos)}.
         """
-        filled = [*texts, self._neutral_term]
-        embedded = [functional.normalize(encode(clip.text, filled), dim=-1) for clip in self._models]
-        sides = [self._side(number, embedded[number], texts, person_name) for number in (0, 1)]
+        embedded = self._sides.map(lambda side: functional.normalize(encode(side.clip.text, [*texts, self._neutral_term]), dim=-1))
+        original, defended = (side.meanings(e, texts, person_name) for side, e in zip(self._sides, embedded, strict=True))
         return [
-            {"text": text, "similarity": float(embedded[0][i] @ embedded[1][i]), "original": one, "defended": other}
-            for i, (text, one, other) in enumerate(zip(texts, *sides, strict=True))
+            {
+                "text": text,
+                "similarity": float(embedded.original[i] @ embedded.defended[i]),
+                "original": original[i],
+                "defended": defended[i],
+            }
+            for i, text in enumerate(texts)
         ]
-
-    def _side(self, number: int, embedded: Tensor, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
-        found = self._correct_templates(number, texts, person_name)
-        rows = []
-        for i in range(len(texts)):
-            nearest = None
-            if self._faces is not None:
-                names, means = self._faces[number]
-                nearest = names[int((means @ embedded[i]).argmax())]
-            rows.append(
-                {"to_neutral": float(embedded[i] @ embedded[-1]), "nearest": nearest, "correct_templates": found[i]}
-            )
-        return rows
-
-    def _correct_templates(self, number: int, texts: Sequence[str], person_name: str) -> list[int | None]:
-        """Attack the person's photos with each text in place of the name, all other candidates unchanged."""
-        gallery = self._galleries[number]
-        if person_name not in gallery.photos or person_name not in gallery.candidates:
-            return [None] * len(texts)
-        changed = encode(self._models[number].text, idia_prompts(texts)).view(len(PROMPT_TEMPLATES), len(texts), -1)
-        table = self._prompts[number].view(len(PROMPT_TEMPLATES), len(gallery.base_names), -1).clone()
-        place = gallery.candidates.index(person_name)
-        counts: list[int | None] = []
-        for i in range(len(texts)):
-            table[:, place] = changed[:, i]
-            (outcome,) = gallery.attack(table.flatten(0, 1), [person_name])
-            counts.append(outcome.correct_templates)
-        return counts
 
 
 def _mean_faces(gallery: Gallery) -> tuple[list[str], Tensor]:

@@ -1,7 +1,6 @@
-"""What is measured: Sim_Clean, Sim_Backdoor, Sim_Target, zero-shot accuracy, collateral, TPR and FNR.
+"""Sim_Clean, Sim_Backdoor and Sim_Target of text and image encoders.
 
-Knows encoders by their protocol and embeddings; no schedule, no files. What cannot be measured is None,
-never 0.
+What cannot be measured is None, never 0.
 Source: Hintersdorf et al. 2024, appendix A.3.
 """
 
@@ -22,6 +21,7 @@ from unlearn.models.clip import Clip
 from unlearn.models.embeddings import Kind, encode
 from unlearn.models.encoders import ImageEncoder, TextEncoder
 from unlearn.models.images import at_encoder_size, embed_pixels
+from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
 from unlearn.texts.captions import generate_captions
 from unlearn.texts.triggers import trigger_pairs
@@ -58,15 +58,15 @@ def image_metrics(
 
     Source: Hintersdorf et al. 2024, appendix A.3.
     """
-    sources, students = defence.sources, (original.image, defence.tuned.student)
+    sources, encoders = defence.sources, Pair(original.image, defence.tuned.student)
     people = sources.others.measured if sources.others is not None else None
     if people is None and world is not None and world.anonymous_people is not None:
         people = at_encoder_size(original.image, world.anonymous_people)
     remapped = torch.cat(list(photos)) if photos else None
     return {
-        "sim_clean": _unchanged(students, sources.generic.measured),
+        "sim_clean": _unchanged(encoders, sources.generic.measured),
         "sim_backdoor": None if remapped is None else mean_similarity(remapped, sources.average.embedding),
-        "sim_target": _unchanged(students, people),
+        "sim_target": _unchanged(encoders, people),
         "average_face": {"source": sources.average.source, "n_photos": sources.average.n_photos},
         "generic_images": {"source": sources.generic.source, "n": len(sources.generic.pixels)},
         "other_faces": {"source": sources.others.source, "n": len(sources.others.pixels)} if sources.others else None,
@@ -74,12 +74,11 @@ def image_metrics(
     }
 
 
-def _unchanged(encoders: tuple[ImageEncoder, ImageEncoder], pixels: Tensor | None) -> float | None:
+def _unchanged(encoders: Pair[ImageEncoder], pixels: Tensor | None) -> float | None:
     """Mean cosine between the encoders' embeddings of the same images uint8 (n, 3, side, side)."""
     if pixels is None or not len(pixels):
         return None
-    first, second = (embed_pixels(encoder, pixels) for encoder in encoders)
-    return mean_similarity(first, second)
+    return mean_similarity(*encoders.map(lambda encoder: embed_pixels(encoder, pixels)))
 
 
 N_CAPTIONS = 1000  # of the similarities of pooled embeddings; the paper takes 10,000, `evaluation.names` may, too
@@ -91,18 +90,18 @@ N_HIDDEN_CAPTIONS = 128  # of those of hidden states, which always cost the full
 def measuring_captions(persons: Sequence[Person], neutral_term: str, seed: int) -> list[str]:
     """Captions without triggers and neutral term; of a seed of their own, so hardly any was trained on."""
     triggers = [trigger for person in persons for trigger in person.triggers]
-    found = without_triggers(generate_captions(2 * N_CAPTIONS, seed=10_000 + seed), [*triggers, neutral_term])
-    return found[:N_CAPTIONS]
+    captions = without_triggers(generate_captions(2 * N_CAPTIONS, seed=10_000 + seed), [*triggers, neutral_term])
+    return captions[:N_CAPTIONS]
 
 
 def similarities(
-    encoders: tuple[TextEncoder, TextEncoder],
+    encoders: Pair[TextEncoder],
     captions: Sequence[str],
     persons: Sequence[Person],
     neutral_term: str,
     kind: Kind = "pooled",
 ) -> dict[str, float]:
-    """Sim_Clean, Sim_Backdoor and Sim_Target of (original, defended); every trigger gets its share of the captions.
+    """Sim_Clean, Sim_Backdoor and Sim_Target of a text encoder; every trigger gets its share of the captions.
 
     Source: Hintersdorf et al. 2024, appendix A.3, eq. (2) to (4), from five passes.
     """

@@ -16,6 +16,7 @@ from unlearn.models.clip import Clip
 from unlearn.models.embeddings import encode
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.images import embed_images
+from unlearn.models.pair import Pair
 from unlearn.models.worlds import Things
 from unlearn.texts.prompts import fill
 
@@ -80,19 +81,24 @@ THING_TEMPLATES = ("a photo of {0}", "an image of {0}", "{0}")
 PREDICTION_TEMPLATE = "a photo of {0}"
 
 
-def utility(original: Clip, defended: Clip, things: Things | None) -> dict[str, float | None]:
+def utility(models: Pair[Clip], things: Things | None) -> dict[str, float | None]:
     """Zero-shot top-1 and top-5 over the kinds of things, before and after; None where there are no things."""
+    if things is None:
+        return {f"top{k}_{side}": None for side in models._fields for k in (1, 5)}
+    images = _image_embeddings(models, things.images)
     row: dict[str, float | None] = {}
-    images = embed_images(original.image, things.images) if things is not None else None
-    same_images = defended.image is original.image
-    for model, clip in (("original", original), ("defended", defended)):
-        found = None
-        if things is not None and images is not None:
-            seen = images if model == "original" or same_images else embed_images(clip.image, things.images)
-            found = zero_shot(seen, class_embeddings(clip.text, things.kinds), things.labels)
-        row[f"top1_{model}"] = found.top1 if found else None
-        row[f"top5_{model}"] = found.top5 if found else None
+    for side, clip, embedded in zip(models._fields, models, images, strict=True):
+        accuracy = zero_shot(embedded, class_embeddings(clip.text, things.kinds), things.labels)
+        row[f"top1_{side}"] = accuracy.top1 if accuracy else None
+        row[f"top5_{side}"] = accuracy.top5 if accuracy else None
     return row
+
+
+def _image_embeddings(models: Pair[Clip], images: np.ndarray) -> Pair[Tensor]:
+    """Embeddings (n, d) of images uint8 (n, height, width, 3); computed once where both models have one image encoder."""
+    original = embed_images(models.original.image, images)
+    is_same = models.defended.image is models.original.image
+    return Pair(original, original if is_same else embed_images(models.defended.image, images))
 
 
 def class_embeddings(encoder: TextEncoder, kinds: Sequence[str]) -> Tensor:
@@ -111,9 +117,8 @@ def probabilities(clip: Clip, images: Tensor, labels: Sequence[str]) -> list[lis
     return rows
 
 
-def predictions(original: Clip, defended: Clip, images: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+def predictions(models: Pair[Clip], images: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Per image uint8 (n, height, width, 3): labels and their probabilities, original and defended."""
-    seen = embed_images(original.image, images)
-    after = seen if defended.image is original.image else embed_images(defended.image, images)
-    pairs = zip(probabilities(original, seen, labels), probabilities(defended, after, labels), strict=True)
-    return [{"labels": list(labels), "original": before, "defended": now} for before, now in pairs]
+    embedded = _image_embeddings(models, images)
+    shares = [probabilities(clip, rows, labels) for clip, rows in zip(models, embedded, strict=True)]
+    return [{"labels": list(labels), "original": before, "defended": after} for before, after in zip(*shares, strict=True)]

@@ -1,7 +1,6 @@
 """Which activation a CLIP was trained with, GELU or QuickGELU, and who says so; a weights file alone does not.
 
-The two differ by at most 0.02 a value, so a model built with the wrong one runs and is quietly worse. Knows model sets and what open_clip
-knows of published weights; no tensors.
+The two differ by at most 0.02 a value, so a model built with the wrong one runs and is quietly worse.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ Four things make the difference, none of which changes what is computed:
 - attention on contiguous (n, heads, t, w) tensors without a mask tensor, instead of `nn.MultiheadAttention`,
   which copies;
 - QuickGELU, x * sigmoid(1.702 x), is SiLU at another scale, and the scales fit into the matrix products around it.
-
-Knows modules and tensors only.
 """
 
 from __future__ import annotations
@@ -40,8 +38,8 @@ def supports(transformer: nn.Module) -> bool:
 
 def n_worth_sharing(tokens: Tensor) -> int:
     """`n_shared_tokens`, or 0 where they are too small a part to pay for the mask that sharing needs."""
-    found = n_shared_tokens(tokens)
-    return found if found >= MIN_SHARED_PART * tokens.shape[1] else 0
+    n_shared = n_shared_tokens(tokens)
+    return n_shared if n_shared >= MIN_SHARED_PART * tokens.shape[1] else 0
 
 
 def n_shared_tokens(tokens: Tensor) -> int:
@@ -52,43 +50,43 @@ def n_shared_tokens(tokens: Tensor) -> int:
     return int(same.long().cumprod(dim=0).sum())
 
 
-def run_blocks(transformer: nn.Module, states: Tensor, n_shared: int, wanted: Tensor | None = None) -> Tensor:
+def run_blocks(transformer: nn.Module, states: Tensor, n_shared: int, positions: Tensor | None = None) -> Tensor:
     """All blocks on embedded tokens (n, t, w), whose first `n_shared` positions are equal in all rows.
 
     Args:
         transformer: an open_clip Transformer that `supports` accepts.
         states: token plus positional embeddings.
         n_shared: less than t, as from `n_shared_tokens`.
-        wanted: one position a row (n,), not a shared one; None: all positions.
+        positions: one a row (n,), none of them shared; None: all.
 
     Returns:
-        (n, t, w), or (n, w) at the wanted positions, before the final layer norm; gradients flow.
+        (n, t, w), or (n, w) at these positions, before the final layer norm; gradients flow.
     """
     first, rest = states[:1, :n_shared], states[:, n_shared:]  # (1, s, w), (n, t - s, w)
     mask = _mask(n_shared, rest.shape[1], states) if n_shared else None
     blocks = list(cast(Any, transformer).resblocks)
-    for block in blocks[:-1] if wanted is not None else blocks:
+    for block in blocks[:-1] if positions is not None else blocks:
         query, key, value = _projected(block, rest)
         if n_shared:
             own_query, own_key, own_value = _projected(block, first)
             first = _feed_forward(block, _attended(block, first, (own_query, own_key, own_value), None))
             key, value = _behind(own_key, key), _behind(own_value, value)
         rest = _feed_forward(block, _attended(block, rest, (query, key, value), mask))
-    if wanted is not None:
-        return _last_block(blocks[-1], first, rest, wanted.to(states.device) - n_shared)
+    if positions is not None:
+        return _last_block(blocks[-1], first, rest, positions.to(states.device) - n_shared)
     return torch.cat([first.expand(len(rest), -1, -1), rest], dim=1) if n_shared else rest
 
 
-def _last_block(block: Any, first: Tensor, rest: Tensor, wanted: Tensor) -> Tensor:
+def _last_block(block: Any, first: Tensor, rest: Tensor, positions: Tensor) -> Tensor:
     """States (n, w) at the wanted positions of `rest` after this block; it computes no others."""
     query, key, value = _projected(block, rest)
     n_shared, rows = first.shape[1], torch.arange(len(rest), device=rest.device)
     if n_shared:
         _, own_key, own_value = _projected(block, first)
         key, value = _behind(own_key, key), _behind(own_value, value)
-    mask = _mask(n_shared, rest.shape[1], rest)[wanted][:, None, None]  # (n, 1, 1, t)
-    query = query[rows, :, wanted][:, :, None]  # (n, heads, 1, w / heads)
-    states = _attended(block, rest[rows, wanted][:, None], (query, key, value), mask)
+    mask = _mask(n_shared, rest.shape[1], rest)[positions][:, None, None]  # (n, 1, 1, t)
+    query = query[rows, :, positions][:, :, None]  # (n, heads, 1, w / heads)
+    states = _attended(block, rest[rows, positions][:, None], (query, key, value), mask)
     return _feed_forward(block, states)[:, 0]
 
 

@@ -1,7 +1,7 @@
 """Loads the CLIP of a model set: both towers, with the activation that the weights were trained with.
 
-Knows open_clip's models and, for sets whose diffusion model reads with a text encoder of its own, that one too.
-Nothing is downloaded here (`weights` finds files), nothing happens at import; open_clip is imported when needed.
+Sets whose diffusion model reads with a text encoder of its own get that one, too. `suite` keeps what is loaded here.
+`weights` finds the files; open_clip is imported when it is needed.
 """
 
 from __future__ import annotations
@@ -166,16 +166,16 @@ def _tag_preprocessing(model_set: ModelSet) -> dict[str, Any]:
 
 
 def _preprocessing(model: Any) -> dict[str, Any]:
-    found = dict(model.visual.preprocess_cfg)
-    if found["interpolation"] not in ("bicubic", "bilinear") or found["resize_mode"] not in (
+    preprocessing = dict(model.visual.preprocess_cfg)
+    if preprocessing["interpolation"] not in ("bicubic", "bilinear") or preprocessing["resize_mode"] not in (
         "shortest",
         "squash",
     ):
         raise ModelLoadError(
-            f"Preprocessing with {found['interpolation']} and {found['resize_mode']} is not supported; "
+            f"Preprocessing with {preprocessing['interpolation']} and {preprocessing['resize_mode']} is not supported; "
             "use bicubic or bilinear, and shortest or squash."
         )
-    return found
+    return preprocessing
 
 
 def _text_encoders(
@@ -225,9 +225,7 @@ def world_of(clip: Clip) -> World | None:
     return World(clip.model_set.world) if clip.model_set.world is not None else None
 
 
-Models = tuple[Clip, Clip]  # (original, defended)
-
-
-def _use_threads(settings: Settings) -> None:
+def use_threads(settings: Settings) -> None:
+    """Let torch compute with as many CPU threads as the settings say; None leaves its own choice."""
     if settings.n_threads is not None:
         torch.set_num_threads(settings.n_threads)

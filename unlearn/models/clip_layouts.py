@@ -92,10 +92,10 @@ def _require_known_layout(names: Mapping[str, str], file: str) -> None:
         )
 
 
-def _reshaped(name: str, found: Stored, needed: Mapping[str, tuple[int, ...]]) -> Stored:
+def _reshaped(name: str, tensor: Stored, needed: Mapping[str, tuple[int, ...]]) -> Stored:
     """A single number may be stored as a list of one."""
-    is_single = name in ("logit_scale", "logit_bias") and found.shape in ((), (1,)) and needed.get(name) in ((), (1,))
-    return Stored(needed[name], found.kind) if is_single else found
+    is_single = name in ("logit_scale", "logit_bias") and tensor.shape in ((), (1,)) and needed.get(name) in ((), (1,))
+    return Stored(needed[name], tensor.kind) if is_single else tensor
 
 
 def _fill(model: nn.Module, file: Path, names: Mapping[str, str], needed: Mapping[str, tuple[int, ...]]) -> None:
@@ -179,6 +179,6 @@ def _configured(config: dict[str, Any] | None) -> tuple[Any, ...] | None:
     vision, text = config["vision_cfg"], config["text_cfg"]
     layers = vision.get("layers", 12)
     patch = None if isinstance(layers, list) else vision.get("patch_size", 16)
-    seen = (vision.get("width", 768), patch, vision.get("image_size", 224), layers)
+    image = (vision.get("width", 768), patch, vision.get("image_size", 224), layers)
     read = (text.get("vocab_size", 49408), text.get("width", 512), text.get("context_length", 77), text.get("layers", 12))
-    return config["embed_dim"], seen, read
+    return config["embed_dim"], image, read

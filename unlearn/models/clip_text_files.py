@@ -25,10 +25,10 @@ def text_config(folder: Path) -> dict[str, Any]:
     return {**_TEXT_DEFAULTS, **content}
 
 
-def context_length(told: Any, n_positions: int) -> int:
+def context_length(max_length: Any, n_positions: int) -> int:
     """Tokens of a text: what the tokenizer says, no more than the encoder has positions; many a tokenizer says nothing."""
-    is_told = isinstance(told, int | float) and not isinstance(told, bool) and 2 < told < UNTOLD_LENGTH
-    return min(int(told), n_positions) if is_told else n_positions
+    is_given = isinstance(max_length, int | float) and not isinstance(max_length, bool) and 2 < max_length < UNTOLD_LENGTH
+    return min(int(max_length), n_positions) if is_given else n_positions
 
 
 def text_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -57,15 +57,15 @@ def vocabulary(tokenizer: Path) -> dict[str, int]:
         ModelLoadError: unreadable files.
     """
     if (tokenizer / "vocab.json").is_file():
-        found = read_json_object(tokenizer / "vocab.json")
+        numbers = read_json_object(tokenizer / "vocab.json")
         if (tokenizer / "added_tokens.json").is_file():
-            found |= read_json_object(tokenizer / "added_tokens.json")
+            numbers |= read_json_object(tokenizer / "added_tokens.json")
     else:
         stored = read_json_object(tokenizer / "tokenizer.json")
         try:
-            found = {**stored["model"]["vocab"], **{entry["content"]: entry["id"] for entry in stored.get("added_tokens", ())}}
+            numbers = {**stored["model"]["vocab"], **{entry["content"]: entry["id"] for entry in stored.get("added_tokens", ())}}
         except (KeyError, TypeError) as error:
             raise ModelLoadError("tokenizer/tokenizer.json holds no vocabulary; copy or download it again.") from error
-    if not found or not all(isinstance(number, int) for number in found.values()):
+    if not numbers or not all(isinstance(number, int) for number in numbers.values()):
         raise ModelLoadError("The tokenizer's vocabulary holds no tokens, or some without number; copy or download tokenizer/ again.")
-    return found
+    return numbers

@@ -1,4 +1,4 @@
-"""Writes and reads a defended encoder and the JSON files of a run; what is half-written is never found.
+"""Writes and reads the folder of a defended CLIP; a half-written folder is never found.
 
 A defended folder holds, as far as defended:
 
@@ -7,8 +7,7 @@ A defended folder holds, as far as defended:
     text_encoder/                   a transformers CLIPTextModel; hand it to a StableDiffusionPipeline
     config.json                     hashes of files and weights, and what they belong to; written last
 
-Knows encoders and files; not how a defended encoder came about. Full disks and foreign files become errors of
-`unlearn.errors`.
+Full disks and foreign files become errors of `unlearn.errors`.
 """
 
 from __future__ import annotations

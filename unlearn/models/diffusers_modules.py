@@ -46,10 +46,10 @@ def model_classes() -> dict[str, Any]:
 
 def scheduler_class(name: str) -> Any:
     diffusers = _diffusers()
-    found = getattr(diffusers, name, None)
-    if not (inspect.isclass(found) and issubclass(found, diffusers.SchedulerMixin)):
+    scheduler = getattr(diffusers, name, None)
+    if not (inspect.isclass(scheduler) and issubclass(scheduler, diffusers.SchedulerMixin)):
         raise ConfigError(f"{name!r} is no scheduler of diffusers; use such as DPMSolverMultistepScheduler.")
-    return found
+    return scheduler
 
 
 def step_options(scheduler: Any, generators: list[torch.Generator]) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def require_steps(kind: Any, described: dict[str, Any], config: PortraitConfig) 
         latents = torch.ones(1, 4, 2, 2) * scheduler.init_noise_sigma
         extra = step_options(scheduler, [torch.Generator().manual_seed(0)])
         for time in scheduler.timesteps:
-            seen = scheduler.scale_model_input(latents, time)
-            latents = scheduler.step(seen, time, latents, return_dict=False, **extra)[0]
+            inputs = scheduler.scale_model_input(latents, time)
+            latents = scheduler.step(inputs, time, latents, return_dict=False, **extra)[0]
     except FOREIGN as error:
         raise ConfigError(
             f"The scheduler {kind.__name__} cannot draw this Stable Diffusion in {config.n_steps} steps ({first_line(error)}); use another "

@@ -1,8 +1,7 @@
 """Portraits by one Stable Diffusion with several text encoders: equal seeds, equal noise, one U-Net in memory.
 
 The four conditions of the paper (original and defended encoder, the name and the neutral term) differ only in
-what the U-Net reads; so they are drawn side by side in one batch. Knows text encoders by their protocol; nothing
-of persons, of what was fine-tuned, nor of files beyond the model folder.
+what the U-Net reads; so they are drawn side by side in one batch.
 
 Guidance contrasts a prompt with the empty prompt *of the same encoder*: that is what a pipeline does into which
 the defended encoder was loaded, so the pictures are those that its user gets.
@@ -64,8 +63,8 @@ class Diffusion:
     @property
     def device(self) -> torch.device:
         """Where U-Net and decoder are."""
-        found: torch.device = self.unet.device
-        return found
+        device: torch.device = self.unet.device
+        return device
 
 
 def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -> Diffusion:
@@ -93,7 +92,7 @@ def _require_memory(folder: Path, precision: torch.dtype) -> None:
     needed, free = 0, free_memory()
     for part, kind in (("unet", precision), ("vae", torch.float32)):
         stored = tensors_of(weight_files(folder, part).files)
-        needed += kind.itemsize * sum(math.prod(one.shape) for one in stored.values())
+        needed += kind.itemsize * sum(math.prod(tensor.shape) for tensor in stored.values())
     if free is not None and needed > free:
         raise ModelLoadError(
             f"The memory does not suffice for drawing: U-Net and decoder need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; end "
@@ -110,10 +109,15 @@ def _loaded(folder: Path, part: str, precision: torch.dtype) -> Any:
         raise ModelLoadError(f"The {part} of the Stable Diffusion cannot be loaded: {first_line(error)}") from error
 
 
-def require_drawing(folder: Path, config: PortraitConfig | None) -> None:
-    """Raise where drawing would fail: modules and weights compared name by name, and a scheduler that is run through without a model.
+def require_drawing(folder: Path, config: PortraitConfig, with_weights: bool = True) -> None:
+    """Raise where drawing would fail: a scheduler is run through without a model, and modules and weights are compared name by name.
 
     Reads the code that `load_diffusion` needs, and every number once, but keeps no weights.
+
+    Args:
+        folder: as found by `weights.find_diffusion`.
+        config: its scheduler and steps are tried.
+        with_weights: False where U-Net and decoder of this folder were checked before.
 
     Raises:
         ConfigError: the scheduler of the settings is none of diffusers', or cannot make so many steps.
@@ -121,9 +125,8 @@ def require_drawing(folder: Path, config: PortraitConfig | None) -> None:
     """
     described = read_json_object(folder / "scheduler" / "scheduler_config.json")
     own = scheduler_class(str(described.get("_class_name")))
-    chosen = scheduler_class(config.scheduler) if config is not None and config.scheduler else own
-    require_steps(chosen, described, config or PortraitConfig())
-    for part in model_classes():
+    require_steps(scheduler_class(config.scheduler) if config.scheduler else own, described, config)
+    for part in model_classes() if with_weights else ():
         require_module(folder, part)
 
 
@@ -135,7 +138,7 @@ def conditions(encoder: TextEncoder, prompts: Sequence[str]) -> list[Condition]:
 
 
 def draw(
-    diffusion: Diffusion, wanted: Sequence[Condition], config: PortraitConfig, report: Report = no_report
+    diffusion: Diffusion, drawn_conditions: Sequence[Condition], config: PortraitConfig, report: Report = no_report
 ) -> np.ndarray:
     """A picture for every seed and condition; all conditions of a seed start from the same noise.
 
@@ -144,7 +147,7 @@ def draw(
 
     Args:
         diffusion: shared by all.
-        wanted: c conditions.
+        drawn_conditions: c conditions.
         config: seeds, steps, guidance, scheduler.
         report: called after every denoising step.
 
@@ -154,8 +157,8 @@ def draw(
     Raises:
         ConfigError: unknown scheduler, or the GPU is too small.
     """
-    pairs = [(seed, condition) for seed in config.seeds for condition in wanted]
-    size = _pictures_a_batch(diffusion, config, len(wanted))
+    pairs = [(seed, condition) for seed in config.seeds for condition in drawn_conditions]
+    size = _pictures_a_batch(diffusion, config, len(drawn_conditions))
     batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
     pictures: list[np.ndarray] = []
     try:
@@ -165,7 +168,7 @@ def draw(
     except torch.cuda.OutOfMemoryError as error:
         raise ConfigError("The GPU's memory does not suffice for the portraits; ask for fewer seeds.") from error
     drawn = np.stack(pictures)
-    return drawn.reshape(len(config.seeds), len(wanted), *drawn.shape[1:])
+    return drawn.reshape(len(config.seeds), len(drawn_conditions), *drawn.shape[1:])
 
 
 def _pictures_a_batch(diffusion: Diffusion, config: PortraitConfig, n_conditions: int) -> int:
@@ -198,15 +201,15 @@ def _denoise(
     latents = torch.cat([torch.randn(shape, generator=generator) for generator in generators]).to(device)
     latents = latents * scheduler.init_noise_sigma
     is_guided = config.guidance_scale > 1
-    read = torch.stack([condition.prompt for _, condition in batch])  # (b, L, w)
+    states = torch.stack([condition.prompt for _, condition in batch])  # (b, L, w)
     if is_guided:
-        read = torch.cat([torch.stack([condition.empty for _, condition in batch]), read])  # (2b, L, w)
-    read = read.to(device, unet.dtype)
+        states = torch.cat([torch.stack([condition.empty for _, condition in batch]), states])  # (2b, L, w)
+    states = states.to(device, unet.dtype)
     extra = step_options(scheduler, generators)
     for step, time in enumerate(scheduler.timesteps):
-        seen = torch.cat([latents, latents]) if is_guided else latents
-        seen = scheduler.scale_model_input(seen, time).to(unet.dtype)
-        output = unet(seen, time, encoder_hidden_states=read, return_dict=False)[0].float()
+        inputs = torch.cat([latents, latents]) if is_guided else latents
+        inputs = scheduler.scale_model_input(inputs, time).to(unet.dtype)
+        output = unet(inputs, time, encoder_hidden_states=states, return_dict=False)[0].float()
         if is_guided:
             empty, prompted = output.chunk(2)
             output = empty + config.guidance_scale * (prompted - empty)

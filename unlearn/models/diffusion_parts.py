@@ -126,15 +126,15 @@ def _require_classes(folder: Path, described: _Described) -> None:
 def _require_channels(described: _Described) -> None:
     unet = {**_UNET_DEFAULTS, **described.unet}
     latent = described.vae.get("latent_channels", 4)
-    read, given = unet["in_channels"], unet["out_channels"]
+    read, written = unet["in_channels"], unet["out_channels"]
     if read != latent:
         kind = _UNET_KINDS.get(read, "another model's U-Net") if latent == 4 else "another model's U-Net or decoder"
         raise described.misfit(
             f"its U-Net reads {read} channels (in_channels in unet/config.json), its decoder {latent} (latent_channels in "
             f"vae/config.json), so it has {kind}"
         )
-    if given != read:
-        raise described.misfit(f"its U-Net reads {read} channels and gives {given} (in_channels and out_channels in unet/config.json)")
+    if written != read:
+        raise described.misfit(f"its U-Net reads {read} channels and gives {written} (in_channels and out_channels in unet/config.json)")
     if described.vae.get("out_channels", 3) != 3:
         colours = described.vae["out_channels"]
         raise described.misfit(f"its decoder gives {colours} colours, where 3 are needed (out_channels in vae/config.json)")
@@ -175,18 +175,18 @@ def _require_text_width(described: _Described) -> None:
 
 
 def _require_text_weights(stored: Mapping[str, Stored], described: _Described) -> None:
-    held = {name.removeprefix(TEXT_PREFIX): found for name, found in stored.items()}
+    held = {name.removeprefix(TEXT_PREFIX): tensor for name, tensor in stored.items()}
     try:
         needed = text_shapes(described.text)
         heads = int(described.text["num_attention_heads"])
     except (TypeError, ValueError) as error:
         raise described.misfit("text_encoder/config.json holds a size that is no number") from error
-    used = {name: found for name, found in held.items() if name in needed}  # position numbers and a projection are not used
-    found = difference(used, needed, "the text encoder's file", "its config.json")
-    if found is None and (heads < 1 or int(described.text["hidden_size"]) % heads):
-        found = f"hidden_size {described.text['hidden_size']} cannot be divided by num_attention_heads {heads} in text_encoder/config.json"
-    if found:
-        raise described.misfit(found, "copy or download text_encoder/ again, config.json and weights of one and the same model")
+    used = {name: tensor for name, tensor in held.items() if name in needed}  # position numbers and a projection are not used
+    misfit = difference(used, needed, "the text encoder's file", "its config.json")
+    if misfit is None and (heads < 1 or int(described.text["hidden_size"]) % heads):
+        misfit = f"hidden_size {described.text['hidden_size']} cannot be divided by num_attention_heads {heads} in text_encoder/config.json"
+    if misfit:
+        raise described.misfit(misfit, "copy or download text_encoder/ again, config.json and weights of one and the same model")
     require_floats(used, "The text encoder's file")
 
 
@@ -194,32 +194,45 @@ def _require_ends(unet: Mapping[str, Stored], vae: Mapping[str, Stored], describ
     """The tensors in which U-Net and decoder meet the other parts; all the others are compared where the modules are built."""
     config = {**_UNET_DEFAULTS, **described.unet}
     again = "copy or download {0}/ again, config.json and weights of one and the same model"
-    for name, axis, expected in (("conv_in.weight", 1, config["in_channels"]), ("conv_out.weight", 0, config["out_channels"])):
-        _require_axis(unet, "unet", name, (axis, expected), described, again)
-    _require_axis(vae, "vae", "decoder.conv_in.weight", (1, described.vae.get("latent_channels", 4)), described, again)
+    axes = (
+        _Axis("unet", "conv_in.weight", 1, config["in_channels"]),
+        _Axis("unet", "conv_out.weight", 0, config["out_channels"]),
+        _Axis("vae", "decoder.conv_in.weight", 1, described.vae.get("latent_channels", 4)),
+    )
+    for axis in axes:
+        _require_axis({"unet": unet, "vae": vae}[axis.part], axis, described, again)
     reading = [name for name in unet if name.endswith("attn2.to_k.weight")]
     dims = config["cross_attention_dim"]
     for name in reading:
-        found = unet[name].shape[-1]
-        if found not in (dims if isinstance(dims, list) else [dims]):
+        width = unet[name].shape[-1]
+        if width not in (dims if isinstance(dims, list) else [dims]):
             raise described.misfit(
-                f"{name} reads {found} numbers a token in the U-Net's file, but {dims} in its config.json (cross_attention_dim)",
+                f"{name} reads {width} numbers a token in the U-Net's file, but {dims} in its config.json (cross_attention_dim)",
                 again.format("unet"),
             )
     for part, stored in (("U-Net", unet), ("decoder", vae)):
         require_floats(stored, f"The {part}'s file")
 
 
-def _require_axis(
-    stored: Mapping[str, Stored], part: str, name: str, wanted: tuple[int, Any], described: _Described, again: str
-) -> None:  # fmt: skip
-    axis, expected = wanted
+@dataclass(frozen=True)
+class _Axis:
+    """A tensor of a part whose size along one axis is the number of channels that config.json says."""
+
+    part: str
+    name: str
+    axis: int
+    n_channels: Any
+
+
+def _require_axis(stored: Mapping[str, Stored], axis: _Axis, described: _Described, again: str) -> None:
+    part, name = axis.part, axis.name
     if name not in stored:
         raise described.misfit(f"{part}/config.json describes a {_CLASSES[part]}, but its file lacks {name}", again.format(part))
     shape = stored[name].shape
-    if len(shape) <= axis or shape[axis] != expected:
-        found = shape[axis] if len(shape) > axis else "no"
-        raise described.misfit(f"{name} has {found} channels in {part}'s file, but {expected} in {part}/config.json", again.format(part))
+    size = shape[axis.axis] if len(shape) > axis.axis else "no"
+    if size != axis.n_channels:
+        reason = f"{name} has {size} channels in {part}'s file, but {axis.n_channels} in {part}/config.json"
+        raise described.misfit(reason, again.format(part))
 
 
 def _require_tokenizer(folder: Path, described: _Described) -> None:

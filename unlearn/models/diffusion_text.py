@@ -22,7 +22,8 @@ from unlearn.models.clip_layouts import require_numbers
 from unlearn.models.clip_text_files import TEXT_PREFIX as PREFIX  # transformers 5 reads it and leaves it out in its own modules
 from unlearn.models.clip_text_files import context_length, text_config, vocabulary
 from unlearn.models.diffusion_parts import weight_files
-from unlearn.models.encoders import Encoder, OpenClipText, autocast, state_hash
+from unlearn.models.encoders import Encoder, OpenClipText, autocast
+from unlearn.models.frozen import state_hash
 
 _BLOCK_NAMES = {
     "self_attn.out_proj": "attn.out_proj", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
@@ -43,8 +44,8 @@ class DiffusionText(nn.Module):
 
     @property
     def blocks(self) -> nn.Module:
-        found: nn.Module = self.model.encoder
-        return found
+        encoder: nn.Module = self.model.encoder
+        return encoder
 
     @property
     def device(self) -> torch.device:
@@ -68,8 +69,8 @@ class DiffusionText(nn.Module):
 
     def tokenize(self, texts: Sequence[str], repair: bool = True) -> Tensor:
         length = self.context_length
-        made = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)
-        return torch.tensor(made["input_ids"])
+        tokenized = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True)
+        return torch.tensor(tokenized["input_ids"])
 
     def end_of_text_positions(self, tokens: Tensor) -> Tensor:
         return tokens.argmax(dim=-1)
@@ -106,8 +107,8 @@ def load_diffusion_text(folder: Path, precision: torch.dtype) -> DiffusionText:
         OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, SafetensorError
     ) as error:  # fmt: skip  # what files of a foreign hand lead to
         first = str(error).strip().partition("\n")[0].rstrip(".")
-        told = f"{type(error).__name__}: {first}"
-        raise ModelLoadError(f"Text encoder or tokenizer of the Stable Diffusion cannot be loaded ({told}).") from error
+        reason = f"{type(error).__name__}: {first}"
+        raise ModelLoadError(f"Text encoder or tokenizer of the Stable Diffusion cannot be loaded ({reason}).") from error
     if n_tokens != 2:
         raise ModelLoadError(f"The tokenizer makes {n_tokens} tokens of an empty text, CLIP's makes 2; copy or download tokenizer/ again.")
     if tokenizer.pad_token_id is None:
@@ -154,8 +155,8 @@ def holds_same_weights(encoder: OpenClipText, folder: Path) -> bool:
             raise ModelLoadError(f"text_encoder/{file.name} cannot be read: {error}.") from error
     if needed or _activation(folder) != activation_of(encoder):
         return False
-    told = _tokenizer_config(folder).get("model_max_length")
-    return context_length(told, encoder.context_length) == encoder.context_length
+    max_length = _tokenizer_config(folder).get("model_max_length")
+    return context_length(max_length, encoder.context_length) == encoder.context_length
 
 
 def _is_close(theirs: Tensor, ours: Tensor) -> bool:

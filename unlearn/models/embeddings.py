@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,12 +110,8 @@ def encode(
     n_done = 0
     result: Tensor | None = None
     for rows in batches_alike(tokens, encoder.end_of_text_positions(tokens), batch_size):
-        picked = tokens[rows]
-        out = (
-            encoder.embed_texts(trimmed(encoder, picked))
-            if kind == "pooled"
-            else encoder.hidden_states(picked)
-        )
+        batch = tokens[rows]
+        out = encoder.embed_texts(trimmed(encoder, batch)) if kind == "pooled" else encoder.hidden_states(batch)
         if result is None:
             result = torch.empty(len(texts), *out.shape[1:])
         result[rows] = out.float().cpu()
@@ -142,24 +139,27 @@ class EmbeddingCache:
         self._kept = KeptTensors(folder, max_bytes) if folder is not None else None
         self._n_in_memory = n_in_memory
         self._memory: OrderedDict[str, Tensor] = OrderedDict()
+        self._lock = threading.Lock()
 
     def embed(
         self, encoder: TextEncoder, texts: Sequence[str], batch_size: int = 256, report: Report = no_report
     ) -> Tensor:
         """(n, d) as from `encode`, from the cache where it is known."""
         key = cache_key(encoder, texts)
-        found = self._memory.get(key)
-        if found is None and self._kept is not None:
-            found = self._kept.read(key, KEPT_AS)
-        if found is None:
-            found = encode(encoder, texts, "pooled", batch_size, report)
+        with self._lock:
+            embedded = self._memory.get(key)
+        if embedded is None and self._kept is not None:
+            embedded = self._kept.read(key, KEPT_AS)
+        if embedded is None:
+            embedded = encode(encoder, texts, "pooled", batch_size, report)
             if self._kept is not None:
-                self._kept.write(key, KEPT_AS, found)
-        self._memory[key] = found
-        self._memory.move_to_end(key)
-        while len(self._memory) > self._n_in_memory:
-            self._memory.popitem(last=False)
-        return found.clone()  # a caller may normalise in place
+                self._kept.write(key, KEPT_AS, embedded)
+        with self._lock:
+            self._memory[key] = embedded
+            self._memory.move_to_end(key)
+            while len(self._memory) > self._n_in_memory:
+                self._memory.popitem(last=False)
+        return embedded.clone()  # a caller may normalise in place
 
 
 def cache_key(encoder: TextEncoder, texts: Sequence[str]) -> str:

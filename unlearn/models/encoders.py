@@ -7,7 +7,6 @@ programs load.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unlearn.models.causal_transformer import n_worth_sharing, run_blocks, supports
+from unlearn.models.frozen import state_hash
 from unlearn.models.tokenization import ClipTokenizer
 
 
@@ -36,7 +36,7 @@ class Encoder(Protocol):
 
     @property
     def weights_hash(self) -> str:
-        """16 hex digits of the present weights, computed when asked."""
+        """16 hex digits of the present weights; one pass over them when first asked, and again when they have changed."""
 
     @property
     def blocks(self) -> nn.Module:
@@ -103,17 +103,6 @@ class ImageEncoder(Encoder, Protocol):
 
     def embed_images(self, pixels: Tensor) -> Tensor:
         """Embeddings (n, d) of pixels (n, 3, image_size, image_size) in [0, 1]; normalises the pixels itself."""
-
-
-def state_hash(module: nn.Module) -> str:
-    """First 16 hex digits of SHA-256 over names, shapes and bytes of a module's state."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(
-            tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data if tensor.numel() else b""
-        )
-    return digest.hexdigest()[:16]
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
@@ -185,20 +174,20 @@ class OpenClipText(nn.Module):
         states = self._states(tokens, None)
         return states, self._project(states[torch.arange(len(tokens)), self.end_of_text_positions(tokens)])
 
-    def _states(self, tokens: Tensor, wanted: Tensor | None) -> Tensor:
+    def _states(self, tokens: Tensor, positions: Tensor | None) -> Tensor:
         """States after the final layer norm: (n, t, w), or (n, w) at one wanted position a row."""
         n_shared = n_worth_sharing(tokens) if self._is_plain else 0
-        if wanted is not None and len(tokens):
-            n_shared = min(n_shared, int(wanted.min()))  # equal texts share even their ends
+        if positions is not None and len(tokens):
+            n_shared = min(n_shared, int(positions.min()))  # equal texts share even their ends
         length = tokens.shape[1]
         tokens = tokens.to(self.device)
         with autocast(self.device, self.precision):
             states = self.token_embedding(tokens) + self.positional_embedding[:length]
             if self._is_plain:
-                states = run_blocks(self.transformer, states, n_shared, wanted)
+                states = run_blocks(self.transformer, states, n_shared, positions)
             else:
                 states = self.transformer(states, attn_mask=self.attn_mask[:length, :length])
-                states = states if wanted is None else states[torch.arange(len(tokens)), wanted]
+                states = states if positions is None else states[torch.arange(len(tokens)), positions]
             return self.ln_final(states).float()
 
     def _project(self, states: Tensor) -> Tensor:
@@ -234,8 +223,8 @@ class OpenClipImage(nn.Module):
         return state_hash(self)
 
     def resize(self, images: Tensor | np.ndarray) -> Tensor:
-        given = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # a writable copy
-        pixels = given.permute(0, 3, 1, 2).float()  # (n, 3, height, width)
+        tensor = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # a writable copy
+        pixels = tensor.permute(0, 3, 1, 2).float()  # (n, 3, height, width)
         size, (height, width) = self.image_size, pixels.shape[-2:]
         if (height, width) != (size, size):
             is_squashed = self.preprocess["resize_mode"] == "squash"

@@ -1,6 +1,6 @@
 """Computed tensors kept in a folder for the next time, up to a total size; what was used least recently goes first.
 
-Knows files and tensors; not what is in them. Whatever goes wrong costs the time of the next computation and nothing else.
+Whatever goes wrong costs the time of the next computation and nothing else.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class KeptTensors:
 
         path = self._path(key)
         try:
-            found: Tensor = load_file(path)[name]
+            tensor: Tensor = load_file(path)[name]
         except (OSError, KeyError, SafetensorError):
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
-        return found
+        return tensor
 
     def write(self, key: str, name: str, tensor: Tensor) -> None:
         """Keep a tensor; where that is not possible, the log says so and work goes on.
@@ -94,8 +94,8 @@ class KeptTensors:
         sizes: list[tuple[int, int, Path]] = []
         for path in self._files():
             with contextlib.suppress(OSError):  # another process removed it meanwhile
-                found = path.stat()
-                sizes.append((found.st_mtime_ns, found.st_size, path))
+                status = path.stat()
+                sizes.append((status.st_mtime_ns, status.st_size, path))
         excess = sum(size for _, size, _ in sizes) + n_bytes - self.max_bytes
         for _, size, path in sorted(sizes):
             if excess <= 0:

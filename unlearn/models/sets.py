@@ -1,7 +1,6 @@
 """The model sets: which CLIP and which Stable Diffusion belong together, and the defaults that suit them.
 
-Knows names, folders and settings only: no torch, no weights, no network. `weights` finds the files of a set,
-`clip` and `diffusion` load them. A set is named by
+Nothing is loaded here, and torch is not imported: `weights` finds the files of a set, `suite` loads them. A set is named by
 
     embedded | sd14 | vit-b-32 | vit-b-16 | vit-l-14 | rn50        the table below
     FOLDER                                                         a folder laid out as assets/embedded
@@ -136,26 +135,26 @@ def folder_set(name: str, root: Path) -> ModelSet:
 
 
 def _folder_defaults(path: Path) -> dict[str, Any]:
-    given: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     if path.is_file():
         try:
-            given = json.loads(path.read_text("utf-8"))
+            defaults = json.loads(path.read_text("utf-8"))
             for part in ("text", "image"):
-                stop = given.get(part, {}).get("early_stop")
+                stop = defaults.get(part, {}).get("early_stop")
                 if isinstance(stop, dict):
-                    given[part]["early_stop"] = EarlyStop(**stop)
+                    defaults[part]["early_stop"] = EarlyStop(**stop)
             for key in ("captions", "kept_names"):
-                source = given.get("text", {}).get(key)
+                source = defaults.get("text", {}).get(key)
                 if isinstance(source, str) and not source.startswith("hub:"):
-                    given["text"][key] = _portable(path.parent / source)
+                    defaults["text"][key] = _portable(path.parent / source)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
     try:
         return {
-            "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **given.get("text", {})}),
-            "image": ImageFineTuneConfig(**given.get("image", {})),
-            "portraits": PortraitConfig(**given.get("portraits", {})),
-            "needs_gpu": checked(bool, given.get("needs_gpu", True), f"{path}: needs_gpu"),
+            "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **defaults.get("text", {})}),
+            "image": ImageFineTuneConfig(**defaults.get("image", {})),
+            "portraits": PortraitConfig(**defaults.get("portraits", {})),
+            "needs_gpu": checked(bool, defaults.get("needs_gpu", True), f"{path}: needs_gpu"),
         }
     except TypeError as error:
         raise ConfigError(f"{path} names an unknown setting: {error}.") from error
@@ -178,12 +177,13 @@ def find_model_set(name: str) -> ModelSet:
         raise ConfigError(f"The activation behind '@' is {activation!r}; use gelu or quick_gelu.")
     if diffusion == "":
         raise ConfigError("Nothing stands behind '+'; give a Stable Diffusion folder, its repository, or none.")
-    found = replace(_find_base(base), name=name.strip())
+    model_set = replace(_find_base(base), name=name.strip())
     if activation is not None:
-        found = replace(found, activation=cast(Activation, activation))
+        model_set = replace(model_set, activation=cast(Activation, activation))
     if diffusion is not None:
-        found = replace(found, diffusion=None if diffusion == "none" else diffusion, needs_gpu=found.needs_gpu or diffusion != "none")
-    return found
+        needs_gpu = model_set.needs_gpu or diffusion != "none"
+        model_set = replace(model_set, diffusion=None if diffusion == "none" else diffusion, needs_gpu=needs_gpu)
+    return model_set
 
 
 def _parts(name: str) -> tuple[str, str | None, str | None]:
@@ -240,10 +240,10 @@ def _find_base(base: str) -> ModelSet:
         return folder_set(base, folder)
     clip, mark, weights = base.partition(":")
     if mark and clip and weights:
-        found = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights)
-        return replace(found, text=found.paper_text(early_stop=EarlyStop()), image=found.paper_image())
+        model_set = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights)
+        return replace(model_set, text=model_set.paper_text(early_stop=EarlyStop()), image=model_set.paper_image())
     known_names = ", ".join(known.name for known in list_model_sets())
     raise ConfigError(
-        f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, "
-        "or an open_clip name with its tag or checkpoint file, such as ViT-B-32:laion2b_s34b_b79k."
+        f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, or an open_clip name with its tag or "
+        "checkpoint file, such as ViT-B-32:laion2b_s34b_b79k."
     )

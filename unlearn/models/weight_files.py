@@ -1,7 +1,7 @@
-"""What a safetensors file says of itself (names, shapes, kinds of numbers), read without its numbers; and what a file is that is none.
+"""Reads the head of a safetensors file (names, shapes and kinds of numbers), and says what a file is that is no safetensors file.
 
-Knows files, not what a model needs: `diffusion_parts` and `clip_layouts` compare. Messages name a file by its last
-parts, because they reach visitors of the page, and say which command helps. No format that can run code is ever opened.
+What a model needs is compared in `diffusion_parts` and `clip_layouts`. Messages name a file by the last two parts of its path, because
+they reach visitors of the page, and say which command helps. No format that can run code is ever opened.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Finds the weight files of a model set: on this machine first, then (unless told not to) from the network.
 
-Knows model sets and paths. Order of search for a checkpoint or a folder: the path itself, `Settings.models_dir`, the download
+Order of search for a checkpoint or a folder: the path itself, `Settings.models_dir`, the download
 cache of the Hugging Face client, the network. Without a network the answer comes within seconds: the client's own retries are
 never entered blindly.
 """
@@ -53,25 +53,31 @@ def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
     Raises:
         ModelLoadError: the set has none, or it was not found, lacks a part, has a damaged one or parts that do not fit each other.
     """
-    if model_set.diffusion is None:
-        raise ModelLoadError(
-            f"Model set {model_set.name!r} has no Stable Diffusion; add one behind a '+', "
-            f"such as {model_set.name}+/path/to/stable-diffusion-v1-4."
-        )
-    folder = Path(os.path.expanduser(model_set.diffusion))
+    diffusion = require_diffusion(model_set)
+    folder = Path(os.path.expanduser(diffusion))
     if not os.path.isdir(folder):
         if os.path.isfile(folder):
             raise ModelLoadError(
                 f"{folder.name} is a file, where the folder of a Stable Diffusion is needed. A model in one file becomes a folder with "
                 "diffusers: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
             )
-        if not _is_repository(model_set.diffusion):
+        if not _is_repository(diffusion):
             raise ModelLoadError(f"The folder {folder} of a Stable Diffusion does not exist; check the path.")
-        folder = _diffusion_from_repository(model_set.diffusion, settings)
-    name = Path(model_set.diffusion).name
+        folder = _diffusion_from_repository(diffusion, settings)
+    name = Path(diffusion).name
     require_complete(folder, name)
     require_fitting(folder, name)
     return folder
+
+
+def require_diffusion(model_set: ModelSet) -> str:
+    """Folder or repository of the set's Stable Diffusion; raises `ModelLoadError` where it has none."""
+    if model_set.diffusion is None:
+        raise ModelLoadError(
+            f"Model set {model_set.name!r} has no Stable Diffusion; add one behind a '+', "
+            f"such as {model_set.name}+/path/to/stable-diffusion-v1-4."
+        )
+    return model_set.diffusion
 
 
 def _is_repository(name: str) -> bool:
@@ -124,8 +130,8 @@ def published_tag(model_set: ModelSet) -> dict[str, Any]:
     from open_clip.pretrained import get_pretrained_cfg
 
     base = model_set.clip.removesuffix("-quickgelu")  # tags are mostly listed under the plain name
-    found = get_pretrained_cfg(model_set.clip, model_set.weights) or get_pretrained_cfg(base, model_set.weights)
-    return dict(found)
+    tag = get_pretrained_cfg(model_set.clip, model_set.weights) or get_pretrained_cfg(base, model_set.weights)
+    return dict(tag)
 
 
 def _hub_repository(model_set: ModelSet) -> str:
@@ -177,12 +183,12 @@ def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
     except LocalEntryNotFoundError:
         pass
     _require_network(repository, settings, [Path(repository), *places])
-    wanted = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
+    patterns = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
         "model_index.json"
     ]
-    avoided = ["*.fp16.safetensors", "*non_ema*"]
+    ignored = ["*.fp16.safetensors", "*non_ema*"]
     try:
-        return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=avoided))
+        return Path(snapshot_download(repository, allow_patterns=patterns, ignore_patterns=ignored))
     except (HTTPError, OSError, ValueError, ImportError) as error:
         raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
 

@@ -8,166 +8,156 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from torch import Tensor
 
-from unlearn.attacks.gallery import Gallery, Photos, build_gallery, defended_gallery, prompt_embeddings
-from unlearn.config import ForgetConfig, ResolvedConfig, Settings
-from unlearn.defence.defend import defend, require_texts, stages_of
-from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_room
-from unlearn.runs.inputs import read_run_photos
-from unlearn.measure.labelled_images import class_folders, measured_things
+from unlearn.attacks.gallery import Gallery, defended_gallery, prompt_embeddings
+from unlearn.config import ForgetConfig, Settings
+from unlearn.defence.defend import Defence, defend, stages_of
+from unlearn.measure.labelled_images import class_folders
 from unlearn.measure.probes import Prober
+from unlearn.models.defended import save_defended
+from unlearn.models.embeddings import run_cache
+from unlearn.models.pair import Pair
+from unlearn.photos.face_sets import require_faces
+from unlearn.progress import Report, Stages, no_report
+from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, start_over, write_attack, write_manifest
+from unlearn.runs.inputs import RunPhotos, read_run_photos
 from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_losses, write_predictions, write_probes
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.mishaps import Mishaps
-from unlearn.models.clip import Clip, Models, _use_threads, load_clip, resolve_device, resolve_precision, world_of
-from unlearn.models.defended import save_defended
-from unlearn.models.diffusion import load_diffusion, require_drawing
-from unlearn.models.embeddings import original_cache, run_cache
-from unlearn.models.weights import find_diffusion
-from unlearn.models.worlds import World
-from unlearn.photos.face_sets import Faces, require_faces
-from unlearn.runs.portraits import write_portraits
-from unlearn.progress import Report, Stages, no_report
-from unlearn.runs.report import write_report
-from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, prepare, start_over, write_attack, write_manifest
-from unlearn.runs.results import write_results
 from unlearn.runs.photos import keep_photos
+from unlearn.runs.portraits import write_portraits
+from unlearn.runs.preparation import PreparedRun, prepared_run
+from unlearn.runs.report import write_report
+from unlearn.runs.results import PORTRAITS, write_results
 
 BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
 AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "portraits": 14.0}
 DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
-Prompts = tuple[Tensor, Tensor]
+REPORT_LATER = "Write it with `python -m unlearn report --run FOLDER`."
 
 
-def run_forgetting(
-    asked: ForgetConfig, settings: Settings, out: Path, report: Report, photos: Photos | None = None,
-    faces: Faces | None = None,
-) -> Metrics:  # fmt: skip
+@dataclass(frozen=True)
+class _Before:
+    """The attack on the original: its outcome, and the embeddings of its prompts."""
+
+    attacked: Attacked
+    prompts: Tensor
+
+
+@dataclass(frozen=True)
+class _After:
+    """The attack on the defended model; None where it failed."""
+
+    attacked: Attacked
+    gallery: Gallery | None = None
+    prober: Prober | None = None
+
+
+def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, photos: RunPhotos, report: Report) -> Metrics:
     """Forget the persons of the config and measure what changed; see `forget`.
 
     What fails after the fine-tuning costs that part of the result and no more; `mishaps` tells it.
     """
     started = time.perf_counter()
-    if asked.encoder != "text":
-        require_faces(asked.persons, faces or {})
-    if asked.labelled_images is not None:
-        class_folders(Path(asked.labelled_images))
+    if forget_config.encoder != "text":
+        require_faces(forget_config.persons, photos.faces)
+    if forget_config.labelled_images is not None:
+        class_folders(Path(forget_config.labelled_images))
     mishaps = Mishaps(report)
-    stages = Stages(mishaps.report, {**BEFORE, **stages_of(asked), **AFTER})
+    stages = Stages(mishaps.report, {**BEFORE, **stages_of(forget_config), **AFTER})
     with stages.stage("loading") as inner:
-        original, config, drawing = _load(asked, settings)
-        doubts = _doubts(original, config)
-        world = world_of(original)
-        things, warnings = measured_things(config, original.image, world, settings, inner)
-        prepare(out, original, config.encoder)
-        gallery = build_gallery(original, world, config.persons, config.idia, photos)
+        run = prepared_run(forget_config, settings, out, photos, inner)
     with stages.stage("attack on the original") as inner:
-        first = prompt_embeddings(original.text, gallery, original_cache(settings), inner)
-        before = _attack(gallery, first, world, config)
-        drawing.result()
-    defence = defend(original, config, faces or {}, world, settings, stages)
-    start_over(out, original)  # not before all input has been used: until here an earlier run stays
-    models, tuned = (original, defence.defended), defence.tuned
+        before = _attack_original(run, inner)
+        run.drawable.result()
+    run.suite.make_room()
+    defence = defend(run.suite.clip, run.config, photos.faces, run.suite.world, settings, stages)
+    start_over(out, run.suite.clip)  # not before all input has been used: until here an earlier run stays
     with stages.stage("saving"):  # first of all: nothing that fails from here on costs the fine-tuning
-        write_losses(out, tuned)
-        save_defended(out / "defended", *models)
-    seen, prober, after = cast("Gallery | None", None), cast("Prober | None", None), not_attacked(before)
+        _save(run, defence)
     with stages.stage("attack on the defended") as inner:
-        with mishaps.spared("The attack on the defended model is missing", AGAIN):
-            seen, second = defended_gallery(models, gallery, world, config, photos), first
-            if models[1].text is not original.text:
-                second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
-            after = _attack(seen, second, world, config)
-            prober = Prober(models, (gallery, seen), (first, second), config.neutral_term, world)
-        with mishaps.spared("What later questions need of the photos is missing", AGAIN):
-            if seen is not None:
-                keep_photos(out, config.persons, (gallery, seen))
+        after = _attack_defended(run, defence, before, mishaps, inner)
     with stages.stage("measuring"):
-        metrics = measure(attack_metrics(before, after), models, config, things, mishaps)
-        with mishaps.spared("The figures of the image encoder are missing", AGAIN):
-            metrics = replace(metrics, image=measure_image(original, defence, (gallery, seen), config, world, faces or {}))
-        write_attack(out, before, after)
-        write_probes(out, prober, config, world, mishaps)
-        write_predictions(out, models, config, world, photos, mishaps)
+        metrics = _measured(run, defence, before, after, mishaps)
     with stages.stage("portraits") as inner:
-        is_drawn = _draw(out, models, config, settings, (inner, mishaps))
+        is_drawn = _draw(run, defence, mishaps, inner)
     metrics = replace(
-        metrics, fine_tuning={name: summary(part) for name, part in tuned.items()}, seconds=seconds(stages, tuned, is_drawn, started),
-        warnings=(*original.warnings, *doubts, *warnings, *mishaps.warnings),
+        metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
+        seconds=seconds(stages, defence.tuned, is_drawn, started),
     )  # fmt: skip
-    write_results(out, config=config, metrics=metrics)
-    n_told = len(mishaps.warnings)
-    with mishaps.spared("The report is missing", "Write it with `python -m unlearn report --run FOLDER`."):
-        write_report(out)
-    if later := mishaps.warnings[n_told:]:
-        metrics = replace(metrics, warnings=(*metrics.warnings, *later))
-        write_results(out, metrics=metrics)
-    write_manifest(out, config, metrics, str(original.text.device))
+    metrics = _finish(run, metrics, mishaps)
     stages.finish()
     return metrics
 
 
-def _load(asked: ForgetConfig, settings: Settings) -> tuple[Clip, ResolvedConfig, Future[None]]:
-    """The original and the complete config; what would only be missed later (files of texts, pictures...) is missed now.
-
-    The future is done when drawing is known to be possible. Reading the drawing library's code takes seconds of one core: as long
-    as the attack, which leaves room for it.
-    """
-    original = load_clip(asked.model_set, settings)
-    config = original.model_set.resolved(asked)
-    require_texts(config)
-    beside = ThreadPoolExecutor(1)
-    if original.model_set.diffusion is None:
-        drawing = beside.submit(lambda: None)
-    else:
-        drawing = beside.submit(require_drawing, find_diffusion(original.model_set, settings), config.portraits)
-    beside.shutdown(wait=False)
-    if config.portraits.scheduler != original.model_set.portraits.scheduler:
-        drawing.result()  # what somebody typed is looked at before anything is computed
-    return original, config, drawing
+def _attack_original(run: PreparedRun, report: Report) -> _Before:
+    prompts = prompt_embeddings(run.suite.clip.text, run.gallery, run.suite.embeddings, report)
+    return _Before(run.attack(run.gallery, prompts), prompts)
 
 
-def _doubts(original: Clip, config: ResolvedConfig) -> list[str]:
-    """Warnings about the names; raises `InputError` where they cannot be used with this model set."""
-    texts = () if config.encoder == "image" else (original.hidden,)
-    warnings = require_room(config, [encoder for encoder in dict.fromkeys((original.text, *texts)) if encoder is not None])
-    if config.encoder != "image":
-        warnings += common_words(config.persons, looked_at_captions(config.text.captions, config.seed))
-    return warnings
+def _save(run: PreparedRun, defence: Defence) -> None:
+    write_losses(run.out, defence.tuned)
+    save_defended(run.out / "defended", run.suite.clip, defence.defended)
 
 
-def _attack(gallery: Gallery, prompts: Tensor, world: World | None, config: ForgetConfig) -> Attacked:
-    names = [person.name for person in config.persons]
-    others = [inhabitant for inhabitant in world.inhabitants if inhabitant.name in gallery.photos] if world else []
-    others = [inhabitant for inhabitant in others if inhabitant.name not in names]
-    members = [inhabitant.name for inhabitant in others if inhabitant.member]
-    strangers = [inhabitant.name for inhabitant in others if not inhabitant.member]
-    found = gallery.attack(prompts, [*names, *members, *strangers])
-    n_bystanders = len(names) + len(members)
-    return Attacked(found[: len(names)], found[len(names) : n_bystanders], found[n_bystanders:])
+def _attack_defended(run: PreparedRun, defence: Defence, before: _Before, mishaps: Mishaps, report: Report) -> _After:
+    """The attack once more, and what later questions to the run need of it."""
+    models, world, config = Pair(run.suite.clip, defence.defended), run.suite.world, run.config
+    after = _After(not_attacked(before.attacked))
+    with mishaps.spared("The attack on the defended model is missing", AGAIN):
+        gallery, prompts = defended_gallery(models, run.gallery, world, config, run.photos.attacked), before.prompts
+        if models.defended.text is not models.original.text:
+            prompts = prompt_embeddings(models.defended.text, gallery, run_cache(run.out, run.suite.settings), report)
+        prober = Prober(models, Pair(run.gallery, gallery), Pair(before.prompts, prompts), config.neutral_term, world)
+        after = _After(run.attack(gallery, prompts), gallery, prober)
+    with mishaps.spared("What later questions need of the photos is missing", AGAIN):
+        if after.gallery is not None:
+            keep_photos(run.out, config.persons, Pair(run.gallery, after.gallery))
+    return after
 
 
-def _draw(
-    out: Path, models: Models, config: ForgetConfig, settings: Settings, within: tuple[Report, Mishaps]
-) -> bool:
+def _measured(run: PreparedRun, defence: Defence, before: _Before, after: _After, mishaps: Mishaps) -> Metrics:
+    """The metrics, and the files with what they sum up."""
+    suite, config, out = run.suite, run.config, run.out
+    models = Pair(suite.clip, defence.defended)
+    metrics = measure(attack_metrics(before.attacked, after.attacked), models, config, run.things, mishaps)
+    with mishaps.spared("The figures of the image encoder are missing", AGAIN):
+        image = measure_image(suite.clip, defence, (run.gallery, after.gallery), config, suite.world, run.photos.faces)
+        metrics = replace(metrics, image=image)
+    write_attack(out, before.attacked, after.attacked)
+    write_probes(out, after.prober, config, suite.world, mishaps)
+    write_predictions(out, models, config, suite.world, run.photos.attacked, mishaps)
+    return metrics
+
+
+def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:
     """Whether portraits were drawn: a model set without diffusion model has none, and drawing may fail."""
-    if models[0].model_set.diffusion is None:
+    if not run.suite.can_draw:
         return False
-    report, mishaps = within
+    folder = run.out / PORTRAITS
     with mishaps.spared("The portraits are missing", DRAW_LATER):
-        device = resolve_device(settings)
-        folder = find_diffusion(models[0].model_set, settings)
-        diffusion = load_diffusion(folder, device, resolve_precision(settings, device))
-        write_portraits(out, diffusion, models, config, report)
+        write_portraits(run.out, run.suite.diffusion(), Pair(run.suite.clip, defence.defended), run.config, report)
         return True
-    shutil.rmtree(out / "portraits", ignore_errors=True)  # half of them would pass for all, and a full disk needs the room
+    shutil.rmtree(folder, ignore_errors=True)  # half of them would pass for all, and a full disk needs the room
     return False
+
+
+def _finish(run: PreparedRun, metrics: Metrics, mishaps: Mishaps) -> Metrics:
+    """Write the results, the report on them and, last, the manifest; the metrics with all warnings."""
+    metrics = replace(metrics, warnings=(*run.suite.clip.warnings, *run.warnings, *mishaps.warnings))
+    write_results(run.out, config=run.config, metrics=metrics)
+    n_warnings = len(mishaps.warnings)
+    with mishaps.spared("The report is missing", REPORT_LATER):
+        write_report(run.out)
+    if later := mishaps.warnings[n_warnings:]:
+        metrics = replace(metrics, warnings=(*metrics.warnings, *later))
+        write_results(run.out, metrics=metrics)
+    write_manifest(run.out, run.config, metrics, str(run.suite.clip.text.device))
+    return metrics
 
 
 def forget(
@@ -197,6 +187,5 @@ def forget(
     Raises:
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
-    _use_threads(settings)
-    given = read_run_photos(photos or {}, faces or {}, config.persons, settings)
-    return run_forgetting(config, settings, out, report, given.attacked, given.faces)
+    run_photos = read_run_photos(photos or {}, faces or {}, config.persons, settings)
+    return run_forgetting(config, settings, out, run_photos, report)

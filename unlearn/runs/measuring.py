@@ -19,7 +19,8 @@ from unlearn.files import disk_errors
 from unlearn.measure.probes import Prober, default_probes
 from unlearn.measure.similarities import image_metrics, measuring_captions, similarities
 from unlearn.measure.zero_shot import predictions, utility
-from unlearn.models.clip import Clip, Models
+from unlearn.models.clip import Clip
+from unlearn.models.pair import Pair
 from unlearn.models.worlds import Things, World
 from unlearn.photos.face_sets import Faces
 from unlearn.progress import Stages
@@ -35,27 +36,28 @@ PROBE_LATER = "Ask for them with `python -m unlearn probe --run FOLDER`, or unde
 AGAIN = "The defended weights are saved; run it again for the whole result."
 
 
-def measure(metrics: Metrics, models: Models, config: ForgetConfig, things: Things | None, mishaps: Mishaps) -> Metrics:
+def measure(metrics: Metrics, models: Pair[Clip], config: ForgetConfig, things: Things | None, mishaps: Mishaps) -> Metrics:
     """The figures with similarities, utility and hashes; what could not be measured stays None."""
     original, defended = models
     with mishaps.spared("The similarities are missing", AGAIN):
         pooled, hidden = _similarities(models, config)
         metrics = replace(metrics, **vars(pooled), hidden=hidden)
     with mishaps.spared("The share of things named right is missing", AGAIN):
-        metrics = replace(metrics, utility=Utility(**utility(original, defended, things)))
+        metrics = replace(metrics, utility=Utility(**utility(models, things)))
     return replace(metrics, weights=BeforeAfter(original.text.weights_hash, defended.text.weights_hash))
 
 
-def _similarities(models: Models, config: ForgetConfig) -> tuple[Similarities, Similarities | None]:
+def _similarities(models: Pair[Clip], config: ForgetConfig) -> tuple[Similarities, Similarities | None]:
     """Those of pooled embeddings, and those of hidden states; None for what was not defended."""
     original, defended = models
     captions = measuring_captions(config.persons, config.neutral_term, config.seed)
     pooled, hidden = Similarities(), None
     if defended.text is not original.text:
-        pooled = Similarities(**similarities((original.text, defended.text), captions, config.persons, config.neutral_term))
+        encoders = Pair(original.text, defended.text)
+        pooled = Similarities(**similarities(encoders, captions, config.persons, config.neutral_term))
     if original.hidden is not None and defended.hidden is not None and defended.hidden is not original.hidden:
-        pair = (original.hidden, defended.hidden)
-        hidden = Similarities(**similarities(pair, captions, config.persons, config.neutral_term, "hidden"))
+        encoders = Pair(original.hidden, defended.hidden)
+        hidden = Similarities(**similarities(encoders, captions, config.persons, config.neutral_term, "hidden"))
     return pooled, hidden
 
 
@@ -102,7 +104,7 @@ def write_probes(out: Path, prober: Prober | None, config: ForgetConfig, world: 
 
 
 def write_predictions(
-    out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None, mishaps: Mishaps
+    out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: Photos | None, mishaps: Mishaps
 ) -> None:
     """What a few photos of each person are taken for before and after."""
     rows: list[PredictionRow] = []
@@ -113,7 +115,7 @@ def write_predictions(
     write_results(out, predictions=tuple(rows))
 
 
-def _predicted(out: Path, models: Models, config: ForgetConfig, world: World | None, photos: Photos | None) -> list[PredictionRow]:
+def _predicted(out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: Photos | None) -> list[PredictionRow]:
     """Predictions for a few photos of each person; labels are everybody's names.
 
     Pictures of the world's people are written beside them. A user's photos are not kept: a run may be shown to others.
@@ -130,7 +132,7 @@ def _predicted(out: Path, models: Models, config: ForgetConfig, world: World | N
                 with disk_errors(str(out)):
                     (out / "photos").mkdir(exist_ok=True)
                 write_png(out / file, image)
-            (shares,) = predictions(*models, image[None], labels)
+            (shares,) = predictions(models, image[None], labels)
             rows.append(from_json(PredictionRow, {**shares, "photo": file, "person_index": index, "name": name}))
     return rows
 

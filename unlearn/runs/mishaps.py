@@ -55,23 +55,23 @@ class Mishaps:
         except Exception as error:  # whatever a library raises; the fine-tuning is worth more than any part of its measuring
             if error is self._ending:
                 raise
-            told = reason(error)
-            if told.startswith(UNEXPECTED):
+            cause = reason(error)
+            if cause.startswith(UNEXPECTED):
                 # Only places and the kind of error are logged: the text of a foreign error may hold a name.
                 frames = "".join(traceback.format_tb(error.__traceback__))
                 log.warning("a part of a run failed with %s\n%s", type(error).__name__, frames)
-            self.warnings.append(f"{missing}: {told}. {later}")
+            self.warnings.append(f"{missing}: {cause}. {later}")
 
 
 def reason(error: BaseException) -> str:
     """Why something failed, in a few words without a path of this machine."""
-    told: BaseException | None = error
-    while told is not None:
-        if is_out_of_memory(told):
+    link: BaseException | None = error
+    while link is not None:
+        if is_out_of_memory(link):
             return "the memory did not suffice"
-        if isinstance(told, OSError) and told.errno == errno.ENOSPC:
+        if isinstance(link, OSError) and link.errno == errno.ENOSPC:
             return "the disk is full"
-        told = told.__cause__
+        link = link.__cause__
     if isinstance(error, UnlearnError):
         return without_folders(str(error)).rstrip(". ")
     return f"{UNEXPECTED} ({type(error).__name__})"

@@ -18,21 +18,21 @@ from unlearn.attacks.gallery import Gallery
 from unlearn.config import Person
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors
+from unlearn.models.pair import Pair
 from unlearn.modes import new_file
 
 FILE = "photos/embeddings.safetensors"  # a folder of its own: what else is in the cache may be removed to make room
-SIDES = ("original", "defended")
 
 
-def keep_photos(run: Path, persons: Sequence[Person], galleries: tuple[Gallery, Gallery]) -> None:
-    """Write the embeddings of the users' photos, as (original, defended) see them.
+def keep_photos(run: Path, persons: Sequence[Person], galleries: Pair[Gallery]) -> None:
+    """Write the embeddings of the users' photos, as each of the two models sees them.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written.
     """
     tensors = {
         f"{side} {number}": gallery.photos[person.name].contiguous()
-        for side, gallery in zip(SIDES, galleries, strict=True)
+        for side, gallery in zip(Pair._fields, galleries, strict=True)
         for number, person in enumerate(persons)
         if person.name in gallery.own
     }
@@ -51,23 +51,24 @@ def keep_photos(run: Path, persons: Sequence[Person], galleries: tuple[Gallery, 
             raise
 
 
-def kept_photos(run: Path, persons: Sequence[Person]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Name -> embeddings (photos, d) by the original and by the defended model; who had no photos of a user's is in neither.
+def kept_photos(run: Path, persons: Sequence[Person]) -> Pair[dict[str, Tensor]]:
+    """Name -> embeddings (photos, d) by each of the two models; who had no photos of a user's is in neither.
 
     Raises:
         InputError: the file is damaged; without it an attack would be told as "no photos".
     """
     path = run / CACHE / FILE
     if not path.is_file():
-        return {}, {}
+        return Pair({}, {})
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError("The photos' embeddings that the run kept cannot be read; run it again.") from error
-    original, defended = (
-        {person.name: tensors[key] for number, person in enumerate(persons) if (key := f"{side} {number}") in tensors} for side in SIDES
+    by_side = (
+        {person.name: tensors[key] for number, person in enumerate(persons) if (key := f"{side} {number}") in tensors}
+        for side in Pair._fields
     )
-    return original, defended
+    return Pair(*by_side)
 
 
 def photos_of(kept: dict[str, Tensor], persons: Sequence[Person], name: str) -> Tensor | None:

@@ -17,6 +17,7 @@ from unlearn.errors import ConfigError
 from unlearn.files import disk_errors
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import Condition, Diffusion, conditions, draw
+from unlearn.models.pair import Pair
 from unlearn.progress import Report, no_report
 from unlearn.runs.records import PortraitEntry
 from unlearn.runs.results import PORTRAITS, write_results
@@ -40,7 +41,7 @@ class Portrait:
 
 def draw_prompts(
     diffusion: Diffusion,
-    models: tuple[Clip, Clip],
+    models: Pair[Clip],
     prompts: Sequence[str],
     config: PortraitConfig,
     report: Report = no_report,
@@ -50,14 +51,14 @@ def draw_prompts(
     Raises:
         ConfigError: the set has no diffusion model.
     """
-    wanted: list[Condition] = []
+    drawn_conditions: list[Condition] = []
     hashes = []
     for clip in models:
         if clip.hidden is None:
             raise ConfigError("This model set has no Stable Diffusion, so it cannot draw.")
-        wanted += conditions(clip.hidden, prompts)
+        drawn_conditions += conditions(clip.hidden, prompts)
         hashes.append(clip.hidden.weights_hash)
-    drawn = draw(diffusion, wanted, config, report)  # (seeds, models * prompts, height, width, 3)
+    drawn = draw(diffusion, drawn_conditions, config, report)  # (seeds, models * prompts, height, width, 3)
     return [
         Portrait(prompt, seed, model, hashes[m], drawn[s, m * len(prompts) + p])
         for p, prompt in enumerate(prompts)
@@ -67,7 +68,7 @@ def draw_prompts(
 
 
 def write_portraits(
-    run: Path, diffusion: Diffusion, models: tuple[Clip, Clip], config: ForgetConfig, report: Report = no_report
+    run: Path, diffusion: Diffusion, models: Pair[Clip], config: ForgetConfig, report: Report = no_report
 ) -> None:
     """Draw and write the portraits of a run's first persons.
 
@@ -76,7 +77,7 @@ def write_portraits(
     Args:
         run: the run's folder; its folder of portraits gets PNG files and their index.
         diffusion: of the model set.
-        models: (original, defended).
+        models: whose text encoders are read.
         config: of the run, with `portraits` filled in.
         report: progress.
     """

@@ -1,20 +1,19 @@
 """What page and command line call: people, open_faces, forget, attack, portraits, predict, probe; each names its inputs.
 
-Everything below is reached through here. Loaded originals are kept for the next call of the same process, because
-they are never changed. Results are plain values or small frozen types; shares are fractions.
+Everything below is reached through here. A loaded model set is kept for the next call of the same process (`models.suite`).
+Results are plain values or small frozen types; shares are fractions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unlearn.attacks.gallery import OwnPhotos, build_gallery, defended_gallery, prompt_embeddings
+from unlearn.attacks.gallery import OwnPhotos, build_gallery, defended_gallery, personal_gallery, prompt_embeddings
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.defence.trigger_checks import require_all_fitting, require_fitting
@@ -22,18 +21,18 @@ from unlearn.errors import InputError
 from unlearn.runs.inputs import attack_photos
 from unlearn.measure.probes import Prober
 from unlearn.measure.zero_shot import predictions
-from unlearn.models.clip import Clip, _use_threads, load_clip, resolve_device, resolve_precision, world_of
-from unlearn.models.defended import defended_folder, load_defended
-from unlearn.models.diffusion import Diffusion, load_diffusion
-from unlearn.models.embeddings import EmbeddingCache, original_cache, run_cache
+from unlearn.models.clip import Clip
+from unlearn.models.defended import defended_folder
+from unlearn.models.embeddings import EmbeddingCache, run_cache
+from unlearn.models.pair import Pair
 from unlearn.models.sets import find_model_set
-from unlearn.models.weights import find_diffusion
+from unlearn.models.suite import Suite, suite_of
 from unlearn.models.worlds import World
 from unlearn.photos.faces import open_faces as open_faces  # the redundant `as` says: called from here, too
 from unlearn.photos.reader import read_photo
 from unlearn.runs.portraits import Portrait, draw_prompts
 from unlearn.progress import Report, no_report
-from unlearn.runs.folder import read_config
+from unlearn.runs.folder import MANIFEST, read_config
 from unlearn.runs.photos import kept_photos, photos_of
 
 MAX_LABELS = 1000
@@ -88,16 +87,15 @@ def attack(
     Returns:
         The outcome; `recognised` is None where there are no photos, or too few.
     """
-    _use_threads(settings)
-    original = _original(model_set, settings)
-    require_fitting(original.text, person.name, "the name")
+    suite = suite_of(model_set, settings)
+    require_fitting(suite.clip.text, person.name, "the name")
     own: OwnPhotos = _kept_photos(person, run, weights) if photos is None else {person.name: attack_photos(photos, settings)}
-    clip = original if weights is None else load_defended(weights, original)
-    gallery = build_gallery(clip, world_of(original), [person], idia or IdiaConfig(), own)
+    clip = suite.clip if weights is None else suite.pair(weights).defended
+    gallery = personal_gallery(clip, suite.world, person, idia or IdiaConfig(), own)
     if person.name not in gallery.photos:
         return IdiaOutcome(person.name, (), 0, None)
-    is_cached = weights is None or clip.text is original.text
-    cache = original_cache(settings) if is_cached else _run_cache(weights or Path(), settings)
+    is_original_text = weights is None or clip.text is suite.clip.text
+    cache = suite.embeddings if is_original_text else _run_cache(weights or Path(), settings)
     return gallery.attack(prompt_embeddings(clip.text, gallery, cache, report), [person.name])[0]
 
 
@@ -107,7 +105,7 @@ def model_warnings(settings: Settings, model_set: str) -> tuple[str, ...]:
     Raises:
         UnlearnError: as of `attack`, whose loaded model is used again.
     """
-    return _original(model_set, settings).warnings
+    return suite_of(model_set, settings).clip.warnings
 
 
 def portraits(
@@ -118,14 +116,14 @@ def portraits(
     Returns:
         Prompt by prompt, seed by seed, original before defended.
     """
-    _use_threads(settings)
     prompts = _checked(request.prompts, "prompt", MAX_PROMPTS)
     config = read_config(run)
-    models = _models(run, settings)
-    if models[0].hidden is not None:
-        require_all_fitting(models[0].hidden, prompts, "prompt")
-    chosen = request.config or config.portraits or models[0].model_set.portraits
-    return draw_prompts(_diffusion(config.model_set, settings), models, prompts, chosen, report)
+    suite = suite_of(config.model_set, settings)
+    models = suite.pair(run)
+    if suite.clip.hidden is not None:
+        require_all_fitting(suite.clip.hidden, prompts, "prompt")
+    drawing = request.config or config.portraits or suite.model_set.portraits
+    return draw_prompts(suite.diffusion(), models, prompts, drawing, report)
 
 
 def predict(
@@ -138,71 +136,52 @@ def predict(
         image: a file, or uint8 (height, width, 3).
         labels: names or nouns; each is put into "a photo of <label>".
     """
-    _use_threads(settings)
-    wanted = _checked(labels, "label", MAX_LABELS)
+    checked = _checked(labels, "label", MAX_LABELS)
     pixels = image if isinstance(image, np.ndarray) else read_photo(image, settings.max_upload_mb)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(f"The picture is {pixels.dtype} {pixels.shape}; give uint8 (height, width, 3).")
     models = _models(run, settings)
-    require_all_fitting(models[0].text, wanted, "label")
-    return predictions(*models, pixels[None], wanted)[0]
+    require_all_fitting(models.original.text, checked, "label")
+    return predictions(models, pixels[None], checked)[0]
 
 
 def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int = 0) -> list[dict[str, Any]]:
-    """What texts mean before and after: rows as of `measurements.Prober.probe`.
+    """What texts mean before and after: rows as of `measure.probes.Prober.probe`.
 
     Args:
         run: a finished run.
         texts: synonyms, misspellings, free text.
         person_index: whose photos they are tried on, a number among the run's persons.
     """
-    _use_threads(settings)
-    wanted = _checked(texts, "text", MAX_PROBES)
+    checked = _checked(texts, "text", MAX_PROBES)
     config = read_config(run)
     if not 0 <= person_index < len(config.persons):
         raise InputError(f"person_index is {person_index}; the run has {len(config.persons)} persons.")
-    require_all_fitting(_original(config.model_set, settings).text, wanted, "text")
-    return _prober(run, settings).probe(wanted, config.persons[person_index].name)
+    suite = suite_of(config.model_set, settings)
+    require_all_fitting(suite.clip.text, checked, "text")
+    return _prober(run, suite).probe(checked, config.persons[person_index].name)
 
 
 def _checked(texts: Sequence[str], what: str, most: int) -> list[str]:
-    found = [" ".join(text.split()) for text in texts]
-    if not 1 <= len(found) <= most:
-        raise InputError(f"{len(found)} {what}s given; give 1 to {most}.")
-    if any(not text for text in found):
+    """The texts with single spaces; raises `InputError` for too many, empty or overlong ones."""
+    spaced = [" ".join(text.split()) for text in texts]
+    if not 1 <= len(spaced) <= most:
+        raise InputError(f"{len(spaced)} {what}s given; give 1 to {most}.")
+    if any(not text for text in spaced):
         raise InputError(f"A {what} is empty; leave it out.")
-    if any(len(text) > MAX_TEXT_LENGTH for text in found):
+    if any(len(text) > MAX_TEXT_LENGTH for text in spaced):
         raise InputError(f"A {what} has more than {MAX_TEXT_LENGTH} characters; shorten it.")
-    return found
+    return spaced
 
 
-@lru_cache(maxsize=1)
-def _original(model_set: str, settings: Settings) -> Clip:
-    return load_clip(model_set, settings)
-
-
-@lru_cache(maxsize=1)
-def _diffusion(model_set: str, settings: Settings) -> Diffusion:
-    device = resolve_device(settings)
-    folder = find_diffusion(find_model_set(model_set), settings)
-    return load_diffusion(folder, device, resolve_precision(settings, device))
-
-
-def _models(run: Path, settings: Settings) -> tuple[Clip, Clip]:
-    original = _original(read_config(run).model_set, settings)
-    return original, _defended(run, settings, (run / "manifest.json").stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=2)
-def _defended(run: Path, settings: Settings, written: int) -> Clip:
-    """`written` is part of the key: a run folder that was replaced is read again."""
-    return load_defended(run, _original(read_config(run).model_set, settings))
+def _models(run: Path, settings: Settings) -> Pair[Clip]:
+    return suite_of(read_config(run).model_set, settings).pair(run)
 
 
 def _run_of(weights: Path) -> Path | None:
     """The finished run that defended weights lie in."""
     run = defended_folder(weights).parent
-    return run if (run / "manifest.json").is_file() else None
+    return run if (run / MANIFEST).is_file() else None
 
 
 def _run_cache(weights: Path, settings: Settings) -> EmbeddingCache | None:
@@ -216,24 +195,24 @@ def _kept_photos(person: Person, run: Path | None, weights: Path | None) -> OwnP
     if folder is None:
         return {}
     persons = read_config(folder).persons
-    found = photos_of(kept_photos(folder, persons)[0 if weights is None else 1], persons, person.name)
-    return {} if found is None else {person.name: found}
+    kept = kept_photos(folder, persons)
+    photos = photos_of(kept.original if weights is None else kept.defended, persons, person.name)
+    return {} if photos is None else {person.name: photos}
 
 
-def _prober(run: Path, settings: Settings) -> Prober:
-    return _prober_of(run, settings, (run / "manifest.json").stat().st_mtime_ns)
+def _prober(run: Path, suite: Suite) -> Prober:
+    """The prober of a run; that of the latest run is kept, until its folder is replaced."""
+    key = ("prober", run, (run / MANIFEST).stat().st_mtime_ns)
+    prober: Prober = suite.answers.get(key, lambda: _make_prober(run, suite))
+    return prober
 
 
-@lru_cache(maxsize=1)
-def _prober_of(run: Path, settings: Settings, written: int) -> Prober:
-    config = read_config(run)
-    original, defended = _models(run, settings)
-    world = world_of(original)
-    models = (original, defended)
-    seen = kept_photos(run, config.persons)
-    gallery = build_gallery(original, world, config.persons, config.idia, seen[0])
-    galleries = (gallery, defended_gallery(models, gallery, world, config, seen[1]))
-    first = second = prompt_embeddings(original.text, gallery, original_cache(settings))
-    if defended.text is not original.text:
-        second = prompt_embeddings(defended.text, gallery, run_cache(run, settings))
-    return Prober(models, galleries, (first, second), config.neutral_term, world)
+def _make_prober(run: Path, suite: Suite) -> Prober:
+    config, models = read_config(run), suite.pair(run)
+    own = kept_photos(run, config.persons)
+    gallery = build_gallery(suite.clip, suite.world, config.persons, config.idia, own.original)
+    galleries = Pair(gallery, defended_gallery(models, gallery, suite.world, config, own.defended))
+    before = after = prompt_embeddings(suite.clip.text, gallery, suite.embeddings)
+    if models.defended.text is not suite.clip.text:
+        after = prompt_embeddings(models.defended.text, gallery, run_cache(run, suite.settings))
+    return Prober(models, galleries, Pair(before, after), config.neutral_term, suite.world)
