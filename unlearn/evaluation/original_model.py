@@ -17,6 +17,7 @@ from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.measure.zero_shot import class_embeddings, person_or_thing, utility
 from unlearn.models.embeddings import encode
 from unlearn.models.images import embed_images
+from unlearn.models.pair import Pair
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill
 
 RIVAL_TERMS = ("human", "person", "man", "woman")
@@ -36,7 +37,7 @@ def original_figures(evaluated: EvaluatedSet, gallery: Gallery, prompts: Tensor)
     strangers = _attacked(gallery.attack(prompts, evaluated.strangers))
     aliases = _attacked(_attacked_by_alias(evaluated))
     correct = [outcome.correct_templates for outcome in members if outcome.correct_templates is not None]
-    accuracy = utility(evaluated.original, evaluated.original, evaluated.world.things)
+    accuracy = utility(Pair(evaluated.original, evaluated.original), evaluated.world.things)
     return {
         "n_members": len(members),
         "members_recognised": _n_recognised(members),
