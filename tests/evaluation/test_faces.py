@@ -16,6 +16,7 @@ from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.face_tables import KINDS, face_table
 from unlearn.evaluation.faces import FaceEvaluation, FaceEvaluationConfig, evaluate_faces
 from unlearn.runs.forgetting import forget
+from unlearn.runs.json_types import to_json
 
 IMAGE = {"n_steps": 2, "batch_size": 4, "plain_bystander_share": 0.5}
 SIMILARITIES = ("sim_clean", "sim_backdoor", "sim_target")
@@ -69,7 +70,7 @@ def test_row_is_what_forget_writes_with_the_same_photos_and_seed(root: Path, fac
     encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
     config = ForgetConfig((Person(name),), str(learning), encoder=encoder, seed=3, image=evaluation.schedule(kind))
     folder = faces / f"member-{evaluation.members.index(name):02d}"
-    metrics = forget(config, settings, tmp_path / "run", faces={name: folder})
+    metrics = to_json(forget(config, settings, tmp_path / "run", faces={name: folder}))
     (person,), image, bystanders, control = metrics["persons"], metrics["image"], metrics["bystanders"], metrics["control"]
     assert row["correct_templates"] == [person["idia"]["defended"]["correct_templates"]]
     assert row["n_recognised_before"] == person["idia"]["original"]["recognised"]

@@ -15,6 +15,7 @@ from unlearn.evaluation.rows import KeptRows, texts_hash
 from unlearn.evaluation.tables import tables
 from unlearn.models.sets import find_model_set
 from unlearn.runs.forgetting import forget
+from unlearn.runs.json_types import to_json
 
 SIMILARITIES = ("sim_clean", "sim_backdoor", "sim_target")
 QUICK = {"n_steps": 2, "batch_size": 4, "n_captions": 100, "early_stop": None}
@@ -97,7 +98,7 @@ def test_row_is_what_forget_writes_with_the_same_names_and_seed(tmp_path: Path, 
     names = evaluation.members[:n]
     row = evaluation.forgotten(names, "actor", 3)
     config = ForgetConfig(tuple(map(Person, names)), str(folder), neutral_term="actor", seed=3)
-    metrics = forget(config, settings, tmp_path / "run")
+    metrics = to_json(forget(config, settings, tmp_path / "run"))
     bystanders, accuracy, verdicts = metrics["bystanders"], metrics["utility"], [person["idia"] for person in metrics["persons"]]
     assert row["correct_templates"] == [verdict["defended"]["correct_templates"] for verdict in verdicts]
     assert row["n_recognised_before"] == sum(verdict["original"]["recognised"] for verdict in verdicts)

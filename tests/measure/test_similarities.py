@@ -15,7 +15,8 @@ from unlearn.errors import InputError
 from unlearn.measure.similarities import mean_similarity, similarities
 from unlearn.measure.zero_shot import ZeroShot, person_or_thing, zero_shot
 from unlearn.models.embeddings import Kind
-from unlearn.models.encoders import OpenClipText
+from unlearn.models.encoders import OpenClipText, TextEncoder
+from unlearn.models.pair import Pair
 
 CAPTIONS = ["a dog", "a red car on the beach", "two cats", "portrait of a woman, soft light"]
 
@@ -49,7 +50,7 @@ def changed(teacher: OpenClipText) -> OpenClipText:
 def test_similarities_of_a_changed_encoder_are_below_those_of_an_unchanged_one(
     teacher: OpenClipText, changed: OpenClipText, kind: Kind
 ) -> None:
-    same, other = (similarities((teacher, student), CAPTIONS, [Person("Ann Lee")], "human", kind) for student in (teacher, changed))
+    same, other = (similarities(Pair[TextEncoder](teacher, student), CAPTIONS, [Person("Ann Lee")], "human", kind) for student in (teacher, changed))
     assert same["sim_clean"] == same["sim_target"] == pytest.approx(1.0, abs=1e-6)
     assert other["sim_clean"] < 0.999 and other["sim_target"] < 0.999
 

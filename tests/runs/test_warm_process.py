@@ -72,8 +72,9 @@ def test_kept_original_is_not_changed_by_forgetting(miniature: Path, shared: Set
     assert [hash_state(tower) for tower in towers] == before  # not the remembered hash
     assert suite_of(str(miniature), shared).clip is clip
     assert not any(tower.training or any(p.requires_grad for p in tower.parameters()) for tower in towers)
-    assert metrics["weights"]["original"] == before[0] != metrics["weights"]["defended"]
-    assert metrics["image"]["weights"]["original"] == before[1] != metrics["image"]["weights"]["defended"]
+    assert metrics.weights.original == before[0] != metrics.weights.defended
+    assert metrics.image is not None
+    assert metrics.image.weights.original == before[1] != metrics.image.weights.defended
 
 
 def test_attack_on_one_person_embeds_the_photos_of_this_person_once(miniature: Path, shared: Settings, calls: Counter[str]) -> None:
