@@ -21,7 +21,7 @@ from ui.server.default_set import DefaultSet, default_set
 from unlearn.config import Settings
 from unlearn.config.paths import settle_home
 from unlearn.errors import ConfigError, UnlearnError
-from unlearn.hub import settle_proxies
+from unlearn.proxies import settle_proxies
 
 if TYPE_CHECKING:
     from gradio import Blocks

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 250, 40, 5
 RANKS: tuple[tuple[str, ...], ...] = (
     ("unlearn.errors", "unlearn.memory", "unlearn.modes", "unlearn.progress"),
-    ("unlearn.config", "unlearn.files", "unlearn.jobs"),
+    ("unlearn.config", "unlearn.files", "unlearn.jobs", "unlearn.proxies"),
     ("unlearn.hub", "unlearn.photos"),
     ("unlearn.texts", "unlearn.models"),
     ("unlearn.attacks", "unlearn.defence"),

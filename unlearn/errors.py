@@ -34,3 +34,8 @@ class OutOfMemory(UnlearnError):
 
 class JobCancelled(Exception):
     """Raised inside the work when the user asked to stop; no `UnlearnError`: nobody may swallow it."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of another library says, without a full stop; the name of its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from unlearn import hub
 from unlearn.config import Settings
 from unlearn.errors import ModelLoadError
-from unlearn.models import weights
 from unlearn.models.sets import find_model_set
 from unlearn.models.weight_files import DIFFUSERS_BASE
 from unlearn.models.weights import find_checkpoint, find_diffusion, is_at_hand
@@ -57,7 +57,7 @@ def test_unreachable_host_is_told_without_entering_a_download(
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     asked: list[str] = []
-    monkeypatch.setattr(weights, "why_unreachable", lambda endpoint: asked.append(endpoint) or "cannot be reached (no route)")
+    monkeypatch.setattr(hub, "why_unreachable", lambda endpoint: asked.append(endpoint) or "cannot be reached (no route)")
     with pytest.raises(ModelLoadError, match="its host cannot be reached .no route."):
         find_checkpoint(find_model_set("vit-b-32"), replace(settings, offline=False))
     assert len(asked) == 1
@@ -171,7 +171,7 @@ def test_connection_that_breaks_during_a_download_is_told(
         raise HTTPError("Server disconnected without sending a response.")
 
     monkeypatch.setattr(huggingface_hub, method, broken)
-    monkeypatch.setattr(weights, "_require_network", lambda *arguments: None)
+    monkeypatch.setattr(hub, "_require_network", lambda *arguments: None)
     with pytest.raises(ModelLoadError, match="failed: Server disconnected"):
         find(find_model_set("vit-b-32"), replace(settings, offline=False))
 

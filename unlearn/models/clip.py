@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from unlearn.config import Settings
-from unlearn.errors import ConfigError, ModelLoadError
+from unlearn.errors import ConfigError, ModelLoadError, first_line
 from unlearn.files import read_json_object
 from unlearn.models.activations import Activation, activation_warning, resolve_activation
 from unlearn.models.clip_layouts import load_checkpoint
@@ -139,7 +139,7 @@ def _open_clip_model(model_set: ModelSet, checkpoint: Path, activation: Activati
     except (
         OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, ImportError, ArithmeticError
     ) as error:  # fmt: skip  # what a configuration can lead to
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         raise ModelLoadError(f"The CLIP {name} cannot be built: {first}") from error
     load_checkpoint(model, checkpoint, name)
     return model

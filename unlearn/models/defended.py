@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from unlearn.errors import InputError, ModelLoadError
+from unlearn.errors import InputError, ModelLoadError, first_line
 from unlearn.files import disk_errors, file_hash, write_json
 from unlearn.models.clip import Clip
 from unlearn.models.clip_layouts import require_numbers
@@ -177,6 +177,6 @@ def _filled(folder: Path, file: str, files: dict[str, dict[str, str]], original:
         require_numbers(state.items(), file)
         student.load_state_dict(state, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         raise ModelLoadError(f"{path} cannot be loaded: {first}") from error
     return student.eval().requires_grad_(False)

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from unlearn.config import PortraitConfig
-from unlearn.errors import ConfigError, ModelLoadError
+from unlearn.errors import ConfigError, ModelLoadError, first_line
 from unlearn.files import read_json_object
 from unlearn.models.clip_layouts import require_numbers
 from unlearn.models.diffusion_parts import USABLE, weight_files
@@ -95,7 +95,3 @@ def require_module(folder: Path, part: str) -> None:
 
 def _new_attention(match: re.Match[str]) -> str:
     return f".{_ATTENTION[match[1]]}.{match[2]}"
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

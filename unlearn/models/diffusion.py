@@ -20,12 +20,11 @@ import torch
 from torch import Tensor
 
 from unlearn.config import PortraitConfig
-from unlearn.errors import ConfigError, ModelLoadError
+from unlearn.errors import ConfigError, ModelLoadError, first_line
 from unlearn.files import read_json_object
 from unlearn.memory import free_memory
 from unlearn.models.diffusers_modules import (
     FOREIGN,
-    first_line,
     model_classes,
     require_module,
     require_steps,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from unlearn.errors import ModelLoadError
+from unlearn.errors import ModelLoadError, first_line
 from unlearn.files import lfs_pointer, read_json_object
 
 DIFFUSERS_BASE = "diffusion_pytorch_model"  # of the files of U-Net and decoder
@@ -166,7 +166,7 @@ def _damage(file: Path, error: BaseException) -> str:
         return "its first bytes are not those of a safetensors file"
     if size != expected:
         return f"{'cut off after' if size < expected else 'it has'} {size} {'of' if size < expected else 'instead of'} {expected} bytes"
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return first_line(error)
 
 
 def difference(stored: Mapping[str, Stored], needed: Mapping[str, tuple[int, ...]], holder: str, needing: str) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from unlearn.config import Settings
 from unlearn.errors import ModelLoadError
-from unlearn.hub import why_unreachable
+from unlearn.hub import hub_file, hub_folder
 from unlearn.models.diffusion_parts import PARTS as DIFFUSION_PARTS
 from unlearn.models.diffusion_parts import missing_parts, require_complete, require_fitting
 from unlearn.models.sets import ModelSet
@@ -44,7 +44,7 @@ def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
         if os.path.isfile(place):  # False for a name too long to be a path, too
             return place
     repository = _hub_repository(model_set)
-    return _from_hub(repository, CHECKPOINT_NAME, settings, places)
+    return hub_file(repository, CHECKPOINT_NAME, places, settings.offline)
 
 
 def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
@@ -152,64 +152,20 @@ def _hub_repository(model_set: ModelSet) -> str:
     return repository
 
 
-def _from_hub(repository: str, file: str, settings: Settings, places: list[Path]) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # the former is the client library's
-
-    try:
-        return Path(hf_hub_download(repository, file, local_files_only=True))
-    except LocalEntryNotFoundError:
-        _require_network(f"{file} of {repository}", settings, places)
-    try:
-        return Path(hf_hub_download(repository, file))
-    except (HTTPError, OSError, ValueError, ImportError) as error:
-        raise ModelLoadError(f"Downloading {file} of {repository} failed: {_first_line(error)}") from error
-
-
 def _diffusion_from_repository(repository: str, settings: Settings) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # the former is the client library's
-
     places = []
     if settings.models_dir is not None:
         places = [settings.models_dir / repository, settings.models_dir / repository.partition("/")[2]]
     for place in places:
         if place.is_dir():
             return place
-    try:
-        folder = Path(snapshot_download(repository, allow_patterns=DIFFUSION_FILES, local_files_only=True))
-        if not missing_parts(folder):  # a cache may hold half a download
-            return folder
-    except LocalEntryNotFoundError:
-        pass
-    _require_network(repository, settings, [Path(repository), *places])
-    patterns = [f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES] + [
-        "model_index.json"
-    ]
-    ignored = ["*.fp16.safetensors", "*non_ema*"]
-    try:
-        return Path(snapshot_download(repository, allow_patterns=patterns, ignore_patterns=ignored))
-    except (HTTPError, OSError, ValueError, ImportError) as error:
-        raise ModelLoadError(f"Downloading {repository} failed: {_first_line(error)}") from error
+    patterns = ["model_index.json", *(f"{part}/{pattern}" for part in DIFFUSION_PARTS for pattern in DIFFUSION_FILES)]
+    ignored = ("*.fp16.safetensors", "*non_ema*")
+    return hub_folder(repository, patterns, _is_complete, [Path(repository), *places], settings.offline, ignored)
 
 
-def _require_network(what: str, settings: Settings, places: list[Path]) -> None:
-    """Raise `ModelLoadError` at once where the network may not or cannot be used."""
-    from huggingface_hub import constants
-
-    looked = ", ".join([*(str(place) for place in places), f"the download cache {constants.HF_HUB_CACHE}"])
-    advice = (
-        f"Looked in {looked}. Run once with a network, or copy it there from a machine that has it "
-        "(UNLEARN_MODELS_DIR names the models folder)."
-    )
-    if settings.offline or constants.HF_HUB_OFFLINE:
-        raise ModelLoadError(f"{what} is not on this machine, and the program runs offline. {advice}")
-    if reason := why_unreachable(constants.ENDPOINT):
-        raise ModelLoadError(f"{what} is not on this machine, and its host {reason}. {advice}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _is_complete(folder: Path) -> bool:
+    return not missing_parts(folder)
 
 
 def is_at_hand(model_set: ModelSet, settings: Settings) -> bool:

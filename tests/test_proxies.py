@@ -14,7 +14,7 @@ from threading import Thread
 import httpx
 import pytest
 
-from unlearn import hub
+from unlearn import proxies
 
 ROOT = Path(__file__).parent.parent
 UNUSABLE = ["socks5://127.0.0.1:9", "socks://127.0.0.1:9", "http://:::", "ftp://proxy:1", "http://[::1", "http://proxy:99999", "http://"]
@@ -23,7 +23,7 @@ VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_prox
 
 @pytest.fixture(autouse=True)
 def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*VARIABLES, "NO_PROXY", "no_proxy", hub.REPLACED]:
+    for name in [*VARIABLES, "NO_PROXY", "no_proxy", proxies.REPLACED]:
         monkeypatch.setenv(name, "")  # also puts back what the code under test sets
         monkeypatch.delenv(name)
 
@@ -59,7 +59,7 @@ def test_loopback_is_reached_whatever_the_proxy(
 ) -> None:
     monkeypatch.setenv(variable, value)
     monkeypatch.setenv("NO_PROXY", direct)
-    hub.settle_proxies()
+    proxies.settle_proxies()
     for host in (loopback, loopback.replace("127.0.0.1", "localhost")):
         assert httpx.get(f"http://{host}/").status_code == 204
     kept = os.environ["no_proxy"].split(",")
@@ -69,13 +69,13 @@ def test_loopback_is_reached_whatever_the_proxy(
 
 def test_host_that_the_server_is_bound_to_is_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    hub.settle_proxies("[2001:db8::1]", "workstation", "")
+    proxies.settle_proxies("[2001:db8::1]", "workstation", "")
     assert {"2001:db8::1", "workstation", "::1", "127.0.0.1", "localhost"} <= set(os.environ["NO_PROXY"].split(","))
 
 
 def test_without_proxies_nothing_is_changed() -> None:
     before = dict(os.environ)
-    hub.settle_proxies("workstation")
+    proxies.settle_proxies("workstation")
     assert dict(os.environ) == before
 
 
@@ -83,34 +83,34 @@ def test_without_proxies_nothing_is_changed() -> None:
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "https_proxy"])
 def test_unusable_proxy_is_told_and_never_passed_by(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, value)
-    reason = hub.why_unreachable("https://hub.example")
+    reason = proxies.why_unreachable("https://hub.example")
     assert reason is not None and reason.startswith(f"cannot be reached (proxy {value}: ")
     with pytest.raises(httpx.ConnectError, match="refused"):  # of the address in its place: it is not asked directly
         httpx.get("https://hub.example")
-    hub.settle_proxies()  # once more, as worker processes do, changes nothing
-    assert hub.why_unreachable("https://hub.example") == reason
+    proxies.settle_proxies()  # once more, as worker processes do, changes nothing
+    assert proxies.why_unreachable("https://hub.example") == reason
 
 
 def test_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://ann:secret@127.0.0.1:9")
-    reason = hub.why_unreachable("https://hub.example")
+    reason = proxies.why_unreachable("https://hub.example")
     assert reason is not None and "(proxy http://127.0.0.1:9: " in reason and "secret" not in reason
     monkeypatch.setenv("HTTPS_PROXY", "socks://ann:secret@127.0.0.1:9")
-    reason = hub.why_unreachable("https://hub.example")
+    reason = proxies.why_unreachable("https://hub.example")
     assert reason is not None and "(proxy socks://127.0.0.1:9: " in reason and "secret" not in reason
 
 
 def test_dead_host_is_told_at_once_and_a_live_one_not(loopback: str) -> None:
     started = time.perf_counter()
-    assert hub.why_unreachable("http://127.0.0.1:9") is not None
-    assert time.perf_counter() - started < hub.PROBE_TIMEOUT_S + 1
-    assert hub.why_unreachable("no address") is not None
-    assert hub.why_unreachable(f"http://{loopback}") is None
+    assert proxies.why_unreachable("http://127.0.0.1:9") is not None
+    assert time.perf_counter() - started < proxies.PROBE_TIMEOUT_S + 1
+    assert proxies.why_unreachable("no address") is not None
+    assert proxies.why_unreachable(f"http://{loopback}") is None
 
 
 def test_missing_certificates_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
-    assert "cannot be reached" in str(hub.why_unreachable("https://hub.example"))
+    assert "cannot be reached" in str(proxies.why_unreachable("https://hub.example"))
 
 
 @pytest.mark.parametrize("value", ["socks://127.0.0.1:9"])
