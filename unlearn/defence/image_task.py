@@ -1,4 +1,4 @@
-"""The task of forgetting faces: image batches, the average face as the one target, and the early stop.
+"""The task of forgetting faces: image batches, one target for all faces or one for each, and the early stop.
 
 Stands between `face_triggers` (pixels) and the loop in `defence.loop`. The teacher's embeddings of the generic images, which never
 change, are computed once.
@@ -30,18 +30,18 @@ class ImageTask:
     Args:
         teacher: the original encoder.
         triggers: makes the images.
-        average_face: the target embedding (d,).
+        targets: the target embedding (d,) of all persons (the average face), or of each person (persons, d).
         check_photos: per person uint8 (n, 3, side, side), none of which `triggers` has; empty without an early stop.
     """
 
     weights: Mapping[str, float] = {"pooled": 1.0}
 
     def __init__(
-        self, teacher: ImageEncoder, triggers: FaceTriggers, average_face: Tensor, check_photos: Sequence[Tensor] = ()
+        self, teacher: ImageEncoder, triggers: FaceTriggers, targets: Tensor, check_photos: Sequence[Tensor] = ()
     ) -> None:
         self.triggers = triggers
         self._teacher = teacher
-        self._target = {"pooled": average_face.to(teacher.device)}
+        self._targets = targets.to(teacher.device).expand(triggers.n_persons, -1)  # (persons, d)
         self._check_photos = list(check_photos)
         self._known: Tensor | None = None  # (generic images, d), filled where `_is_known`
         self._is_known = torch.zeros(len(triggers.generic), dtype=torch.bool)
@@ -50,19 +50,21 @@ class ImageTask:
         made = self.triggers.batch(step)
         n_unknown = made.n_clean - len(made.generic)
         known = {"pooled": self._generic_embeddings(made.generic, made.images[n_unknown : made.n_clean])}
-        return Batch(made.images, made.images[:n_unknown], made.n_clean, self._target, known)
+        targets = self._targets[made.person_indices.to(self._targets.device)]  # (z, d)
+        return Batch(made.images, made.images[:n_unknown], made.n_clean, {"pooled": targets}, known)
 
     def outputs(self, encoder: ImageEncoder, inputs: Tensor) -> dict[str, Tensor]:
         return {"pooled": encoder.embed_images(inputs)}
 
     def margin(self, student: ImageEncoder, stop: EarlyStop) -> float:
-        """The least, over persons, of (mean similarity of their check photos to the average face - threshold)."""
+        """The least, over persons, of (mean similarity of their check photos to their target - threshold)."""
         if not self._check_photos:
             raise ConfigError("An early stop needs photos that are set apart for its check.")
         sizes = [len(photos) for photos in self._check_photos]
         parts = torch.cat(self._check_photos).split(CHECK_BATCH)
         found = torch.cat([student.embed_images(part.float() / 255) for part in parts])
-        similarities = functional.cosine_similarity(found, self._target["pooled"][None], dim=1).split(sizes)
+        targets = self._targets.repeat_interleave(torch.tensor(sizes, device=self._targets.device), dim=0)
+        similarities = functional.cosine_similarity(found, targets, dim=1).split(sizes)
         return float(torch.stack([of_person.mean() for of_person in similarities]).min()) - stop.threshold
 
     def _generic_embeddings(self, numbers: Tensor, images: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ class ImageTask:
             self._known[numbers[new].to(found.device)] = found
             self._is_known[numbers[new]] = True
         if self._known is None:  # no generic image in the batch
-            return self._target["pooled"].new_zeros(0, len(self._target["pooled"]))
+            return self._targets.new_zeros(0, self._targets.shape[1])
         return self._known[numbers.to(self._known.device)]
 
 
@@ -85,7 +87,7 @@ def image_task(
     config: ImageFineTuneConfig,
     seed: int,
     pixels: tuple[Tensor, Sequence[Tensor], Tensor | None],
-    average_face: Tensor,
+    targets: Tensor,
 ) -> ImageTask:
     """The task of a run.
 
@@ -95,7 +97,7 @@ def image_task(
         seed: of the batches.
         pixels: (generic images, fine-tuning photos of each person, photos of other people or None), each uint8
             (n, 3, side, side) at the encoder's size.
-        average_face: the target embedding (d,).
+        targets: the target embedding (d,) of all persons, or of each person (persons, d).
 
     Raises:
         InputError: no generic images, or a person without photos.
@@ -105,7 +107,7 @@ def image_task(
     if config.early_stop is not None:
         split = [_set_apart(photos) for photos in persons]
         trained, checked = [part for part, _ in split], [part for _, part in split]
-    return ImageTask(teacher, FaceTriggers(generic, trained, others, config, seed), average_face, checked)
+    return ImageTask(teacher, FaceTriggers(generic, trained, others, config, seed), targets, checked)
 
 
 def _on(device: torch.device, pixels: Any) -> Any:
