@@ -19,6 +19,7 @@ from unlearn.files import read_json_object
 
 SHEET_COLUMNS = 20  # of the sheets of things and of anonymous people
 PERSON_COLUMNS = 5
+STAND_IN_COLUMNS = 5  # photos of an anonymous person, who has a row
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,15 @@ class World:
     def anonymous_people(self) -> np.ndarray | None:
         """Pictures of anonymous people to measure on: uint8 (n, side, side, 3)."""
         return self._sheet("generic-people.webp")
+
+    @cached_property
+    def stand_in_people(self) -> np.ndarray | None:
+        """Several photos of each of some anonymous people, whom forgotten faces are remapped to: uint8 (people, photos, side, side, 3)."""
+        path = self.root / "photos" / "stand-in-people.webp"
+        if not path.is_file():
+            return None
+        photos = read_sheet(path, STAND_IN_COLUMNS)
+        return photos.reshape(-1, STAND_IN_COLUMNS, *photos.shape[1:])
 
     def _sheet(self, file: str) -> np.ndarray | None:
         path = self.root / "photos" / file
