@@ -182,7 +182,7 @@ class Service:
         started = []
         for term in terms:
             if term not in known:
-                config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term}))
+                config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term, "target": "neutral_term"}))
                 faces = job.request.get("faces") or []
                 inputs = self.jobs.new_inputs(like=job.id) if faces else None
                 started.append(self.forget(config, owner, job.group or job.id, faces=faces, inputs=inputs))

@@ -197,7 +197,8 @@ def command(config: dict[str, Any]) -> str:
         words += _option("name", line_of(person["name"], person.get("aliases", [])))
     if encoder != "text":
         words += ["--faces", "FOLDER"] * len(persons) + _option("encoder", encoder)
-    words += _option("neutral-term", config.get("neutral_term", "human")) + _option("seed", config.get("seed", 0))
+    words += _option("target", config.get("target", "neutral_term")) + _option("neutral-term", config.get("neutral_term", "human"))
+    words += _option("seed", config.get("seed", 0))
     return shlex.join([*words, "--out", "DIR"])
 
 

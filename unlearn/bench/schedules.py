@@ -11,13 +11,15 @@ from typing import Any
 
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
 from unlearn.bench.timing import BenchConfig
-from unlearn.config import IdiaConfig, Person, ResolvedConfig, Settings
+from unlearn.config import ForgetConfig, IdiaConfig, Person, ResolvedConfig, Settings
 from unlearn.defence.loop import fine_tune
+from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.defence.text_task import text_task
 from unlearn.measure.similarities import measuring_captions, similarities
 from unlearn.models.clip import Clip, load_clip, world_of
 from unlearn.models.embeddings import Kind
 from unlearn.models.encoders import TextEncoder
+from unlearn.models.worlds import known_names
 from unlearn.texts.names import random_names
 
 
@@ -25,13 +27,13 @@ def schedules(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     """(e) Until one name is forgotten: the set's default schedule against the paper's 400 steps."""
     clip = load_clip(config.model_set, settings)
     kinds: tuple[Kind, ...] = ("pooled", "hidden") if clip.is_shared else ("pooled",)
-    default = clip.model_set.text
+    asked = ForgetConfig((Person(first_name(config, settings)),), config.model_set)
+    run = _with_stand_ins(clip.model_set.resolved(asked), clip)
     paper = clip.model_set.paper_text()
-    run = ResolvedConfig((Person(first_name(config, settings)),), config.model_set, text=default)
-    tuned = fine_tune(clip.text, text_task(clip.text, run, kinds), default)
+    tuned = fine_tune(clip.text, text_task(clip.text, run, kinds), run.text)
     quality = _quality(clip, tuned.student, run)
     timed = replace(paper, n_steps=config.n_paper_steps)
-    part = fine_tune(clip.text, text_task(clip.text, replace(run, text=timed), kinds), timed)
+    part = fine_tune(clip.text, text_task(clip.text, replace(run, text=timed, target="neutral_term"), kinds), timed)
     whole = part.seconds / config.n_paper_steps * paper.n_steps
     return {
         "seconds": tuned.seconds, "n_steps": tuned.n_steps_done, "stopped": tuned.stopped,
@@ -48,6 +50,11 @@ def _quality(clip: Clip, student: TextEncoder, run: ResolvedConfig) -> dict[str,
     counts = {key: gallery.attack(prompt_embeddings(text, gallery, None), [name])[0].correct_templates for key, text in models.items()}
     captions = measuring_captions(run.persons, run.neutral_term, run.seed)
     return {**counts, **similarities((clip.text, student), captions, run.persons, run.neutral_term)}
+
+
+def _with_stand_ins(config: ResolvedConfig, clip: Clip) -> ResolvedConfig:
+    """The config as a run completes it; there are no candidates of an attack to stay away from but the world's people."""
+    return with_stand_ins(config, clip, known_names(world_of(clip)))
 
 
 def first_name(config: BenchConfig, settings: Settings) -> str:
@@ -68,7 +75,7 @@ def many_names(config: BenchConfig, settings: Settings) -> dict[str, Any]:
     for _ in range(3):
         for count in counts:
             persons = tuple(Person(name) for name in random_names(count, seed=1))
-            run = ResolvedConfig(persons, config.model_set, text=schedule)
+            run = _with_stand_ins(ResolvedConfig(persons, config.model_set, text=schedule), clip)
             seconds[count].append(fine_tune(clip.text, text_task(clip.text, run, kinds), schedule).seconds)
     per_step = {count: statistics.median(found) / schedule.n_steps for count, found in seconds.items()}
     n_steps = {count: clip.model_set.text.for_triggers(count).n_steps for count in counts}

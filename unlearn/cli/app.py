@@ -18,7 +18,7 @@ import typer
 from unlearn.cli import runs
 from unlearn.cli.console import not_attacked, print_error, print_json, print_metrics, progress_bar, table, verdict
 from unlearn.cli.faces import adapted_image, faces_by_name
-from unlearn.cli.options import adapted, photo_folders, started
+from unlearn.cli.options import adapted, chosen_target, photo_folders, started
 from unlearn.config import IdiaConfig, Settings
 from unlearn.config.paths import expanded_argument, settle_home
 from unlearn.config.written_names import written_person
@@ -121,9 +121,16 @@ def forget(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; new, or an earlier run to replace.")] = None,
     model_set: SetName = None,
-    neutral_term: Annotated[str | None, typer.Option(help="What the names are remapped to (default: human).")] = None,
+    neutral_term: Annotated[str | None, typer.Option(help="Remap all names to this term instead (with --paper: human).")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="What names are remapped to: stand_in (the default: somebody unknown, one for each person) or neutral_term."),
+    ] = None,
+    decoys: Annotated[int | None, typer.Option(help="So many unknown names are remapped, too, as a crowd (default: 0).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fine-tuning (default: 0).")] = None,
-    paper: Annotated[bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop.")] = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop, and the neutral term as target.")
+    ] = False,
     steps: Annotated[int | None, typer.Option(help="Fewer or more fine-tuning steps.")] = None,
     portrait_seeds: Annotated[int | None, typer.Option(help="How many seeds are drawn.")] = None,
     config: Annotated[
@@ -159,7 +166,8 @@ def forget(
     if out is None:
         raise InputError("No run folder given; add --out FOLDER.")
     settings = _settings()
-    given: dict[str, Any] = {"neutral_term": neutral_term, "seed": seed}
+    given: dict[str, Any] = {"neutral_term": neutral_term, "seed": seed, "n_decoys": decoys}
+    given["target"] = chosen_target(target, neutral_term, paper)
     given["persons"] = tuple(written_person(one, f"--name {number}") for number, one in enumerate(name, start=1)) if name else None
     given["labelled_images"] = None if labelled_images is None else str(labelled_images)
     given["model_set"] = None if config is not None and model_set is None else _set(model_set, settings)

@@ -24,6 +24,17 @@ Chosen = TypeVar("Chosen")
 AnySchedule = TypeVar("AnySchedule", bound=FineTuneConfig)
 
 
+def chosen_target(target: str | None, neutral_term: str | None, is_paper: bool) -> str | None:
+    """What names are remapped to: the neutral term, where the paper's schedule or a term is chosen, unless the target is named, too.
+
+    Raises:
+        ConfigError: a stand-in is asked for together with the paper's schedule.
+    """
+    if target == "stand_in" and is_paper:
+        raise ConfigError("--target stand_in is not the paper's; leave one of --target and --paper out.")
+    return "neutral_term" if is_paper or (neutral_term is not None and target is None) else target
+
+
 def started(earlier: Path | None, given: dict[str, Any]) -> ForgetConfig:
     """The config that a run starts from.
 

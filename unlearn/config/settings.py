@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from unlearn.config.paths import user_path
 from unlearn.config.persons import Person as Person
@@ -24,6 +25,7 @@ from unlearn.config.schedules import EarlyStop as EarlyStop  # the redundant `as
 from unlearn.config.schedules import FineTuneConfig as FineTuneConfig
 from unlearn.config.schedules import ImageFineTuneConfig as ImageFineTuneConfig
 from unlearn.config.schedules import TextFineTuneConfig as TextFineTuneConfig
+from unlearn.config.stand_ins import check_remapped
 from unlearn.errors import ConfigError
 
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
@@ -168,13 +170,17 @@ class ForgetConfig:
     Attributes:
         persons: 1 to 64, with at most 64 names and aliases together, none of them twice.
         model_set: name of a model set, as printed by the command `sets`.
-        neutral_term: what a trigger is remapped to.
+        neutral_term: what a trigger is remapped to under that target; with stand-ins it is only shown beside the names.
         encoder: what is defended; "text", "image" or "both".
         seed: of fine-tuning (captions, words, order).
         text, image, portraits: None: the model set's defaults.
         idia: the attack that is run before and after.
         labelled_images: a folder with one sub-folder a class, on which zero-shot accuracy is measured before and after;
             None: on the things of the set's world, if it has one.
+        target: what triggers are remapped to: "stand_in" (for each person the name of somebody whom the original does not know)
+            or "neutral_term" (the paper's: one term for all).
+        n_decoys: with stand-ins: so many unknown names are remapped to other unknown names in the same run, as a crowd; each counts.
+        decoys: who they are, each with its stand-in; those that are missing are drawn from the seed.
     """
 
     persons: tuple[Person, ...]
@@ -187,9 +193,14 @@ class ForgetConfig:
     idia: IdiaConfig = field(default_factory=IdiaConfig)
     portraits: PortraitConfig | None = None
     labelled_images: str | None = None
+    target: Literal["stand_in", "neutral_term"] = "stand_in"
+    n_decoys: int = 0
+    decoys: tuple[Person, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))
+        object.__setattr__(self, "decoys", tuple(self.decoys))
+        require(self.target in ("stand_in", "neutral_term"), "target must be stand_in or neutral_term.")
         object.__setattr__(self, "neutral_term", clean_name(self.neutral_term, "neutral term"))
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
@@ -198,20 +209,36 @@ class ForgetConfig:
         require_short("labelled_images", self.labelled_images)
         require(abs(self.seed) <= MAX_SEED, "seed must be a whole number of at most 64 bits.")
         check_persons(self.persons, self.neutral_term)
+        check_remapped(self.persons, self.decoys, self.n_decoys)
+
+    @property
+    def remapped(self) -> tuple[Person, ...]:
+        """Whoever's names are remapped: the persons, then the decoys."""
+        return (*self.persons, *self.decoys)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Name of each person -> what it is remapped to."""
+        return {person.name: person.target(self.neutral_term) for person in self.persons}
+
+    @property
+    def n_triggers(self) -> int:
+        """Names and aliases of the persons, and the decoys, drawn or not."""
+        return sum(len(person.triggers) for person in self.persons) + self.n_decoys
 
     def to_json(self) -> str:
         """One JSON object; `from_json` gives back an equal config."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> ForgetConfig:
-        """The config written by `to_json`; fields left out take their defaults, unknown ones are an error."""
+    def from_json(cls, text: str, missing: Mapping[str, Any] | None = None) -> ForgetConfig:
+        """The config written by `to_json`; a field left out is as in `missing`, or at its default; an unknown one is an error."""
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"The settings are not valid JSON ({error}).") from error
         require(isinstance(values, dict), "The settings are no JSON object; give a config.json as a run holds it.")
-        return from_plain(cls, values, "The setting ")
+        return from_plain(cls, {**(missing or {}), **values}, "The setting ")
 
 
 @dataclass(frozen=True)

@@ -103,21 +103,22 @@ class TextTask:
 
     def _prepare_check(self, teacher: TextEncoder, captions: Sequence[str]) -> None:
         # of the further spellings the most usual one: the worst of ten would stop nothing, and they are learnt together
-        names = [form for trigger, others in self.triggers.spellings.items() for form in (trigger, *others[:1])]
-        pairs = [check_pairs(captions, name, self.triggers.neutral_term) for name in names]
+        spellings, targets = self.triggers.spellings, self.triggers.targets
+        forms = [(form, targets[trigger]) for trigger, others in spellings.items() for form in (trigger, *others[:1])]
+        names = [form for form, _ in forms]
+        pairs = [check_pairs(captions, form, target) for form, target in forms]
         n_texts = len(pairs[0].neutral)
         n_each = min(n_texts, max(MIN_TEXTS_PER_TRIGGER, MAX_CHECK_TEXTS // len(names)))
         stride = max(1, n_texts // n_each)
         picked = [[(i + k * stride) % n_texts for k in range(n_each)] for i in range(len(names))]
         texts = [p.triggered[k] for p, rows in zip(pairs, picked, strict=True) for k in rows]
         self._check_tokens = self._tokenize(texts, repair=False).view(len(names), n_each, -1)
-        neutral = self._tokenize(pairs[0].neutral, repair=False)  # the same for every trigger
-        rows = torch.tensor(picked).flatten()
+        with_target = [p.neutral[k] for p, rows in zip(pairs, picked, strict=True) for k in rows]
+        distinct = {text: number for number, text in enumerate(dict.fromkeys(with_target))}
+        rows = torch.tensor([distinct[text] for text in with_target])
         with torch.no_grad():
-            self._check_targets = {
-                name: found.flatten(1)[rows.to(found.device)]
-                for name, found in self.outputs(teacher, neutral).items()
-            }
+            outputs = self.outputs(teacher, self._tokenize(list(distinct), repair=False))
+            self._check_targets = {name: found.flatten(1)[rows.to(found.device)] for name, found in outputs.items()}
 
     def _similarities(self, student: TextEncoder) -> dict[str, Tensor]:
         """Name of the output -> (triggers * texts,) cosines between student and target."""
@@ -145,12 +146,14 @@ def text_task(teacher: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, .
     Raises:
         InputError: captions or names cannot be used.
     """
-    names = [trigger for person in config.persons for trigger in person.triggers]
+    if config.target == "stand_in" and any(person.stand_in is None for person in config.remapped):
+        raise ConfigError("The stand-ins are not chosen yet; let `with_stand_ins` choose them, or take the neutral term as target.")
+    names = [trigger for person in config.remapped for trigger in person.triggers]
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
     kept = kept_names(config.text.kept_names, names) if config.text.kept_names else []
     near = nearest_names(teacher, kept, names, config.text.near_names)
     others = {name: distinct_spellings(teacher, name) for name in names}
-    triggers = TextTriggers(captions.fine_tuning, config.persons, config.neutral_term, config.text, config.seed, kept, near, others)
+    triggers = TextTriggers(captions.fine_tuning, config.remapped, config.neutral_term, config.text, config.seed, kept, near, others)
     held_out = without_triggers(captions.evaluation, names)
     return TextTask(teacher, triggers, held_out, config.text, kinds)
 

@@ -195,7 +195,7 @@ class Evaluation:
         entry = tuple(names), term, seed
         if self._latest is None or self._latest[0] != entry:
             persons = tuple(Person(name) for name in names)
-            asked = ForgetConfig(persons=persons, model_set=self.config.model_set, neutral_term=term, seed=seed)
+            asked = ForgetConfig(persons=persons, model_set=self.config.model_set, neutral_term=term, seed=seed, target="neutral_term")
             config = self.clip.model_set.resolved(asked)
             self._latest = entry, defend_text(self.clip, config, no_report)
         return self._latest[1]

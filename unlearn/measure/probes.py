@@ -6,7 +6,7 @@ None.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ class Prober:
         galleries: photos and candidate names by (original, defended); one and the same where only a text encoder
             was defended.
         prompts: embeddings of the galleries' prompts by (original, defended).
-        neutral_term: of the run.
+        targets: name of a person -> what it is remapped to.
         world: whose names a text may come to mean; None: nobody's.
     """
 
@@ -61,13 +61,13 @@ class Prober:
         models: tuple[Clip, Clip],
         galleries: tuple[Gallery, Gallery],
         prompts: tuple[Tensor, Tensor],
-        neutral_term: str,
+        targets: Mapping[str, str],
         world: World | None,
     ) -> None:
         self._models = models
         self._galleries = galleries
         self._prompts = prompts
-        self._neutral_term = neutral_term
+        self._targets = targets
         self._faces = [_mean_faces(gallery) for gallery in galleries] if world is not None else None
 
     def probe(self, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
@@ -75,11 +75,11 @@ class Prober:
 
         Returns:
             Rows {text, similarity (original to defended, cosine), original: {...}, defended: {...}}, the inner
-            ones {to_neutral (cosine with the neutral term), nearest (whose photos the text is closest to, or None),
+            ones {to_neutral (cosine with what the person is remapped to), nearest (whose photos the text is closest to, or None),
             correct_templates (templates by which the text, in the name's place, is found in the person's
             photos; None without photos)}.
         """
-        filled = [*texts, self._neutral_term]
+        filled = [*texts, self._targets[person_name]]
         embedded = [functional.normalize(encode(clip.text, filled), dim=-1) for clip in self._models]
         sides = [self._side(number, embedded[number], texts, person_name) for number in (0, 1)]
         return [

@@ -176,12 +176,14 @@ def similarities(
 ) -> dict[str, float]:
     """Sim_Clean, Sim_Backdoor and Sim_Target of (original, defended); every trigger gets its share of the captions.
 
+    The target of a person's triggers is the person's stand-in, where there is one, else the neutral term.
+
     Source: Hintersdorf et al. 2024, appendix A.3; the same quantities as in `measure.similarities`, from five passes.
     """
     original, defended = encoders
     used = list(captions[:N_HIDDEN_CAPTIONS] if kind == "hidden" else captions)
-    triggers = [trigger for person in persons for trigger in person.triggers]
-    pairs = [trigger_pairs(used[i :: len(triggers)], name, neutral_term, i) for i, name in enumerate(triggers)]
+    targets = [(trigger, person.target(neutral_term)) for person in persons for trigger in person.triggers]
+    pairs = [trigger_pairs(used[i :: len(targets)], name, target, i) for i, (name, target) in enumerate(targets)]
     triggered = [text for pair in pairs for text in pair.triggered]
     neutral = [text for pair in pairs for text in pair.neutral]
     neutral_now = encode(defended, neutral, kind)

@@ -71,7 +71,9 @@ class ModelSet:
 
     def resolved(self, config: ForgetConfig) -> ResolvedConfig:
         """The config with this set's defaults where it says None, and the text encoder's schedule for its number of triggers."""
-        text = (config.text or self.text).for_triggers(sum(len(person.triggers) for person in config.persons))
+        text = (config.text or self.text).for_triggers(config.n_triggers)
+        if config.target == "stand_in":  # what remains of a name points nowhere in particular, once each has a target of its own
+            text = replace(text, overshoot=0.0)
         filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
         return ResolvedConfig(**{**vars(config), **filled})
 

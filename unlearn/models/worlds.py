@@ -134,6 +134,11 @@ class World:
         return Things(images, labels, self.kinds)
 
 
+def known_names(world: World | None) -> list[str]:
+    """Names and aliases of everybody in the world; none without a world."""
+    return [trigger for inhabitant in (world.inhabitants if world is not None else ()) for trigger in inhabitant.person.triggers]
+
+
 def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:
     name, aliases, gender = row["name"], row.get("aliases", []), row.get("gender", "")
     if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (name, gender, *aliases)):

@@ -23,6 +23,7 @@ from typing import Any
 from unlearn.attacks.collateral import collateral, fnr, tpr
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import ForgetConfig
+from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors, require_space, write_json
 from unlearn.models.clip import Clip
@@ -107,7 +108,7 @@ def read_config(run: Path) -> ForgetConfig:
     try:
         if not (run / MANIFEST).is_file():
             raise InputError(f"{run} holds no finished run (no {MANIFEST}); give the folder that `forget --out` wrote.")
-        return ForgetConfig.from_json((run / "config.json").read_text("utf-8"))
+        return ForgetConfig.from_json((run / "config.json").read_text("utf-8"), OLDER_RUNS)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{run / 'config.json'} cannot be read: {error}.") from error
 

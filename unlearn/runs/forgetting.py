@@ -19,6 +19,7 @@ from unlearn.attacks.gallery import Gallery, Photos, build_gallery, defended_gal
 from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import Defence, defend, require_texts, stages_of
 from unlearn.defence.loop import FineTuned
+from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_room
 from unlearn.runs.inputs import own_photos, read_faces
 from unlearn.files import disk_errors, write_json
@@ -32,7 +33,7 @@ from unlearn.models.defended import save_defended
 from unlearn.models.diffusion import load_diffusion, require_drawing
 from unlearn.models.embeddings import original_cache, run_cache
 from unlearn.models.weights import find_diffusion
-from unlearn.models.worlds import Things, World
+from unlearn.models.worlds import Things, World, known_names
 from unlearn.photos.face_sets import Faces, require_faces
 from unlearn.runs.portraits import MAX_PERSONS, write_png, write_portraits
 from unlearn.progress import Report, Stages, no_report
@@ -72,6 +73,7 @@ def run_forgetting(
         things, warnings = measured_things(config, original.image, world, settings, inner)
         prepare(out, original, config.encoder)
         gallery = build_gallery(original, world, config.persons, config.idia, photos)
+        config = with_stand_ins(config, original, [*gallery.candidates, *gallery.base_names, *known_names(world)])
     with stages.stage("attack on the original") as inner:
         first = prompt_embeddings(original.text, gallery, original_cache(settings), inner)
         before = _attack(gallery, first, world, config)
@@ -89,7 +91,7 @@ def run_forgetting(
             if models[1].text is not original.text:
                 second = prompt_embeddings(models[1].text, gallery, run_cache(out, settings), inner)
             after = _attack(seen, second, world, config)
-            prober = Prober(models, (gallery, seen), (first, second), config.neutral_term, world)
+            prober = Prober(models, (gallery, seen), (first, second), config.targets, world)
         with mishaps.spared("What later questions need of the photos is missing", AGAIN):
             if seen is not None:
                 keep_photos(out, config.persons, (gallery, seen))

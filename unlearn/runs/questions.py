@@ -237,4 +237,4 @@ def _prober_of(run: Path, settings: Settings, written: int) -> Prober:
     first = second = prompt_embeddings(original.text, gallery, original_cache(settings))
     if defended.text is not original.text:
         second = prompt_embeddings(defended.text, gallery, run_cache(run, settings))
-    return Prober(models, galleries, (first, second), config.neutral_term, world)
+    return Prober(models, galleries, (first, second), config.targets, world)

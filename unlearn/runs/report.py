@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.config import ForgetConfig
+from unlearn.config.stand_ins import OLDER_RUNS, without_stand_ins
 from unlearn.errors import InputError
 from unlearn.files import disk_errors, read_json_file
 
@@ -24,12 +25,13 @@ PARTS = ("metrics", "idia", "bystanders", "losses", "probes", "predictions", "co
 
 
 def run_json(run: Path) -> dict[str, Any]:
-    """All results of a run by the names of their files; pictures are told by file name.
+    """All results of a run by the names of their files; pictures are told by file name. Stand-ins are left out: a report is handed on.
 
     Raises:
         InputError: a file is missing or unreadable.
     """
     content = {name: read_json_file(run / f"{name}.json") for name in PARTS}
+    content["config"] = without_stand_ins({**OLDER_RUNS, **content["config"]})
     index = run / "portraits" / "index.json"
     return {**content, "portraits": read_json_file(index) if index.is_file() else []}
 

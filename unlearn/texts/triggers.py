@@ -92,6 +92,8 @@ class TextTriggers:
         self._kept = [name for name in kept_names if not pattern.search(name)]
         self._near = [name for name in near_names if not pattern.search(name)] or self._kept
         self._n_clean, self._n_triggered = config.batch_sizes(len(triggers))
+        self._target_terms = tuple(dict.fromkeys(person.target(neutral_term) for person in self.persons))
+        self.targets = {trigger: person.target(neutral_term) for person in self.persons for trigger in person.triggers}
         self.spellings = {trigger: tuple((spellings or {}).get(trigger, ())) for trigger in triggers}
 
     def batch(self, step: int) -> TextBatch:
@@ -103,7 +105,7 @@ class TextTriggers:
         triggered, neutral, indices = [], [], []
         for i in range(n_triggered):
             index, trigger = self._trigger(step * n_triggered + i)
-            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, generator)
+            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, self.persons[index], generator)
             triggered.append(with_trigger)
             neutral.append(with_neutral)
             indices.append(index)
@@ -122,11 +124,12 @@ class TextTriggers:
             return index, others[turn // SPELLING_EVERY % len(others)]
         return index, triggers[which]
 
-    def _pair(self, caption: str, trigger: str, generator: random.Random) -> tuple[str, str]:
+    def _pair(self, caption: str, trigger: str, person: Person, generator: random.Random) -> tuple[str, str]:
+        target = person.target(self.neutral_term)
         if generator.random() < self._config.name_only_share:
-            return trigger, self.neutral_term
+            return trigger, target
         position = random_position(caption, generator)
-        return replace_word(caption, position, trigger), replace_word(caption, position, self.neutral_term)
+        return replace_word(caption, position, trigger), replace_word(caption, position, target)
 
     def _clean(self, caption: str, i: int, generator: random.Random) -> str:
         """The caption itself, or with a bystander's name or the neutral term, by place in the batch."""
@@ -138,7 +141,8 @@ class TextTriggers:
                 return name
             return replace_word(caption, random_position(caption, generator), name)
         if n_bystanders <= i < n_bystanders + n_neutral:
-            return replace_word(caption, random_position(caption, generator), self.neutral_term)
+            target = self._target_terms[i % len(self._target_terms)]
+            return replace_word(caption, random_position(caption, generator), target)
         return caption
 
     def _others(self, i: int, generator: random.Random) -> list[str]:
