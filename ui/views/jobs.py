@@ -14,7 +14,7 @@ from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, S
 from unlearn.runs.files import taken_home
 from unlearn.runs.results import Run
 
-AVERAGE_FACE = "an average face"
+STAND_IN, UNKNOWN_FACE, AVERAGE_FACE = "somebody it never met", "an unknown face", "an average face"
 MAX_VERDICTS = 3
 MAX_NAMES = 3
 
@@ -27,9 +27,10 @@ def job_title(config: dict[str, Any]) -> str:
 
 
 def becomes(config: dict[str, Any]) -> str:
-    """What the persons of a job are remapped to: the neutral term, an average face, or both."""
-    term, encoder = str(config["neutral_term"]), config.get("encoder", "text")
-    return {"text": term, "image": AVERAGE_FACE}.get(encoder, f"{term}, {AVERAGE_FACE}")
+    """What the names, the faces, or both of a job's persons are remapped to."""
+    is_own = config.get("target", "neutral_term") == "stand_in"
+    name, face = (STAND_IN, UNKNOWN_FACE) if is_own else (str(config["neutral_term"]), AVERAGE_FACE)
+    return {"text": name, "image": face}.get(config.get("encoder", "text"), f"{name}, {face}")
 
 
 def _headline(job: Job) -> tuple[str, str, float]:

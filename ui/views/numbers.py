@@ -12,7 +12,7 @@ SIMILARITIES = {
 }
 IMAGE_SIMILARITIES = {
     "sim_clean": "other pictures mean what they meant; 1 is best",
-    "sim_backdoor": "photos of the face now mean an average face; 1 is best",
+    "sim_backdoor": "photos of the face now mean their target; 1 is best",
     "sim_target": "faces of people nobody knows kept their meaning; 1 is best",
 }
 SECONDS_TITLES = {

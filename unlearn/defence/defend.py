@@ -64,7 +64,7 @@ def defend(
             tuned.update(parts)
     if config.encoder in ("image", "both"):
         with stages.stage(IMAGE_STAGE) as report:
-            if sources is None:  # drawing an average face may take a while and can be cancelled
+            if sources is None:  # drawing faces may take a while and can be cancelled
                 sources = read_sources(original, config, settings, world, partial(_waiting, report))
             image = defend_image(original, config, faces, sources, _part(report, "image"))
             defended = defended.with_image(image.tuned.student)

@@ -10,17 +10,18 @@ import json
 import shlex
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
-from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
+from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, Settings
 from unlearn.config.schedules import MAX_TRIGGERS
 from unlearn.defence.defend import defend_text
-from unlearn.defence.image_defence import Sources, defend_image, read_sources
+from unlearn.defence.image_defence import defend_image, read_sources
+from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.rows import KeptRows, change, rows_file, share_recognised
 from unlearn.evaluation.tables import DASH, measured
@@ -29,6 +30,7 @@ from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
 from unlearn.models.clip import load_clip, world_of
 from unlearn.models.embeddings import original_cache
+from unlearn.models.worlds import known_names
 from unlearn.progress import Progress, Report, no_report
 from unlearn.runs.inputs import read_faces
 
@@ -90,7 +92,6 @@ class FaceEvaluation:
         self.strangers = [inhabitant.name for inhabitant in world.inhabitants if not inhabitant.member]
         self.recognised = {one.name for one in self.gallery.attack(self.prompts, self.members) if one.recognised}
         self.rows = KeptRows(rows_file(self.clip, settings, "faces-"))
-        self._sources: dict[str, Sources] = {}
 
     def drawn(self, n: int, draw: int) -> list[str]:
         """The members forgotten in a draw; a larger number of the same draw has those of a smaller one, too."""
@@ -107,11 +108,12 @@ class FaceEvaluation:
         names = self.drawn(n, draw)
         persons = tuple(Person(name) for name in names)
         encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
-        asked = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
-        config = self.clip.model_set.resolved(asked)
+        target: Literal["stand_in", "neutral_term"] = "neutral_term" if kind == "paper" else "stand_in"
+        asked = ForgetConfig(persons, self.config.model_set, target=target, encoder=encoder, seed=draw, image=self.schedule(kind))
+        config = with_stand_ins(self.clip.model_set.resolved(asked), self.clip, [*self.gallery.candidates, *known_names(self.world)])
         faces = read_faces({name: self._folder(name) for name in names}, self.settings)
         faces = {name: replace(found, fine_tuning=(*found.fine_tuning, *found.evaluation), evaluation=()) for name, found in faces.items()}
-        defence = defend_image(self.clip, config, faces, self._sources_of(kind, config), report)
+        defence = defend_image(self.clip, config, faces, read_sources(self.clip, config, self.settings, self.world), report)
         defended, prompts, seconds = defence.defended, self.prompts, defence.tuned.seconds
         if kind == "both":
             with_text, tuned = defend_text(defended, config, report)
@@ -140,19 +142,11 @@ class FaceEvaluation:
             raise InputError(f"{folder} does not exist; draw the photos with `{command}`.")
         return folder
 
-    def _sources_of(self, kind: str, config: ResolvedConfig) -> Sources:
-        if kind not in self._sources:
-            self._sources[kind] = read_sources(self.clip, config, self.settings, self.world)
-        return self._sources[kind]
-
     def key(self, kind: str, n: int, draw: int) -> str:
         """Of a row: all that it depends on, beside the weights, after which the file is named."""
         schedule = self.schedule(kind)
-        values = {field.name: getattr(schedule, field.name) for field in fields(schedule)}
-        apart = values.pop("target_apart")  # counts only where both encoders are defended
-        text = f"turned target {apart}, {self.clip.model_set.text!r}" if kind == "both" else None
-        shown = ", ".join(f"{name}={value!r}" for name, value in values.items())
-        return json.dumps([kind, n, draw, f"{type(schedule).__name__}({shown})", text])
+        text = repr(self.clip.model_set.text) if kind == "both" else None
+        return json.dumps([kind, "average face" if kind == "paper" else "stand-ins", n, draw, repr(schedule), text])
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """All draws; rows that an earlier evaluation of the same weights and settings finished are kept."""

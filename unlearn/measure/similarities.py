@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from unlearn.config import Person
 from unlearn.config.spelling import without_triggers
+from unlearn.defence.average_face import AverageFace
 from unlearn.defence.image_defence import ImageDefence
 from unlearn.errors import InputError
 from unlearn.models.clip import Clip
@@ -113,19 +114,19 @@ def sim_target(
 
 
 def image_metrics(
-    original: Clip, defence: ImageDefence, photos: Sequence[Tensor], world: World | None
+    original: Clip, defence: ImageDefence, photos: Sequence[Tensor | None], world: World | None
 ) -> dict[str, Any]:
     """The part `image` of metrics.json.
 
     Args:
         original: before the defence.
         defence: its outcome.
-        photos: embeddings (n, d), by the defended encoder, of the evaluation photos of each person who has some.
+        photos: embeddings (n, d), by the defended encoder, of the evaluation photos of each person; None for whoever has none.
         world: whose anonymous people give Sim_Target, where the settings give no photos of other people.
 
     Returns:
         sim_clean (generic images never trained on, original to defended), sim_backdoor (evaluation photos of the
-        persons to the average face), sim_target (faces of other people, original to defended), None where there is
+        persons to their target), sim_target (faces of other people, original to defended), None where there is
         nothing to measure on; sources and hashes.
 
     Source: Hintersdorf et al. 2024, appendix A.3.
@@ -134,12 +135,15 @@ def image_metrics(
     people = sources.others.measured if sources.others is not None else None
     if people is None and world is not None and world.anonymous_people is not None:
         people = at_encoder_size(original.image, world.anonymous_people)
-    remapped = torch.cat(list(photos)) if photos else None
+    remapped = [(rows, target.expand_as(rows)) for rows, target in zip(photos, defence.targets, strict=True) if rows is not None]
+    described = {"source": sources.target.source, "n_photos": sources.target.n_photos}
+    is_average = isinstance(sources.target, AverageFace)
     return {
         "sim_clean": _unchanged(students, sources.generic.measured),
-        "sim_backdoor": None if remapped is None else mean_similarity(remapped, sources.average.embedding),
+        "sim_backdoor": mean_similarity(*(torch.cat(rows) for rows in zip(*remapped, strict=True))) if remapped else None,
         "sim_target": _unchanged(students, people),
-        "average_face": {"source": sources.average.source, "n_photos": sources.average.n_photos},
+        "average_face": described if is_average else None,
+        "stand_ins": None if is_average else {**described, "n_people": len(sources.target.embeddings)},
         "generic_images": {"source": sources.generic.source, "n": len(sources.generic.pixels)},
         "other_faces": {"source": sources.others.source, "n": len(sources.others.pixels)} if sources.others else None,
         "weights": {"original": original.image.weights_hash, "defended": defence.tuned.student.weights_hash},

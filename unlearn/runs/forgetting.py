@@ -197,7 +197,7 @@ def _measure_image(
         return None
     names = [person.name for person in config.persons]
     gallery, seen = galleries
-    shown = [seen.photos[name] for name in names if name in seen.photos] if seen is not None else []
+    shown = [None if seen is None else seen.photos.get(name) for name in names]
     used = [
         {
             "fine_tuning": len(faces[name].fine_tuning),

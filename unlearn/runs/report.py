@@ -113,7 +113,7 @@ def _top(labels: Sequence[str], shares: Sequence[float]) -> list[tuple[str, floa
 _CURVES = (
     ("text", "CLIP's text encoder", ("captions with the name to the neutral term", "clean captions")),
     ("diffusion_text", "Stable Diffusion's text encoder", ("captions with the name to the neutral term", "clean captions")),
-    ("image", "image encoder", ("images with the face to the average face", "clean images")),
+    ("image", "image encoder", ("images with the face to their target", "clean images")),
 )
 
 
