@@ -12,7 +12,6 @@ from torch.nn import functional
 from unlearn.config import ForgetConfig, Person, ResolvedConfig
 from unlearn.defence import face_choice
 from unlearn.defence.face_choice import assigned, chosen_stand_ins, fitting_shares
-from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import encode
 from unlearn.texts.prompts import CHECK_TEMPLATES, fill
@@ -35,19 +34,21 @@ def _shares(monkeypatch: pytest.MonkeyPatch, fitting: dict[str, dict[int, float]
 
 
 def test_assignment_is_drawn_from_the_seed_and_takes_nobody_twice() -> None:
-    allowed = torch.ones(8, 20, dtype=torch.bool)
-    columns = assigned(allowed, 3)
-    assert len(set(columns)) == 8 and assigned(allowed, 3) == columns != assigned(allowed, 4)
+    misfits = torch.zeros(8, 20)
+    columns = assigned(misfits, 3)
+    assert len(set(columns)) == 8 and assigned(misfits, 3) == columns != assigned(misfits, 4)
 
 
-def test_assignment_is_found_wherever_there_is_one() -> None:
-    """Row 2 has but one choice, whoever held it before must move, and whom that drives away, too."""
-    allowed = torch.tensor([[True, True, False, False], [True, True, True, False], [True, False, False, False], [True, True, True, True]])
-    for seed in range(10):
-        columns = assigned(allowed, seed)
-        assert columns == [1, 2, 0, 3]
-    with pytest.raises(ConfigError, match="face_targets"):
-        assigned(allowed[:, :2], 0)
+def test_assignment_without_misfit_is_found_wherever_there_is_one() -> None:
+    """Row 2 has but one choice, so whoever held it before must move, and whom that drives away, too."""
+    misfits = torch.tensor([[0.0, 0, 1, 1], [0, 0, 0, 1], [0, 1, 1, 1], [0, 0, 0, 0]])
+    assert all(assigned(misfits, seed) == [1, 2, 0, 3] for seed in range(10))
+
+
+def test_greatest_misfit_is_as_small_as_can_be() -> None:
+    """A name that fits every face leaves nobody without a stand-in."""
+    assert all(assigned(torch.tensor([[1.0, 0.3, 0.6], [0.2, 0.3, 1.0]]), seed) == [1, 0] for seed in range(10))
+    assert sorted(assigned(torch.ones(3, 3), 0)) == [0, 1, 2]
 
 
 def test_nobody_known_and_nobody_whom_a_name_of_the_person_fits_is_chosen(
