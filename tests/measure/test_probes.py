@@ -102,7 +102,7 @@ def test_probe_tells_each_text_before_and_after(original: Clip, defended: Clip, 
     world = World(miniature)
     gallery = build_gallery(original, world, [PERSON], IdiaConfig(n_candidate_names=30))
     prompts = (prompt_embeddings(original.text, gallery, None), prompt_embeddings(defended.text, gallery, None))
-    prober = Prober((original, defended), (gallery, gallery), prompts, "human", world)
+    prober = Prober((original, defended), (gallery, gallery), prompts, {PERSON.name: "human", "Nobody Known": "human"}, world)
     kept = prompts[0].clone()
     rows = prober.probe([PERSON.name, "human", "the storm"], PERSON.name)
     assert [row["text"] for row in rows] == [PERSON.name, "human", "the storm"]

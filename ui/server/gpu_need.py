@@ -101,8 +101,8 @@ def _drawing_s(n_steps: int, guidance_scale: float) -> float:
 
 
 def _text_s(config: ForgetConfig, found: ModelSet) -> float:
-    n_triggers = sum(1 + len(person.aliases) for person in config.persons)
-    schedule = (config.text or found.text).for_triggers(n_triggers)
+    n_triggers = config.n_triggers
+    schedule = (config.text or found.text_for(config.target)).for_triggers(n_triggers)
     is_shared = found.diffusion is None or found.name.partition("+")[0] == "sd14"  # one encoder for CLIP and Stable Diffusion
     row_s = TEXT_ROW_S if _is_large(found) else SMALL_TEXT_ROW_S
     row_s += 0.0 if is_shared else TEXT_ROW_S  # Stable Diffusion's own is that of ViT-L/14

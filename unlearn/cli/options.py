@@ -76,7 +76,7 @@ def adapted(
     drawn = config.portraits or defaults.portraits
     if n_seeds is not None:
         drawn = replace(drawn, seeds=numbered_seeds(n_seeds, "--portrait-seeds"))
-    of_text = schedule_of(defaults, config.text or defaults.text, schedule, "--text", text)
+    of_text = schedule_of(defaults, config.text or defaults.text_for(config.target), schedule, "--text", text)
     return replace(config, text=of_text, portraits=with_fields(drawn, "--portrait", portrait))
 
 

@@ -49,7 +49,8 @@ class ModelSet:
         activation: "matched" to the weights, or forced.
         diffusion: folder or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
         world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
-        text, image, portraits: the defaults of this set.
+        text, image, portraits: the defaults of this set; `text` with stand-ins as target.
+        neutral_text: the default with the neutral term as target; None: the same.
     """
 
     name: str
@@ -63,6 +64,11 @@ class ModelSet:
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
+    neutral_text: TextFineTuneConfig | None = None
+
+    def text_for(self, target: str) -> TextFineTuneConfig:
+        """The text encoder's default schedule for a target, "stand_in" or "neutral_term"."""
+        return self.text if target == "stand_in" or self.neutral_text is None else self.neutral_text
 
     def paper_text(self, **changes: Any) -> TextFineTuneConfig:
         """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
@@ -71,7 +77,7 @@ class ModelSet:
 
     def resolved(self, config: ForgetConfig) -> ResolvedConfig:
         """The config with this set's defaults where it says None, and the text encoder's schedule for its number of triggers."""
-        text = (config.text or self.text).for_triggers(config.n_triggers)
+        text = (config.text or self.text_for(config.target)).for_triggers(config.n_triggers)
         if config.target == "stand_in":  # what remains of a name points nowhere in particular, once each has a target of its own
             text = replace(text, overshoot=0.0)
         filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
@@ -120,7 +126,8 @@ def folder_set(name: str, root: Path) -> ModelSet:
     """The set of a folder laid out as assets/embedded; what is not there is not possible with it.
 
     Small models that draw quickly: few steps, a mild guidance, a prompt as the small model's captions are.
-    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "image": {...}, "portraits": {...}}.
+    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "neutral_text": {...}, "image": {...},
+    "portraits": {...}}; "neutral_text" has what differs from "text".
     """
     diffusion = root / "stable-diffusion"
     has_world = (root / "world.json").is_file()
@@ -141,7 +148,7 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
     if path.is_file():
         try:
             given = json.loads(path.read_text("utf-8"))
-            for part in ("text", "image"):
+            for part in ("text", "neutral_text", "image"):
                 stop = given.get(part, {}).get("early_stop")
                 if isinstance(stop, dict):
                     given[part]["early_stop"] = EarlyStop(**stop)
@@ -158,8 +165,10 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
         "prompt_template": "a portrait of {0}",
     }
     try:
+        text = TextFineTuneConfig(**{"early_stop": EarlyStop(), **given.get("text", {})})
         return {
-            "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **given.get("text", {})}),
+            "text": text,
+            "neutral_text": replace(text, **given["neutral_text"]) if "neutral_text" in given else None,
             "image": ImageFineTuneConfig(**given.get("image", {})),
             "portraits": PortraitConfig(**{**portraits, **given.get("portraits", {})}),
         }
