@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from unlearn.config import Person
 from unlearn.config.spelling import without_triggers
-from unlearn.defence.average_face import AverageFace
+from unlearn.defence.face_stand_ins import StandInPeople
 from unlearn.defence.image_defence import ImageDefence
 from unlearn.errors import InputError
 from unlearn.models.clip import Clip
@@ -135,15 +135,16 @@ def image_metrics(
     people = sources.others.measured if sources.others is not None else None
     if people is None and world is not None and world.anonymous_people is not None:
         people = at_encoder_size(original.image, world.anonymous_people)
-    remapped = [(rows, target.expand_as(rows)) for rows, target in zip(photos, defence.targets, strict=True) if rows is not None]
-    described = {"source": sources.target.source, "n_photos": sources.target.n_photos}
-    is_average = isinstance(sources.target, AverageFace)
+    remapped = [(rows, goal.expand_as(rows)) for rows, goal in zip(photos, defence.targets, strict=True) if rows is not None]
+    target = sources.target
+    described = {"source": target.source, "n_photos": target.n_photos}
+    people = {**described, "n_people": len(target.embeddings)} if isinstance(target, StandInPeople) else None
     return {
         "sim_clean": _unchanged(students, sources.generic.measured),
         "sim_backdoor": mean_similarity(*(torch.cat(rows) for rows in zip(*remapped, strict=True))) if remapped else None,
         "sim_target": _unchanged(students, people),
-        "average_face": described if is_average else None,
-        "stand_ins": None if is_average else {**described, "n_people": len(sources.target.embeddings)},
+        "average_face": described if people is None else None,
+        "stand_ins": people,
         "generic_images": {"source": sources.generic.source, "n": len(sources.generic.pixels)},
         "other_faces": {"source": sources.others.source, "n": len(sources.others.pixels)} if sources.others else None,
         "weights": {"original": original.image.weights_hash, "defended": defence.tuned.student.weights_hash},
