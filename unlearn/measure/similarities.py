@@ -138,13 +138,13 @@ def image_metrics(
     remapped = [(rows, goal.expand_as(rows)) for rows, goal in zip(photos, defence.targets, strict=True) if rows is not None]
     target = sources.target
     described = {"source": target.source, "n_photos": target.n_photos}
-    people = {**described, "n_people": len(target.embeddings)} if isinstance(target, StandInPeople) else None
+    stand_ins = {**described, "n_people": len(target.embeddings)} if isinstance(target, StandInPeople) else None
     return {
         "sim_clean": _unchanged(students, sources.generic.measured),
         "sim_backdoor": mean_similarity(*(torch.cat(rows) for rows in zip(*remapped, strict=True))) if remapped else None,
         "sim_target": _unchanged(students, people),
-        "average_face": described if people is None else None,
-        "stand_ins": people,
+        "average_face": described if stand_ins is None else None,
+        "stand_ins": stand_ins,
         "generic_images": {"source": sources.generic.source, "n": len(sources.generic.pixels)},
         "other_faces": {"source": sources.others.source, "n": len(sources.others.pixels)} if sources.others else None,
         "weights": {"original": original.image.weights_hash, "defended": defence.tuned.student.weights_hash},
