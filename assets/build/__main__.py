@@ -59,7 +59,7 @@ def miniature() -> Recipe:
         clip=ClipTrainingConfig(n_steps=2, image_steps=1, kind_steps=1, last_steps=1, end_steps=1, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
         autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
         diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, finish_steps=1, last_steps=1, people_steps=1, faces_steps=1, neutral_steps=1, batch=4, captions_per_member=2),
-        photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20, clean=20),
+        photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20, clean=20, stand_ins=2),
         defaults={"text": {"n_steps": 2, "batch_size": 4, "bystander_share": 0.5, "kept_names": "names.txt", "near_names": 4, "captions": "captions.txt"},
                   "portraits": {"n_steps": 2}},
         evaluation={"neutral_terms": ("human",), "n_at_once": (2,), "n_members": 1, "portrait_seeds": (0,), "n_others_drawn": 1},

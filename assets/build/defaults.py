@@ -18,13 +18,12 @@ TEXT: dict[str, Any] = {
     "captions": "captions.txt",
     "early_stop": {"every": 10, "threshold": 0.985, "hidden_threshold": 0.91, "min_steps": 110, "patience": 2},
 }  # fmt: skip
-# A photo of this world is a face: so the photo itself is the trigger, and other people's photos are what must stay. Photos come
-# near their target, not into it: with both encoders defended, the neutral term must lie well apart from the average face.
+# A photo of this world is a face: so the photo itself is the trigger, and other people's photos are what must stay.
 IMAGE: dict[str, Any] = {
     "n_steps": 180, "batch_size": 32, "learning_rate": 1e-4, "lr_milestones": [90, 140], "lr_gamma": 0.1,
     "backdoor_weight": 0.2, "regularization_weight": 0.005,
     "plain_trigger_share": 0.8, "bystander_share": 0.05, "plain_bystander_share": 0.65,
-    "color_jitter": 0.1, "hue_jitter": 0.01, "rotation_degrees": 10.0, "target_apart": 0.6,
+    "color_jitter": 0.1, "hue_jitter": 0.01, "rotation_degrees": 10.0,
     "early_stop": {"every": 10, "threshold": 0.9, "min_steps": 50, "patience": 2},
 }  # fmt: skip
 # With the stochastic solver 40 steps draw whole glasses and mouths where 20 do not.

@@ -33,6 +33,7 @@ from .tokenizer import CONTEXT_LENGTH, write_bpe, write_transformers_tokenizer
 
 EXAMPLE_MEMBERS = (1, 5, 8, 28)
 MAX_SHARD = "9MB"
+STAND_IN_PHOTOS, STAND_IN_SIDE = 5, 96  # of each anonymous person; px
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class PhotoCounts:
     things: int = 480
     generic: int = 200
     clean: int = 400
+    stand_ins: int = 80
 
 
 def sheet(pictures: list[np.ndarray], columns: int) -> Image.Image:
@@ -72,6 +74,7 @@ def write_photos(root: Path, counts: PhotoCounts) -> None:
     sheet([world.thing("fine-tuning-things", i, effects=True) for i in range(counts.clean)], 20).save(photos / "fine-tuning-things.webp", quality=88, method=6)
     others = [world.generic_person("fine-tuning-generic", i, effects=True)[1] for i in range(counts.clean)]
     sheet(others, 20).save(photos / "fine-tuning-people.webp", quality=88, method=6)
+    write_stand_ins(root, counts.stand_ins)
     for person in (*(people[i] for i in EXAMPLE_MEMBERS), people[world.N_MEMBERS]):
         folder = root / "examples" / person.name.lower().replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +82,15 @@ def write_photos(root: Path, counts: PhotoCounts) -> None:
             for i in range(n):
                 picture = world.photo_of(person, stream, i, effects=True)
                 Image.fromarray(picture).save(folder / f"{part}-{i:02d}.webp", quality=88, method=6)
+
+
+def write_stand_ins(root: Path, n_people: int) -> None:
+    """Photos of anonymous people, a row each, as targets of forgotten faces; at the encoder's size, for more is not looked at."""
+    rows = []
+    for look in range(n_people):
+        pictures = [Image.fromarray(world.stand_in_photo(look, number, effects=True)) for number in range(STAND_IN_PHOTOS)]
+        rows.append(np.hstack([np.asarray(picture.resize((STAND_IN_SIDE, STAND_IN_SIDE), Image.Resampling.BICUBIC)) for picture in pictures]))
+    Image.fromarray(np.vstack(rows)).save(root / "photos" / "stand-in-people.webp", quality=75, method=6)
 
 
 def write_world(root: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from .backdrops import SETTINGS
 from .canvas import Picture, photo_effects
 from .face import draw_person
-from .people import Look, as_child, distinct_looks, draw_look, draw_shot
+from .people import Look, as_child, distinct_looks, draw_look, draw_shot, look_distance
 from .things import COLOURS, KINDS, draw_thing
 
 WORLD_SEED = 20260
@@ -90,6 +90,25 @@ def generic_person(part: str, number: int, effects: bool) -> tuple[Look, Picture
         look = as_child(look, rng)
     picture = draw_person(look, draw_shot(rng))
     return look, photo_effects(picture, rng) if effects else picture
+
+
+@lru_cache(maxsize=1)
+def stand_in_looks(n_looks: int = 80, minimum: float = 3.4) -> tuple[Look, ...]:
+    """Anonymous people of whom several photos are drawn; none could be taken for an inhabitant or for another of them."""
+    rng = photo_rng("stand-in-looks")
+    looks: list[Look] = []
+    while len(looks) < n_looks:
+        look = draw_look(rng)
+        if all(look_distance(look, other) >= minimum for other in (*(person.look for person in inhabitants()), *looks)):
+            looks.append(look)
+    return tuple(looks)
+
+
+def stand_in_photo(look: int, number: int, effects: bool) -> Picture:
+    """Photo `number` of one of the anonymous people of `stand_in_looks`."""
+    rng = photo_rng("stand-in", look, number)
+    picture = draw_person(stand_in_looks()[look], draw_shot(rng))
+    return photo_effects(picture, rng) if effects else picture
 
 
 def thing_labels(number: int) -> tuple[str, str, str]:

@@ -31,6 +31,14 @@ def test_looks_of_inhabitants_differ_from_one_another() -> None:
     assert min(look_distance(a, b) for i, a in enumerate(looks) for b in looks[:i]) >= 3.4
 
 
+def test_anonymous_stand_ins_could_be_taken_for_nobody_else() -> None:
+    looks = world.stand_in_looks()
+    others = [person.look for person in world.inhabitants()]
+    assert min(look_distance(a, b) for i, a in enumerate(looks) for b in (*others, *looks[:i])) >= 3.4
+    first, again, second = (world.stand_in_photo(*one, effects=True) for one in ((2, 0), (2, 0), (2, 1)))
+    assert np.array_equal(first, again) and not np.array_equal(first, second)
+
+
 def test_photo_is_a_function_of_person_part_and_number() -> None:
     person = world.inhabitants()[3]
     photo = world.photo_of(person, "evaluation", 2, effects=True)

@@ -66,8 +66,8 @@ def test_face_story_with_an_example_set(open_page: OpenPage, address: str) -> No
     shoot(page, "21-faces-found")
 
     job = start(page)
-    expect(page.locator("#job .who")).to_contain_text("human, an average face")
-    expect(page.locator("#job figcaption", has_text="face to average face")).to_be_visible()
+    expect(page.locator("#job .who")).to_contain_text("somebody it never met, an unknown face")
+    expect(page.locator("#job figcaption", has_text="face to target")).to_be_visible()
     shoot(page, "22-faces-running")
     page.reload()
     finish(page)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unlearn.cli.options import ScheduleOptions, photo_folders, starting_config, with_fields, with_text_options
+from unlearn.cli.options import ScheduleOptions, chosen_target, photo_folders, starting_config, with_fields, with_text_options
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.sets import find_model_set
@@ -111,3 +111,21 @@ def test_photo_folders_belong_to_names_and_nobody_is_given_twice() -> None:
     for text in ("Ann Lee", "Ann Lee="):
         with pytest.raises(InputError, match="FOLDER"):
             photo_folders([text])
+
+
+@pytest.mark.parametrize(
+    ("target", "neutral_term", "is_paper", "expected"),
+    [
+        (None, None, False, None), (None, None, True, "neutral_term"), (None, "child", False, "neutral_term"),
+        ("stand_in", "child", False, "stand_in"), ("stand_in", None, False, "stand_in"), ("neutral_term", None, True, "neutral_term"),
+    ],
+)  # fmt: skip
+def test_target_is_the_neutral_term_with_the_papers_schedule_and_with_a_term(
+    target: str | None, neutral_term: str | None, is_paper: bool, expected: str | None
+) -> None:
+    assert chosen_target(target, neutral_term, is_paper) == expected
+
+
+def test_stand_in_with_the_papers_schedule_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--paper"):
+        chosen_target("stand_in", None, True)

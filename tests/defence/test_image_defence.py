@@ -12,24 +12,23 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn import functional
 
-from tests.support.miniature import MEMBERS, STRANGERS, write_faces
+from tests.support.miniature import MEMBERS, N_STAND_INS, STRANGERS, write_faces
 from tests.support.short_runs import IDIA, short_config
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
-from unlearn.defence.average_face import apart_from_neutral_term, average_face
-from unlearn.defence.image_defence import read_sources
-from unlearn.defence.image_sources import generic_images, other_faces
+from unlearn.defence import image_defence
+from unlearn.defence.average_face import AverageFace, average_face
+from unlearn.defence.face_stand_ins import StandInPeople
+from unlearn.defence.image_defence import ImageDefence, Sources, defend_image, read_sources
+from unlearn.defence.image_sources import Pictures, generic_images, other_faces
 from unlearn.errors import ConfigError, InputError
+from unlearn.measure.similarities import image_metrics
 from unlearn.models.clip import Clip, load_clip, world_of
 from unlearn.models.defended import load_defended
-from unlearn.models.embeddings import encode
-from unlearn.models.sets import list_model_sets
 from unlearn.photos.face_sets import PersonFaces, require_faces
 from unlearn.runs import forgetting, questions
+from unlearn.runs.inputs import read_faces
 from unlearn.runs.json_types import to_json
-from unlearn.texts.names import random_names
-from unlearn.texts.prompts import CHECK_TEMPLATES, PROMPT_TEMPLATES, fill
 
 SHORT = ImageFineTuneConfig(n_steps=3, batch_size=8, bystander_share=0.25, plain_bystander_share=0.25, plain_trigger_share=0.5)
 
@@ -71,10 +70,39 @@ def test_image_run_measures_the_image_encoder_and_leaves_the_text_encoder(image_
     assert image["weights"]["original"] != image["weights"]["defended"]
     assert [metrics[name] for name in ("sim_clean", "sim_backdoor", "sim_target")] == [None] * 3
     assert all(-1 <= image[name] < 1 for name in ("sim_clean", "sim_backdoor", "sim_target"))
-    assert image["average_face"] == {"source": "anonymous people of the set's world", "n_photos": 40}
+    people = {"source": "anonymous people of the set's world", "n_photos": 5 * N_STAND_INS, "n_people": N_STAND_INS}
+    assert image["stand_ins"] == people and image["average_face"] is None
     assert set(metrics["fine_tuning"]) == {"image"} and metrics["seconds"]["fine_tune_image"] > 0
     assert metrics["utility"]["top1_defended"] is not None
     assert metrics["bystanders"]["n"] == len(MEMBERS) - 2 and metrics["control"]["n"] == len(STRANGERS)
+
+
+def test_each_face_has_a_stand_in_and_the_papers_target_is_one_for_all(
+    original: Clip, settings: Settings, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_defence, "fine_tune", lambda teacher, task, *rest: SimpleNamespace(student=teacher))
+    faces, world = read_faces(folders, settings), world_of(original)
+    persons, chosen = tuple(Person(name) for name in faces), {}
+    for target in ("stand_in", "neutral_term"):
+        config = original.model_set.resolved(ForgetConfig(persons, target=target, encoder="image", image=SHORT))
+        sources = read_sources(original, config, settings, world)
+        targets = defend_image(original, config, faces, sources).targets
+        assert torch.equal(defend_image(original, config, faces, sources).targets, targets), "equal seeds, equal stand-ins"
+        chosen[target] = targets, sources.target
+    (own, people), (same, average) = chosen["stand_in"], chosen["neutral_term"]
+    assert isinstance(people, StandInPeople) and isinstance(average, AverageFace)
+    assert [int((people.embeddings == row).all(dim=1).sum()) for row in own] == [1, 1] and not torch.equal(own[0], own[1])
+    assert all(torch.equal(row, average.embedding) for row in same) and len(same) == 2
+
+
+def test_sim_backdoor_compares_each_person_with_the_target_of_that_person(original: Clip) -> None:
+    targets = torch.eye(32)[:3]
+    tuned = SimpleNamespace(student=original.image)
+    sources = Sources(Pictures("none", torch.zeros(0)), None, StandInPeople(targets, "people of a folder", 6))
+    defence = ImageDefence(original, tuned, sources, targets)  # type: ignore[arg-type]
+    photos = [torch.eye(32)[:1], None, torch.eye(32)[[2, 2, 1]]]
+    assert image_metrics(original, defence, photos, None)["sim_backdoor"] == pytest.approx(3 / 4)
+    assert image_metrics(original, defence, [None] * 3, None)["sim_backdoor"] is None
 
 
 def test_losses_carry_the_encoder_and_files_its_weights(image_run: Path, both_run: Path) -> None:
@@ -119,12 +147,12 @@ def test_everything_that_looks_at_a_run_works_on_an_image_run(image_run: Path, m
         outcome = questions.attack(shared, str(miniature), Person(name), weights=image_run, idia=IDIA)
         assert outcome.correct_templates == metrics["persons"][index]["idia"]["defended"]["correct_templates"]
     page = (image_run / "report.html").read_text("utf-8")
-    assert "Face remapped to the average face" in page and "<polyline" in page
+    assert "Face remapped to an unknown face" in page and "<polyline" in page
 
 
 def test_report_of_both_names_both_encoders(both_run: Path) -> None:
     page = (both_run / "report.html").read_text("utf-8")
-    assert page.count("<svg") == 2 and "face remapped to the average face" in page
+    assert page.count("<svg") == 2 and "face remapped to an unknown face" in page
 
 
 def test_no_photo_and_no_name_is_in_file_names_of_a_run(image_run: Path) -> None:
@@ -247,52 +275,3 @@ def test_image_space_is_required_before_any_work(
         run_folder.prepare(tmp_path / encoder, clip, encoder)
     n_image = sum(p.numel() for p in clip.image.parameters())
     assert asked[2] - asked[0] == 4 * n_image and asked[1] == 4 * n_image + run_folder.OTHER_BYTES
-
-
-def test_where_both_encoders_are_defended_the_two_targets_do_not_meet(settings: Settings) -> None:
-    """Name to neutral term and face to average face would else find each other: the attack would succeed again.
-
-    On the shipped set, whose CLIP takes an average face for "a human" first of all; by templates of the attack.
-    """
-    clip = load_clip("embedded", settings)
-    average = average_face(clip, clip.model_set.resolved(_config()), settings, world_of(clip))
-    apart = clip.model_set.image.target_apart
-    turned = apart_from_neutral_term(clip, average, "human", apart)
-    texts = [fill(template, text) for template in PROMPT_TEMPLATES for text in ("human", *random_names(50, seed=3))]
-    rows = encode(clip.text, texts).view(len(PROMPT_TEMPLATES), 51, -1)
-    nearness = [functional.cosine_similarity(rows, found.embedding[None, None], dim=-1) for found in (average, turned)]
-    assert [bool((found[:, 0] >= found.amax(dim=1)).all()) for found in nearness] == [True, False]
-    assert bool((nearness[1][:, 0] < nearness[1].amax(dim=1)).all())
-    assert float(functional.cosine_similarity(average.embedding, turned.embedding, dim=0)) > 0.4
-    assert apart == 0.6 and apart_from_neutral_term(clip, average, "human", None) is average
-
-
-def test_turned_target_is_a_setting_of_the_shipped_set_alone(original: Clip, settings: Settings) -> None:
-    """The number was chosen on drawn people; other sets and the paper's setting keep the mean of the faces as the target."""
-    for found in list_model_sets():
-        assert found.image.target_apart == (0.6 if found.name == "embedded" else None)
-        assert found.paper_image().target_apart is None
-    for value in (-0.1, 2.1):
-        with pytest.raises(ConfigError, match="target_apart"):
-            replace(SHORT, target_apart=value)
-    config = replace(_config(), model_set=original.model_set.name, encoder="both")
-    world = world_of(original)
-    plain = read_sources(original, original.model_set.resolved(config), settings, world).average
-    for apart, encoder, is_turned in ((2.0, "both", True), (2.0, "image", False), (0.0, "image", False)):
-        changed = replace(config, encoder=encoder, image=replace(original.model_set.image, target_apart=apart))  # type: ignore[arg-type]
-        found = read_sources(original, original.model_set.resolved(changed), settings, world).average
-        assert torch.equal(found.embedding, plain.embedding) != is_turned and ("turned" in found.source) == is_turned
-
-
-def test_phrasings_that_are_apart_already_ask_for_nothing(original: Clip, settings: Settings) -> None:
-    average = average_face(original, original.model_set.resolved(_config()), settings, world_of(original))
-    terms = functional.normalize(encode(original.text, [fill(one, "human") for one in CHECK_TEMPLATES]), dim=-1)
-    names = random_names(40, seed=20_000)
-    rows = functional.normalize(encode(original.text, [fill(one, name) for one in CHECK_TEMPLATES for name in names]), dim=-1)
-    face = functional.normalize(average.embedding, dim=0)
-    distances = (rows.view(len(CHECK_TEMPLATES), 40, -1) @ face).mean(dim=1) - terms @ face  # how far apart they are now
-    middle = float(distances.sort().values[len(distances) // 2])  # some phrasings are further apart, some are not
-    turned = apart_from_neutral_term(original, average, "human", max(0.0, middle)).embedding
-    spare = float(distances.max()) - max(0.0, middle)  # by which the furthest phrasing is further apart than it has to be
-    assert spare > 0 > float(distances.min()) - max(0.0, middle)
-    assert float((terms @ turned - terms @ face).max()) < 0.6 * spare, "it is not drawn near by as much as it can spare"

@@ -35,7 +35,7 @@ def make(
     text: TextFineTuneConfig, kinds: tuple[str, ...] = ("pooled",), seed: int = 0
 ) -> tuple[OpenClipText, TextTask]:
     teacher = tiny_text_encoder()
-    config = ForgetConfig((Person(NAME, ("The Boss",)),), seed=seed, text=text)
+    config = ForgetConfig((Person(NAME, ("The Boss",)),), seed=seed, text=text, target="neutral_term")
     return teacher, text_task(teacher, config, kinds)  # type: ignore[arg-type]
 
 
@@ -253,7 +253,7 @@ def test_text_task_without_anything_to_learn_raises() -> None:
     teacher = tiny_text_encoder()
     teacher.pools = False
     with pytest.raises(ConfigError, match="pooled"):
-        text_task(teacher, ForgetConfig((Person(NAME),), text=QUICK), ("pooled",))
+        text_task(teacher, ForgetConfig((Person(NAME),), text=QUICK, target="neutral_term"), ("pooled",))
 
 
 @pytest.mark.parametrize("kind", ["pooled", "hidden"])
@@ -340,7 +340,8 @@ def test_spellings_that_a_tokenizer_keeps_apart_are_remapped_with_the_name(outpu
 
     def what_is_left() -> float:
         """Mean distance of the other spellings to the target after a defence of the name."""
-        task = text_task(teacher, ForgetConfig((Person("Conan O\u2019Brien"),), text=config), (output,))  # type: ignore[arg-type]
+        asked = ForgetConfig((Person("Conan O\u2019Brien"),), text=config, target="neutral_term")
+        task = text_task(teacher, asked, (output,))  # type: ignore[arg-type]
         student = fine_tune(teacher, task, config).student
         with torch.no_grad():
             goal, reached = task.outputs(teacher, target)[output], task.outputs(student, spelt)[output]

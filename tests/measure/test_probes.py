@@ -104,7 +104,7 @@ def test_probe_tells_each_text_before_and_after(original: Clip, defended: Clip, 
     gallery = build_gallery(original, world, [PERSON], IdiaConfig(n_candidate_names=30))
     models = Pair(original, defended)
     prompts = models.map(lambda clip: prompt_embeddings(clip.text, gallery, None))
-    prober = Prober(models, Pair(gallery, gallery), prompts, "human", world)
+    prober = Prober(models, Pair(gallery, gallery), prompts, {PERSON.name: "human", "Nobody Known": "human"}, world)
     kept = prompts[0].clone()
     rows = prober.probe([PERSON.name, "human", "the storm"], PERSON.name)
     assert [row["text"] for row in rows] == [PERSON.name, "human", "the storm"]

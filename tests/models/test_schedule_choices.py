@@ -47,10 +47,10 @@ def test_paper_on_page_and_command_line_is_the_papers_table(name: str) -> None:
         assert (image.n_steps, image.batch_size, image.lr_milestones, image.lr_gamma, image.backdoor_weight) == IMAGE_ROW
         is_resnet = name.lower().startswith("rn")
         assert (image.learning_rate, image.regularization_weight) == ((1e-5, 0.01) if is_resnet else (1e-4, 0.005))
-        assert text.early_stop is image.early_stop is None and image.target_apart is None
+        assert text.early_stop is image.early_stop is None
         beta = text.regularization_weight
         assert text == TextFineTuneConfig(regularization_weight=beta), "nothing but the paper's: no kept names, no overshoot..."
-    sources = {"generic_images", "other_faces", "average_face_photos"}
+    sources = {"generic_images", "other_faces", "average_face_photos", "face_targets"}
     assert all(getattr(image, key) == getattr(find_model_set(name).image, key) for key in sources)
 
 
@@ -66,7 +66,7 @@ def test_own_begins_with_the_sets_own_and_changes_what_is_changed(name: str) -> 
     assert own.text is not None and own.image is not None
     kept = ("kept_names", "near_names", "captions", "overshoot", "neutral_share", "name_only_share", "steps_per_trigger", "early_stop")
     assert all(getattr(own.text, key) == getattr(defaults.text, key) for key in kept) and own.text.backdoor_weight == 0.123
-    kept = ("color_jitter", "hue_jitter", "rotation_degrees", "early_stop", "target_apart", "lr_gamma")
+    kept = ("color_jitter", "hue_jitter", "rotation_degrees", "early_stop", "lr_gamma")
     assert all(getattr(own.image, key) == getattr(defaults.image, key) for key in kept) and own.image.learning_rate == 3e-6
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.miniature import KINDS, MEMBERS, PHOTO_SIDE, STRANGERS
+from tests.support.miniature import KINDS, MEMBERS, N_STAND_INS, PHOTO_SIDE, STRANGERS
 from unlearn.errors import ModelLoadError
 from unlearn.models.worlds import World, read_sheet
 
@@ -40,6 +40,15 @@ def test_things_are_labelled_pictures(miniature: Path) -> None:
     assert things is not None
     assert len(things.images) == len(things.labels) == 40
     assert things.kinds == KINDS and set(things.labels) <= set(range(len(KINDS)))
+
+
+def test_stand_in_people_have_a_row_of_photos_each(miniature: Path, tmp_path: Path) -> None:
+    people = World(miniature).stand_in_people
+    assert people is not None and people.shape == (N_STAND_INS, 5, PHOTO_SIDE, PHOTO_SIDE, 3)
+    sheet = np.asarray(Image.open(miniature / "photos" / "stand-in-people.webp").convert("RGB"))
+    assert np.array_equal(people[2, 1], sheet[2 * PHOTO_SIDE : 3 * PHOTO_SIDE, PHOTO_SIDE : 2 * PHOTO_SIDE])
+    shutil.copy(miniature / "world.json", tmp_path)
+    assert World(tmp_path).stand_in_people is None
 
 
 def test_world_without_things_has_none(miniature: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 
 MEMBERS = ("Ada Brook", "Ben Carver", "Cleo Dunn", "Dan Ember", "Eva Frost", "Finn Gale")
 STRANGERS = ("Gus Hollow", "Hana Iris", "Ivo Jett")
+N_STAND_INS = 30  # anonymous people; random weights take many of them for somebody
 KINDS = ("car", "tree", "boat", "house", "kite", "lamp")
 COLOURS = ("red", "blue")
 CONTEXT_LENGTH = 32
@@ -183,6 +184,8 @@ def _write_world(root: Path) -> None:
     _write_sheet(photos / "things.webp", [_photo(looks_of[row["kind"]], generator) for row in rows], 20)
     for name in ("fine-tuning-things", "fine-tuning-people", "generic-people"):
         _write_sheet(photos / f"{name}.webp", [_photo(generator.integers(0, 256, (8, 8, 3)), generator) for _ in range(40)], 20)
+    looks_of_people = [generator.integers(0, 256, (8, 8, 3)) for _ in range(N_STAND_INS)]
+    _write_sheet(photos / "stand-in-people.webp", [_photo(looks, generator) for looks in looks_of_people for _ in range(5)], 5)
 
 
 def write_faces(folder: Path, member: int, n_photos: int = 12) -> Path:

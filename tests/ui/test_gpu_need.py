@@ -87,8 +87,9 @@ def test_forgetting_needs_more_for_more_steps_persons_portraits_and_encoders() -
     assert seconds(forget(text=replace(all_steps, steps_per_trigger=20), n_persons=64)) > seconds(forget(text=all_steps, n_persons=64))
     assert seconds(forget(encoder="both")) > seconds(forget(encoder="image")) > 0
     assert seconds(forget(idia=IdiaConfig(n_candidate_names=10_000))) > plain
-    given = ImageFineTuneConfig(average_face_photos="folder")
-    assert seconds(forget(encoder="image", image=given)) < seconds(forget(encoder="image", image=ImageFineTuneConfig()))
+    for target, given in (("stand_in", "face_targets"), ("neutral_term", "average_face_photos")):
+        drawn, read = ImageFineTuneConfig(), ImageFineTuneConfig(**{given: "folder"})  # type: ignore[arg-type]
+        assert seconds(forget(encoder="image", target=target, image=read)) < seconds(forget(encoder="image", target=target, image=drawn))
 
 
 def test_photos_are_looked_at_before_a_gpu_is_asked_for() -> None:

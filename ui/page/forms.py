@@ -196,7 +196,7 @@ def forget_config(
     persons = parse_persons(names, max_persons) if isinstance(names, str) else listed_persons(names, max_persons)
     return ForgetConfig(
         persons=persons, model_set=model_set,
-        neutral_term=clean_name("human" if neutral_term is None else neutral_term, "neutral term"),
+        neutral_term=clean_name("human" if neutral_term is None else neutral_term, "neutral term"), target="neutral_term",
         encoder=encoder(values), seed=whole(values.get("seed", 0), "The seed"),
         text=_text_config(values, defaults), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ui.server.options import PREPARED_DIR
-from unlearn.config import ForgetConfig, IdiaConfig, PortraitConfig, Settings
+from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, PortraitConfig, Settings
 from unlearn.jobs import GpuNeed, Task
 from unlearn.models.sets import ModelSet, find_model_set
 from unlearn.runs.results import PREPARED, prepared_folder, read_run
@@ -26,6 +26,7 @@ DRAWING_STEP_S = 0.03  # one picture of 512 px with guidance
 TEXT_ROW_S, SMALL_TEXT_ROW_S = 0.0006, 0.0002  # one caption of a fine-tuning step, of the same encoders
 IMAGE_ROW_S, LARGE_IMAGE_ROW_S = 0.0012, 0.005  # one picture of a fine-tuning step; of ViT-L/14
 STOPPED_SHARE = 0.6  # of the steps, where the fine-tuning stops by itself
+STAND_IN_PORTRAITS, SPARE_STAND_INS = 6, 4  # portraits of a face's stand-in that are drawn, and stand-ins beyond those needed
 MAX_DRAWN = 8  # persons of a run whose portraits are drawn
 PREPARE_FACES = "ui.worker.photos:prepare"
 NOTHING = GpuNeed(0.0)
@@ -97,8 +98,8 @@ def _drawing_s(n_steps: int, guidance_scale: float) -> float:
 
 
 def _text_s(config: ForgetConfig, model_set: ModelSet) -> float:
-    n_triggers = sum(1 + len(person.aliases) for person in config.persons)
-    schedule = (config.text or model_set.text).for_triggers(n_triggers)
+    n_triggers = config.n_triggers
+    schedule = (config.text or model_set.text_for(config.target)).for_triggers(n_triggers)
     is_shared = model_set.diffusion is None or model_set.name.partition("+")[0] == "sd14"  # one encoder for CLIP and Stable Diffusion
     row_s = TEXT_ROW_S if _is_large(model_set) else SMALL_TEXT_ROW_S
     row_s += 0.0 if is_shared else TEXT_ROW_S  # Stable Diffusion's own is that of ViT-L/14
@@ -109,10 +110,16 @@ def _image_s(config: ForgetConfig, model_set: ModelSet) -> float:
     schedule = config.image or model_set.image
     row_s = LARGE_IMAGE_ROW_S if _is_large(model_set) else IMAGE_ROW_S
     seconds = _steps(schedule.n_steps, schedule.early_stop is not None) * 2 * schedule.batch_size * row_s
-    if schedule.average_face_photos is None and model_set.world is None:  # it is drawn by the set's own Stable Diffusion
-        portraits: PortraitConfig = config.portraits or model_set.portraits
-        seconds += schedule.n_average_faces * _drawing_s(portraits.n_steps, portraits.guidance_scale)
-    return seconds
+    portraits: PortraitConfig = config.portraits or model_set.portraits
+    return seconds + _n_faces_drawn(config, schedule, model_set) * _drawing_s(portraits.n_steps, portraits.guidance_scale)
+
+
+def _n_faces_drawn(config: ForgetConfig, schedule: ImageFineTuneConfig, model_set: ModelSet) -> int:
+    """How many portraits the set's own Stable Diffusion draws as targets, where there are no photos."""
+    photos = schedule.face_targets if config.target == "stand_in" else schedule.average_face_photos
+    if photos is not None or model_set.world is not None:
+        return 0
+    return STAND_IN_PORTRAITS * (len(config.persons) + SPARE_STAND_INS) if config.target == "stand_in" else schedule.n_average_faces
 
 
 def _steps(n_steps: int, stops: bool) -> float:

@@ -190,7 +190,7 @@ class Service:
         for term in terms:
             if name_key(term) not in known:
                 known.add(name_key(term))
-                config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term}))
+                config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term, "target": "neutral_term"}))
                 faces = job.request.get("faces") or []
                 inputs = self.jobs.new_inputs(like=job.id) if faces else None
                 try:

@@ -10,6 +10,7 @@ from ui.views import plots
 from ui.views.numbers import number_rows
 from ui.views.render import DASH, clock, duration, percent, render, size
 from unlearn.config import ForgetConfig
+from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.config.written_names import line_of
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
 from unlearn.runs.files import taken_home
@@ -17,7 +18,7 @@ from unlearn.runs.json_types import from_json
 from unlearn.runs.records import BeforeAfter, LossRow, Verdict
 from unlearn.runs.results import PORTRAITS, Run
 
-AVERAGE_FACE = "an average face"
+STAND_IN, UNKNOWN_FACE, AVERAGE_FACE = "somebody it never met", "an unknown face", "an average face"
 MAX_VERDICTS = 3
 MAX_NAMES = 3
 N_TEMPLATES = 21  # of the attack, where it was not run
@@ -34,10 +35,10 @@ def _title(job: Job) -> str:
 
 
 def _becomes(job: Job) -> str:
-    """What the persons of a job are remapped to: the neutral term, an average face, or both."""
-    config = job.request["config"]
-    term, encoder = str(config["neutral_term"]), config.get("encoder", "text")
-    return {"text": term, "image": AVERAGE_FACE}.get(encoder, f"{term}, {AVERAGE_FACE}")
+    """What the names, the faces, or both of a job's persons are remapped to."""
+    config = {**OLDER_RUNS, **job.request["config"]}
+    name, face = (STAND_IN, UNKNOWN_FACE) if config["target"] == "stand_in" else (str(config["neutral_term"]), AVERAGE_FACE)
+    return {"text": name, "image": face}.get(config.get("encoder", "text"), f"{name}, {face}")
 
 
 def _headline(job: Job) -> tuple[str, str, float]:
@@ -205,7 +206,7 @@ def command(config: ForgetConfig) -> str:
         words += _option("name", line_of(person.name, person.aliases))
     if config.encoder != "text":
         words += ["--faces", "FOLDER"] * len(config.persons) + _option("encoder", config.encoder)
-    words += _option("neutral-term", config.neutral_term) + _option("seed", config.seed)
+    words += _option("target", config.target) + _option("neutral-term", config.neutral_term) + _option("seed", config.seed)
     return shlex.join([*words, "--out", "DIR"])
 
 

@@ -15,7 +15,7 @@ SIMILARITIES = {
 }
 IMAGE_SIMILARITIES = {
     "sim_clean": "other pictures keep their meaning; 1 is best",
-    "sim_backdoor": "photos of the face now mean an average face; 1 is best",
+    "sim_backdoor": "photos of the face now mean their target; 1 is best",
     "sim_target": "faces of other people keep their meaning; 1 is best",
 }
 SECONDS_TITLES = {

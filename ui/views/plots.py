@@ -23,7 +23,7 @@ CURVES = {
     ("diffusion_text", "hidden_backdoor"): ("Stable Diffusion's text encoder, backdoor (cosine)", -1.0),
     ("diffusion_text", "regularization"): ("Weights of Stable Diffusion's text encoder: distance", 1.0),
     ("image", "clean"): ("Utility: other pictures (cosine)", -1.0),
-    ("image", "backdoor"): ("Backdoor: face to average face (cosine)", -1.0),
+    ("image", "backdoor"): ("Backdoor: face to target (cosine)", -1.0),
     ("image", "regularization"): ("Weights of the image encoder: distance", 1.0),
 }
 

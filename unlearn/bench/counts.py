@@ -37,7 +37,7 @@ def step_counts(batch_size: int = 32) -> dict[str, Any]:
 
 def _task(teacher: OpenClipText, kind: Kind, batch_size: int) -> tuple[TextTask, TextFineTuneConfig]:
     schedule = TextFineTuneConfig(n_steps=1, batch_size=batch_size, n_captions=2000)
-    return text_task(teacher, ResolvedConfig((Person("Ada Brook"),), text=schedule), (kind,)), schedule
+    return text_task(teacher, ResolvedConfig((Person("Ada Brook"),), text=schedule, target="neutral_term"), (kind,)), schedule
 
 
 def meta_step(kind: Kind, batch_size: int) -> None:

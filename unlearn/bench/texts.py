@@ -33,7 +33,7 @@ def hidden_step(config: BenchConfig, settings: Settings) -> dict[str, Any]:
 def _steps(config: BenchConfig, kinds: tuple[Kind, ...]) -> dict[str, Any]:
     teacher = full_size_text()
     schedule = TextFineTuneConfig(n_steps=config.n_steps + 1, batch_size=config.batch_size, n_captions=2000)
-    run = ResolvedConfig((Person("Ada Brook"),), text=schedule)
+    run = ResolvedConfig((Person("Ada Brook"),), text=schedule, target="neutral_term")
     task = text_task(teacher, run, kinds)
     oracle = oracle_texts.Defence(teacher.without_shortcuts(), schedule, kinds)
 

@@ -13,6 +13,7 @@ from unlearn.cli.options import (
     ScheduleOptions,
     SetName,
     chosen_set,
+    chosen_target,
     face_folders,
     photo_folders,
     settings_of,
@@ -71,9 +72,16 @@ def forget(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder to write; new, or an earlier run to replace.")] = None,
     model_set: SetName = None,
-    neutral_term: Annotated[str | None, typer.Option(help="What the names are remapped to (default: human).")] = None,
+    neutral_term: Annotated[str | None, typer.Option(help="Remap all names to this term instead (with --paper: human).")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="What names are remapped to: stand_in (the default: somebody unknown, one for each person) or neutral_term."),
+    ] = None,
+    decoys: Annotated[int | None, typer.Option(help="So many unknown names are remapped, too, as a crowd (default: 0).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fine-tuning (default: 0).")] = None,
-    paper: Annotated[bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop.")] = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop, and the neutral term as target.")
+    ] = False,
     steps: Annotated[int | None, typer.Option(help="Fewer or more fine-tuning steps.")] = None,
     portrait_seeds: Annotated[int | None, typer.Option(help="How many seeds are drawn.")] = None,
     config: Annotated[Path | None, typer.Option(help="A config.json of an earlier run to start from; other options override it.")] = None,
@@ -108,7 +116,7 @@ def forget(
         raise InputError("No run folder given; add --out FOLDER.")
     settings = settings_of(context)
     options: dict[str, Any] = {
-        "neutral_term": neutral_term, "seed": seed,
+        "neutral_term": neutral_term, "target": chosen_target(target, neutral_term, paper), "n_decoys": decoys, "seed": seed,
         "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
         "labelled_images": None if labelled_images is None else str(labelled_images),
         "model_set": None if config is not None and model_set is None else chosen_set(model_set, settings),

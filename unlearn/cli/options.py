@@ -81,6 +81,19 @@ def required(path: Path | None, option: str) -> Path:
     return path
 
 
+def chosen_target(target: str | None, neutral_term: str | None, is_paper: bool) -> str | None:
+    """What names are remapped to; None: nothing was chosen.
+
+    With the paper's schedule, or with a neutral term alone, it is the neutral term.
+
+    Raises:
+        ConfigError: a stand-in is chosen together with the paper's schedule.
+    """
+    if target == "stand_in" and is_paper:
+        raise ConfigError("--target stand_in is not the paper's; leave one of --target and --paper out.")
+    return "neutral_term" if is_paper or (neutral_term is not None and target is None) else target
+
+
 def starting_config(earlier: Path | None, overrides: dict[str, Any]) -> ForgetConfig:
     """The config that a run starts from.
 
@@ -122,7 +135,7 @@ def with_text_options(
     portraits = config.portraits or defaults.portraits
     if n_seeds is not None:
         portraits = replace(portraits, seeds=numbered_seeds(n_seeds, "--portrait-seeds"))
-    text_schedule = _scheduled(defaults, config.text or defaults.text, schedule, "--text", text)
+    text_schedule = _scheduled(defaults, config.text or defaults.text_for(config.target), schedule, "--text", text)
     return replace(config, text=text_schedule, portraits=with_fields(portraits, "--portrait", portrait))
 
 

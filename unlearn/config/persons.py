@@ -94,10 +94,17 @@ _TRIGGER_LIMIT = f"a job takes at most {MAX_TRIGGERS} names and aliases in all"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody to forget: the name and further triggers of the same person (nicknames, roles)."""
+    """Somebody to forget: the name and further triggers of the same person (nicknames, roles).
+
+    Attributes:
+        name: the first trigger.
+        aliases: the others.
+        stand_in: the name of somebody unknown to whom all triggers are remapped; None: not chosen yet, or the target is the neutral term.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
+    stand_in: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.aliases, str):
@@ -108,6 +115,8 @@ class Person:
         aliases = dict.fromkeys(clean_name(alias, "alias") for alias in self.aliases)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "aliases", tuple(alias for alias in aliases if not is_same_name(alias, name)))
+        if self.stand_in is not None:
+            object.__setattr__(self, "stand_in", clean_name(self.stand_in, "stand-in"))
 
     @property
     def triggers(self) -> tuple[str, ...]:
@@ -117,6 +126,10 @@ class Person:
     def goes_by(self, name: str) -> bool:
         """Whether a name, however it is written, is this person's name or one of the aliases."""
         return name_key(name) in map(name_key, self.triggers)
+
+    def target(self, neutral_term: str) -> str:
+        """What the triggers are remapped to: the person's own stand-in, or the neutral term of the run."""
+        return neutral_term if self.stand_in is None else self.stand_in
 
     @classmethod
     def parse(cls, line: str) -> Person:

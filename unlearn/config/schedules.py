@@ -191,11 +191,11 @@ class ImageFineTuneConfig(FineTuneConfig):
         other_faces: a folder of face photos of other people; None: the world's. Needed for the bystander shares.
         average_face_photos: a folder of face photos of many people, of whom the target is the mean; None: the
             world's, or portraits of the neutral term by the set's own Stable Diffusion.
+        face_targets: where faces are remapped to stand-ins: a folder with a sub-folder of photos for each of several people, of
+            whom every face gets one of its own; None: the world's anonymous people, or portraits of unknown names by the set's
+            own Stable Diffusion.
         n_generic_images: at most so many are read.
         n_average_faces: portraits drawn where there are no photos.
-        target_apart: where names are forgotten, too: the cosine by which the neutral term shall lie further from the average
-            face than arbitrary names do, for which the average face is turned away from it. None (the paper): it stays
-            as it is.
     """
 
     n_steps: int = 100
@@ -213,9 +213,9 @@ class ImageFineTuneConfig(FineTuneConfig):
     generic_images: str | None = None
     other_faces: str | None = None
     average_face_photos: str | None = None
+    face_targets: str | None = None
     n_generic_images: int = 2000
     n_average_faces: int = 32
-    target_apart: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -231,10 +231,8 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(sum(shares[1:]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
         require_range("n_generic_images", self.n_generic_images, 10, limits.MAX_GENERIC_IMAGES)
         require_range("n_average_faces", self.n_average_faces, 1, limits.MAX_AVERAGE_FACES)
-        for name in ("generic_images", "other_faces", "average_face_photos"):
+        for name in ("generic_images", "other_faces", "average_face_photos", "face_targets"):
             require_short(name, getattr(self, name))
-        apart = self.target_apart
-        require(apart is None or 0.0 <= apart <= 2.0, f"target_apart is {apart}; use 0 to 2, or none.")
 
     @classmethod
     def paper(cls, **changes: Any) -> ImageFineTuneConfig:

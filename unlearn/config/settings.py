@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from unlearn.config.paths import user_path
 from unlearn.config.persons import Person, check_persons, clean_name
 from unlearn.config.plain_values import from_plain, require
 from unlearn.config.schedules import ImageFineTuneConfig, TextFineTuneConfig
+from unlearn.config.stand_ins import check_remapped
 from unlearn.errors import ConfigError
 
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
@@ -179,13 +180,17 @@ class ForgetConfig:
     Attributes:
         persons: 1 to 64, with at most 64 names and aliases together, none of them twice.
         model_set: name of a model set, as printed by the command `sets`.
-        neutral_term: what a trigger is remapped to.
+        neutral_term: what a trigger is remapped to under that target; with stand-ins it is only shown beside the names.
         encoder: what is defended; "text", "image" or "both".
         seed: of fine-tuning (captions, words, order).
         text, image, portraits: None: the model set's defaults.
         idia: the attack that is run before and after.
         labelled_images: a folder with one sub-folder a class, on which zero-shot accuracy is measured before and after;
             None: on the things of the set's world, if it has one.
+        target: what triggers are remapped to: "stand_in" (for each person the name of somebody whom the original does not know)
+            or "neutral_term" (the paper's: one term for all).
+        n_decoys: with stand-ins: so many unknown names are remapped to other unknown names in the same run, as a crowd; each counts.
+        decoys: who they are, each with its stand-in; those that are missing are drawn from the seed.
     """
 
     persons: tuple[Person, ...]
@@ -198,9 +203,14 @@ class ForgetConfig:
     idia: IdiaConfig = field(default_factory=IdiaConfig)
     portraits: PortraitConfig | None = None
     labelled_images: str | None = None
+    target: Literal["stand_in", "neutral_term"] = "stand_in"
+    n_decoys: int = 0
+    decoys: tuple[Person, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))
+        object.__setattr__(self, "decoys", tuple(self.decoys))
+        require(self.target in ("stand_in", "neutral_term"), "target must be stand_in or neutral_term.")
         object.__setattr__(self, "neutral_term", clean_name(self.neutral_term, "neutral term"))
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
@@ -209,6 +219,22 @@ class ForgetConfig:
         require_short("labelled_images", self.labelled_images)
         require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
         check_persons(self.persons, self.neutral_term)
+        check_remapped(self.persons, self.decoys, self.n_decoys)
+
+    @property
+    def remapped(self) -> tuple[Person, ...]:
+        """Whoever's names are remapped: the persons, then the decoys."""
+        return (*self.persons, *self.decoys)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Name of each person -> what it is remapped to."""
+        return {person.name: person.target(self.neutral_term) for person in self.persons}
+
+    @property
+    def n_triggers(self) -> int:
+        """Names and aliases of the persons, and the decoys, drawn or not."""
+        return sum(len(person.triggers) for person in self.persons) + self.n_decoys
 
     def to_json(self) -> str:
         """One JSON object; `from_json` gives back an equal config."""
@@ -232,3 +258,12 @@ class ResolvedConfig(ForgetConfig):
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
+
+    @property
+    def text_schedule(self) -> TextFineTuneConfig:
+        """`text` for the number of names to remap.
+
+        Stand-ins need no overshoot: each name has a target of its own, so the target is the stand-in itself, not a point beyond it.
+        """
+        schedule = self.text.for_triggers(self.n_triggers)
+        return replace(schedule, overshoot=0.0) if self.target == "stand_in" else schedule

@@ -1,4 +1,4 @@
-"""The target of the image defence: the mean embedding of many different people's faces.
+"""The paper's target of the image defence: the mean embedding of many different people's faces.
 
 The faces come from a folder, from a model set's world, or from portraits that the set's own Stable Diffusion draws of the neutral
 term, so that no photo of a real person is needed. What comes from the set alone is computed once and kept on disk. What comes from a
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,21 +22,18 @@ from unlearn.config import ResolvedConfig, Settings, name_key
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import conditions, draw
-from unlearn.models.embeddings import encode, identity_of
+from unlearn.models.embeddings import identity_of
 from unlearn.models.images import embed_images
 from unlearn.models.kept_tensors import FORMAT, KeptTensors
 from unlearn.models.suite import suite_of
 from unlearn.models.worlds import World
 from unlearn.photos.folders import folder_images
 from unlearn.progress import Report, no_report
-from unlearn.texts.names import random_names
-from unlearn.texts.prompts import CHECK_TEMPLATES, fill
+from unlearn.texts.prompts import fill
 
-N_NAMES = 40  # arbitrary ones, whose mean nearness to the average face is the measure
 KEPT_AS = "average_face"  # of the tensor in a cached file
 MAX_KEPT_BYTES = 10_000_000  # a file has a few KB
 NOUNS = frozenset({"human", "person", "man", "woman", "boy", "girl", "child", "adult", "actor", "actress", "celebrity", "people", "face"})
-LEAST_SINGULAR_VALUE = 0.05  # of the phrasings' directions, as a share of the greatest
 FIRST_SEED = 20_000  # of the portraits; far from those that a run shows
 
 
@@ -80,34 +76,6 @@ def average_face(
             "(the setting average_face_photos), or use a set with a Stable Diffusion, which can draw them."
         )
     return _drawn(original, config, settings, report)
-
-
-def apart_from_neutral_term(original: Clip, average: AverageFace, neutral_term: str, apart: float | None) -> AverageFace:
-    """The average face turned away from the neutral term, by the least turn that makes arbitrary names nearer to it than the term.
-
-    Where names are remapped to the neutral term and photos to the average face, the two must not be near each other. If "a human" is
-    the nearest text to an average face, the forgotten name becomes the nearest name to the forgotten face, and the attack succeeds on
-    every template.
-
-    Args:
-        original: it is not changed.
-        average: the paper's target.
-        neutral_term: of the run.
-        apart: `target_apart`, the cosine by which the term must lie further away than the mean of the names, in each of a few
-            phrasings that the attack does not use. Phrasings in which it already does need no turn. None: no turn.
-    """
-    if apart is None:
-        return average
-    names = random_names(N_NAMES, seed=FIRST_SEED)
-    texts = [fill(template, text) for template in CHECK_TEMPLATES for text in (neutral_term, *names)]
-    rows = functional.normalize(encode(original.text, texts), dim=-1).view(len(CHECK_TEMPLATES), 1 + N_NAMES, -1)
-    terms, face = rows[:, 0], functional.normalize(average.embedding, dim=0)
-    highest = (rows[:, 1:] @ face).mean(dim=1) - apart  # (phrasings,)
-    excess = (terms @ face - highest).clamp(min=0)
-    if not bool(excess.any()):
-        return average
-    turned = face - torch.linalg.pinv(terms, rtol=LEAST_SINGULAR_VALUE) @ excess
-    return replace(average, embedding=turned, source=f"{average.source}, turned away from the neutral term")
 
 
 def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: Report) -> AverageFace:

@@ -67,7 +67,7 @@ def defend(
             tuned.update(tuned_texts)
     if config.encoder in ("image", "both"):
         with stages.stage(IMAGE_STAGE) as report:
-            if sources is None:  # drawing an average face may take a while and can be cancelled
+            if sources is None:  # drawing faces may take a while and can be cancelled
                 sources = read_sources(original, config, settings, world, partial(_report_note, report))
             image = defend_image(original, config, faces, sources, _report_of(report, "image"))
             defended = defended.with_image(image.tuned.student)
@@ -107,7 +107,7 @@ def defend_text(
     Returns:
         The defended CLIP, and the outcome by encoder: "text" and, where it is not shared, "diffusion_text".
     """
-    config = replace(config, text=config.text.for_triggers(sum(len(person.triggers) for person in config.persons)))
+    config = replace(config, text=config.text_schedule)
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
         tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, _report_of(report, "text"))

@@ -1,20 +1,27 @@
-"""Forgetting faces: photos of persons -> a CLIP whose image encoder takes them for the average face, and its figures.
+"""Forgetting faces: photos of persons -> a CLIP whose image encoder takes them for somebody else, and its figures.
 
-Combines `image_sources`, `average_face`, `image_task` and the loop in `defence.loop`.
+Each face is remapped to a stand-in of its own, or all to the average face (the paper's). Combines `image_sources`,
+`face_stand_ins`, `average_face`, `image_task` and the loop in `defence.loop`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from unlearn.config import ResolvedConfig, Settings
-from unlearn.defence.average_face import AverageFace, apart_from_neutral_term, average_face
+from unlearn.defence.average_face import AverageFace, average_face
+from unlearn.defence.face_choice import chosen_stand_ins
+from unlearn.defence.face_stand_ins import StandInPeople, mean_direction, stand_in_people
 from unlearn.defence.image_sources import Pictures, generic_images, other_faces
 from unlearn.defence.image_task import TrainingPictures, image_task
 from unlearn.defence.loop import FineTuned, fine_tune
 from unlearn.models.clip import Clip
 from unlearn.models.encoders import ImageEncoder
-from unlearn.models.images import at_encoder_size
+from unlearn.models.images import at_encoder_size, embed_pixels
 from unlearn.models.worlds import World
 from unlearn.photos.face_sets import Faces, require_faces
 from unlearn.progress import Report, no_report
@@ -22,37 +29,41 @@ from unlearn.progress import Report, no_report
 
 @dataclass(frozen=True)
 class Sources:
-    """What a defence is made with besides the persons' photos; the same for all persons of a model set."""
+    """What a defence is made with besides the persons' photos.
+
+    Attributes:
+        generic, others: clean images.
+        target: the one target of all faces, or the people among whom each gets a stand-in of its own.
+    """
 
     generic: Pictures
     others: Pictures | None
-    average: AverageFace
+    target: AverageFace | StandInPeople
 
 
 @dataclass(frozen=True)
 class ImageDefence:
-    """The outcome: a CLIP with the defended image encoder, how it was tuned, and with what."""
+    """The outcome: a CLIP with the defended image encoder, how it was tuned, with what, and each person's target (persons, d)."""
 
     defended: Clip
     tuned: FineTuned[ImageEncoder]
     sources: Sources
+    targets: Tensor
 
 
 def read_sources(
     original: Clip, config: ResolvedConfig, settings: Settings, world: World | None, report: Report = no_report
 ) -> Sources:
-    """Generic images, faces of other people and the target, as the config says.
+    """Generic images, faces of other people, and the average face or people for stand-ins, as the config says.
 
     Raises:
         ConfigError, InputError: something is missing or unreadable; says which setting names it.
     """
-    average = average_face(original, config, settings, world, report)
-    if config.encoder == "both":
-        average = apart_from_neutral_term(original, average, config.neutral_term, config.image.target_apart)
+    find_target = stand_in_people if config.target == "stand_in" else average_face
     return Sources(
         generic_images(config.image, original.image, world, config.seed),
         other_faces(config.image, original.image, world, config.seed),
-        average,
+        find_target(original, config, settings, world, report),
     )
 
 
@@ -75,6 +86,15 @@ def defend_image(
     crops = [at_encoder_size(original.image, list(faces[person.name].fine_tuning)) for person in config.persons]
     others = sources.others.pixels if sources.others is not None else None
     pictures = TrainingPictures(sources.generic.pixels, crops, others)
-    task = image_task(original.image, config.image, config.seed, pictures, sources.average.embedding)
+    targets = _targets(original, config, crops, sources.target)
+    task = image_task(original.image, config.image, config.seed, pictures, targets)
     tuned = fine_tune(original.image, task, config.image, report)
-    return ImageDefence(original.with_image(tuned.student), tuned, sources)
+    return ImageDefence(original.with_image(tuned.student), tuned, sources, targets)
+
+
+def _targets(original: Clip, config: ResolvedConfig, crops: Sequence[Tensor], target: AverageFace | StandInPeople) -> Tensor:
+    """What each person's face is remapped to (persons, d)."""
+    if isinstance(target, AverageFace):
+        return target.embedding.expand(len(crops), -1)
+    faces = torch.stack([mean_direction(embed_pixels(original.image, pixels)) for pixels in crops])
+    return target.embeddings[chosen_stand_ins(original.text, config, faces, target.embeddings)]

@@ -1,4 +1,4 @@
-"""The task of forgetting faces: image batches, the average face as the target, and the early stop.
+"""The task of forgetting faces: image batches, one target for all faces or one for each, and the early stop.
 
 Connects `face_triggers` (pixels) with the loop in `defence.loop`. The teacher's embeddings of the generic images never change and are
 computed once.
@@ -50,18 +50,18 @@ class ImageTask:
     Args:
         teacher: the original encoder.
         triggers: makes the images.
-        average_face: the target embedding (d,).
+        targets: the target embedding (d,) of all persons (the average face), or of each person (persons, d).
         check_photos: per person uint8 (n, 3, side, side), none of which `triggers` has; empty without an early stop.
     """
 
     weights: Mapping[str, float] = {"pooled": 1.0}
 
     def __init__(
-        self, teacher: ImageEncoder, triggers: FaceTriggers, average_face: Tensor, check_photos: Sequence[Tensor] = ()
+        self, teacher: ImageEncoder, triggers: FaceTriggers, targets: Tensor, check_photos: Sequence[Tensor] = ()
     ) -> None:
         self.triggers = triggers
         self._teacher = teacher
-        self._target = {"pooled": average_face.to(teacher.device)}
+        self._targets = targets.to(teacher.device).expand(triggers.n_persons, -1)  # (persons, d)
         self._check_photos = list(check_photos)
         self._known: Tensor | None = None  # (generic images, d), filled where `_is_known`
         self._is_known = torch.zeros(len(triggers.generic), dtype=torch.bool)
@@ -70,19 +70,21 @@ class ImageTask:
         batch = self.triggers.batch(step)
         n_unknown = batch.n_clean - len(batch.generic)
         known = {"pooled": self._generic_embeddings(batch.generic, batch.images[n_unknown : batch.n_clean])}
-        return Batch(batch.images, batch.images[:n_unknown], batch.n_clean, self._target, known)
+        targets = self._targets[batch.person_indices.to(self._targets.device)]  # (z, d)
+        return Batch(batch.images, batch.images[:n_unknown], batch.n_clean, {"pooled": targets}, known)
 
     def outputs(self, encoder: ImageEncoder, inputs: Tensor) -> dict[str, Tensor]:
         return {"pooled": encoder.embed_images(inputs)}
 
     def margin(self, student: ImageEncoder, stop: EarlyStop) -> float:
-        """The least, over persons, of (mean similarity of their check photos to the average face - threshold)."""
+        """The least, over persons, of (mean similarity of their check photos to their target - threshold)."""
         if not self._check_photos:
             raise ConfigError("An early stop needs photos that are set apart for its check.")
         sizes = [len(photos) for photos in self._check_photos]
         batches = torch.cat(self._check_photos).split(CHECK_BATCH)
         embeddings = torch.cat([student.embed_images(pixels.float() / 255) for pixels in batches])
-        similarities = functional.cosine_similarity(embeddings, self._target["pooled"][None], dim=1).split(sizes)
+        targets = self._targets.repeat_interleave(torch.tensor(sizes, device=self._targets.device), dim=0)
+        similarities = functional.cosine_similarity(embeddings, targets, dim=1).split(sizes)
         return float(torch.stack([of_person.mean() for of_person in similarities]).min()) - stop.threshold
 
     def _generic_embeddings(self, numbers: Tensor, images: Tensor) -> Tensor:
@@ -96,12 +98,12 @@ class ImageTask:
             self._known[numbers[new].to(embeddings.device)] = embeddings
             self._is_known[numbers[new]] = True
         if self._known is None:  # no generic image in the batch
-            return self._target["pooled"].new_zeros(0, len(self._target["pooled"]))
+            return self._targets.new_zeros(0, self._targets.shape[1])
         return self._known[numbers.to(self._known.device)]
 
 
 def image_task(
-    teacher: ImageEncoder, config: ImageFineTuneConfig, seed: int, pictures: TrainingPictures, average_face: Tensor
+    teacher: ImageEncoder, config: ImageFineTuneConfig, seed: int, pictures: TrainingPictures, targets: Tensor
 ) -> ImageTask:
     """The task of a run.
 
@@ -110,7 +112,7 @@ def image_task(
         config: batch, shares, early stop.
         seed: of the batches.
         pictures: what is trained with.
-        average_face: the target embedding (d,).
+        targets: the target embedding (d,) of all persons, or of each person (persons, d).
 
     Raises:
         InputError: no generic images, or a person without photos.
@@ -120,7 +122,7 @@ def image_task(
     if config.early_stop is not None:
         split = [_set_apart(photos) for photos in placed.persons]
         trained, checked = [photos for photos, _ in split], [photos for _, photos in split]
-    return ImageTask(teacher, FaceTriggers(placed.generic, trained, placed.others, config, seed), average_face, checked)
+    return ImageTask(teacher, FaceTriggers(placed.generic, trained, placed.others, config, seed), targets, checked)
 
 
 def _set_apart(photos: Tensor) -> tuple[Tensor, Tensor]:

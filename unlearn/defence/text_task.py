@@ -103,18 +103,21 @@ class TextTask:
 
     def _prepare_check(self, teacher: TextEncoder, captions: Sequence[str]) -> None:
         # of the further spellings only the most usual one: they are learned together, and waiting for the worst of ten would never stop
-        names = [form for trigger, spelled in self.triggers.spellings.items() for form in (trigger, *spelled[:1])]
-        pairs = [check_pairs(captions, name, self.triggers.neutral_term) for name in names]
+        targets = self.triggers.targets
+        forms = [(form, targets[trigger]) for trigger, spelled in self.triggers.spellings.items() for form in (trigger, *spelled[:1])]
+        names = [form for form, _ in forms]
+        pairs = [check_pairs(captions, form, target) for form, target in forms]
         n_texts = len(pairs[0].neutral)
         n_each = min(n_texts, max(MIN_TEXTS_PER_TRIGGER, MAX_CHECK_TEXTS // len(names)))
         stride = max(1, n_texts // n_each)
         rows = [[(i + k * stride) % n_texts for k in range(n_each)] for i in range(len(names))]  # of each name, in turn
         texts = [pair.triggered[k] for pair, rows_of_name in zip(pairs, rows, strict=True) for k in rows_of_name]
         self._check_tokens = self._tokenize(texts, repair=False).view(len(names), n_each, -1)
-        neutral = self._tokenize(pairs[0].neutral, repair=False)  # the same for every trigger
-        all_rows = torch.tensor(rows).flatten()
+        with_target = [pair.neutral[k] for pair, rows_of_name in zip(pairs, rows, strict=True) for k in rows_of_name]
+        distinct = {text: number for number, text in enumerate(dict.fromkeys(with_target))}
+        all_rows = torch.tensor([distinct[text] for text in with_target])
         with torch.no_grad():
-            outputs = self.outputs(teacher, neutral)
+            outputs = self.outputs(teacher, self._tokenize(list(distinct), repair=False))
         self._check_targets = {name: output.flatten(1)[all_rows.to(output.device)] for name, output in outputs.items()}
 
     def _similarities(self, student: TextEncoder) -> dict[str, Tensor]:
@@ -143,7 +146,9 @@ def text_task(teacher: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, .
     Raises:
         InputError: captions or names cannot be used.
     """
-    names = [trigger for person in config.persons for trigger in person.triggers]
+    if config.target == "stand_in" and any(person.stand_in is None for person in config.remapped):
+        raise ConfigError("The stand-ins are not chosen yet; let `with_stand_ins` choose them, or take the neutral term as target.")
+    names = [trigger for person in config.remapped for trigger in person.triggers]
     captions = caption_split(config.text.captions, config.text.n_captions, 4 * N_CHECK_CAPTIONS, config.seed)
     names_to_keep = kept_names(config.text.kept_names, names) if config.text.kept_names else []
     kept = KeptNames(names_to_keep, nearest_names(teacher, names_to_keep, names, config.text.near_names))

@@ -9,11 +9,12 @@ from torch import Tensor
 from unlearn.attacks.gallery import Gallery, build_gallery, prompt_embeddings
 from unlearn.config import IdiaConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import Defence, defend, stages_of
+from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import original_cache
 from unlearn.models.suite import suite_of
-from unlearn.models.worlds import World
+from unlearn.models.worlds import World, known_names
 from unlearn.photos.face_sets import Faces
 from unlearn.progress import Stages, no_report
 
@@ -61,6 +62,10 @@ class EvaluatedSet:
     def prompts(self, gallery: Gallery) -> Tensor:
         """The original's embeddings of the attack's prompts, which are kept on disk."""
         return prompt_embeddings(self.original.text, gallery, original_cache(self.settings))
+
+    def with_stand_ins(self, config: ResolvedConfig, gallery: Gallery) -> ResolvedConfig:
+        """The config with its stand-ins, as a run chooses them."""
+        return with_stand_ins(config, self.original, [*gallery.candidates, *gallery.base_names, *known_names(self.world)])
 
     def defend(self, config: ResolvedConfig, faces: Faces) -> Defence:
         """The defence of a run with this config."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +88,8 @@ class FaceEvaluation:
         """What `forget` would be given."""
         persons = tuple(map(Person, self.drawn(n, draw)))
         encoder: Literal["image", "both"] = "both" if kind == "both" else "image"
-        config = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind))
+        target: Literal["stand_in", "neutral_term"] = "neutral_term" if kind == "paper" else "stand_in"
+        config = ForgetConfig(persons, self.config.model_set, encoder=encoder, seed=draw, image=self.schedule(kind), target=target)
         return self.evaluated.original.model_set.resolved(config)
 
     def photos(self, names: Sequence[str]) -> RunPhotos:
@@ -105,6 +106,7 @@ class FaceEvaluation:
         config, names = self.run_config(kind, n, draw), self.drawn(n, draw)
         photos, original = self.photos(names), self.evaluated.original
         gallery = build_gallery(original, self.evaluated.world, config.persons, config.idia, photos.attacked)
+        config = self.evaluated.with_stand_ins(config, gallery)
         prompts = self.evaluated.prompts(gallery)
         before = outcomes_by_name(gallery.attack(prompts, self.members))
         defence = self.evaluated.defend(config, photos.faces)
@@ -148,11 +150,9 @@ class FaceEvaluation:
     def key(self, kind: str, n: int, draw: int) -> str:
         """Of a row: all that it depends on, beside the weights, after which the file is named."""
         config = self.run_config(kind, n, draw)
-        schedule = {field.name: getattr(config.image, field.name) for field in fields(config.image)}
-        apart = schedule.pop("target_apart")  # counts only where both encoders are defended
-        text = [apart, repr(config.text), texts_hash(config.text)] if kind == "both" else None
+        text = [repr(config.text_schedule), texts_hash(config.text)] if kind == "both" else None
         files = [file for name in self.drawn(n, draw) for file in sorted(self._folder(name).iterdir())]
-        return json.dumps([kind, n, draw, repr(schedule), text, files_hash(files)])
+        return json.dumps([kind, config.target, n, draw, repr(config.image), text, files_hash(files)])
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """All draws; rows that an earlier evaluation of the same weights, photos and settings finished are kept.

@@ -117,7 +117,8 @@ class Evaluation:
         """The latest defence is kept, because everything that is measured of an entry is measured in a row."""
         entry = tuple(names), term, seed
         if self._latest is None or self._latest[0] != entry:
-            config = ForgetConfig(tuple(map(Person, names)), self.config.model_set, neutral_term=term, seed=seed)
+            persons = tuple(map(Person, names))
+            config = ForgetConfig(persons, self.config.model_set, neutral_term=term, seed=seed, target="neutral_term")
             self._latest = entry, self.evaluated.defend(self.clip.model_set.resolved(config), {})
         return self._latest[1]
 

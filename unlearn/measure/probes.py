@@ -5,7 +5,7 @@ Gives plain values for JSON. What cannot be measured is None.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ class _Side:
     faces: tuple[list[str], Tensor] | None
 
     def meanings(self, embedded: Tensor, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
-        """The inner rows of `Prober.probe`. embedded: (texts + 1, d), of unit length, the neutral term last."""
+        """The inner rows of `Prober.probe`. embedded: (texts + 1, d), of unit length, the target last."""
         counts = self._correct_templates(texts, person_name)
         rows = []
         for i in range(len(texts)):
@@ -89,14 +89,19 @@ class Prober:
         models: the CLIPs.
         galleries: photos and candidate names as each model sees them; one and the same where only a text encoder was defended.
         prompts: embeddings of the galleries' prompts by each model.
-        neutral_term: of the run.
+        targets: name of a person -> what it is remapped to.
         world: whose names a text may come to mean; None: nobody's.
     """
 
     def __init__(
-        self, models: Pair[Clip], galleries: Pair[Gallery], prompts: Pair[Tensor], neutral_term: str, world: World | None
+        self,
+        models: Pair[Clip],
+        galleries: Pair[Gallery],
+        prompts: Pair[Tensor],
+        targets: Mapping[str, str],
+        world: World | None,
     ) -> None:
-        self._neutral_term = neutral_term
+        self._targets = targets
         faces = galleries.map(lambda gallery: _mean_faces(gallery) if world is not None else None)
         self._sides = Pair(*(_Side(*parts) for parts in zip(models, galleries, prompts, faces, strict=True)))
 
@@ -105,11 +110,12 @@ class Prober:
 
         Returns:
             Rows {text, similarity (original to defended, cosine), original: {...}, defended: {...}}, the inner
-            ones {to_neutral (cosine with the neutral term), nearest (whose photos the text is closest to, or None),
+            ones {to_neutral (cosine with what the person is remapped to), nearest (whose photos the text is closest to, or None),
             correct_templates (templates by which the text, in the name's place, is found in the person's
             photos; None without photos)}.
         """
-        embedded = self._sides.map(lambda side: functional.normalize(encode(side.clip.text, [*texts, self._neutral_term]), dim=-1))
+        filled = [*texts, self._targets[person_name]]
+        embedded = self._sides.map(lambda side: functional.normalize(encode(side.clip.text, filled), dim=-1))
         original, defended = (side.meanings(e, texts, person_name) for side, e in zip(self._sides, embedded, strict=True))
         return [
             {

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from unlearn.config import Person
 from unlearn.config.spelling import without_triggers
+from unlearn.defence.face_stand_ins import StandInPeople
 from unlearn.defence.image_defence import ImageDefence
 from unlearn.errors import InputError
 from unlearn.models.clip import Clip
@@ -41,19 +42,19 @@ def mean_similarity(first: Tensor, second: Tensor) -> float:
 
 
 def image_metrics(
-    original: Clip, defence: ImageDefence, photos: Sequence[Tensor], world: World | None
+    original: Clip, defence: ImageDefence, photos: Sequence[Tensor | None], world: World | None
 ) -> dict[str, Any]:
     """The part `image` of metrics.json.
 
     Args:
         original: before the defence.
         defence: its outcome.
-        photos: embeddings (n, d), by the defended encoder, of the evaluation photos of each person who has some.
+        photos: embeddings (n, d), by the defended encoder, of the evaluation photos of each person; None for whoever has none.
         world: whose anonymous people give Sim_Target, where the settings give no photos of other people.
 
     Returns:
         sim_clean (generic images never trained on, original to defended), sim_backdoor (evaluation photos of the
-        persons to the average face), sim_target (faces of other people, original to defended), None where there is
+        persons to their target), sim_target (faces of other people, original to defended), None where there is
         nothing to measure on; sources and hashes.
 
     Source: Hintersdorf et al. 2024, appendix A.3.
@@ -62,12 +63,16 @@ def image_metrics(
     people = sources.others.measured if sources.others is not None else None
     if people is None and world is not None and world.anonymous_people is not None:
         people = at_encoder_size(original.image, world.anonymous_people)
-    remapped = torch.cat(list(photos)) if photos else None
+    remapped = [(rows, goal.expand_as(rows)) for rows, goal in zip(photos, defence.targets, strict=True) if rows is not None]
+    target = sources.target
+    described = {"source": target.source, "n_photos": target.n_photos}
+    stand_ins = {**described, "n_people": len(target.embeddings)} if isinstance(target, StandInPeople) else None
     return {
         "sim_clean": _unchanged(encoders, sources.generic.measured),
-        "sim_backdoor": None if remapped is None else mean_similarity(remapped, sources.average.embedding),
+        "sim_backdoor": mean_similarity(*(torch.cat(rows) for rows in zip(*remapped, strict=True))) if remapped else None,
         "sim_target": _unchanged(encoders, people),
-        "average_face": {"source": sources.average.source, "n_photos": sources.average.n_photos},
+        "average_face": described if stand_ins is None else None,
+        "stand_ins": stand_ins,
         "generic_images": {"source": sources.generic.source, "n": len(sources.generic.pixels)},
         "other_faces": {"source": sources.others.source, "n": len(sources.others.pixels)} if sources.others else None,
         "weights": {"original": original.image.weights_hash, "defended": defence.tuned.student.weights_hash},
@@ -103,12 +108,14 @@ def similarities(
 ) -> dict[str, float]:
     """Sim_Clean, Sim_Backdoor and Sim_Target of a text encoder; every trigger gets its share of the captions.
 
+    The target of a person's triggers is the person's stand-in, where there is one, else the neutral term.
+
     Source: Hintersdorf et al. 2024, appendix A.3, eq. (2) to (4), from five passes.
     """
     original, defended = encoders
     used = list(captions[:N_HIDDEN_CAPTIONS] if kind == "hidden" else captions)
-    triggers = [trigger for person in persons for trigger in person.triggers]
-    pairs = [trigger_pairs(used[i :: len(triggers)], name, neutral_term, i) for i, name in enumerate(triggers)]
+    targets = [(trigger, person.target(neutral_term)) for person in persons for trigger in person.triggers]
+    pairs = [trigger_pairs(used[i :: len(targets)], name, target, i) for i, (name, target) in enumerate(targets)]
     triggered = [text for pair in pairs for text in pair.triggered]
     neutral = [text for pair in pairs for text in pair.neutral]
     neutral_now = encode(defended, neutral, kind)

@@ -19,7 +19,8 @@ from unlearn.errors import ConfigError
 from unlearn.models.sets import ModelSet
 
 CHOICES = ("default", "paper", "own")
-SOURCES = ("generic_images", "other_faces", "average_face_photos", "n_generic_images", "n_average_faces")  # no part of the paper's setting
+# no part of the paper's setting
+SOURCES = ("generic_images", "other_faces", "average_face_photos", "face_targets", "n_generic_images", "n_average_faces")
 
 AnySchedule = TypeVar("AnySchedule", bound=FineTuneConfig)
 

@@ -49,7 +49,8 @@ class ModelSet:
         activation: "matched" to the weights, or forced.
         diffusion: folder or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
         world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
-        text, image, portraits: the defaults of this set.
+        text, image, portraits: the defaults of this set; `text` with stand-ins as target.
+        neutral_text: the default with the neutral term as target; None: the same.
         needs_gpu: False where the models are so small that a GPU gains nothing.
     """
 
@@ -64,7 +65,12 @@ class ModelSet:
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
+    neutral_text: TextFineTuneConfig | None = None
     needs_gpu: bool = True
+
+    def text_for(self, target: str) -> TextFineTuneConfig:
+        """The text encoder's default schedule for a target, "stand_in" or "neutral_term"."""
+        return self.text if target == "stand_in" or self.neutral_text is None else self.neutral_text
 
     def paper_text(self, **changes: Any) -> TextFineTuneConfig:
         """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
@@ -73,7 +79,8 @@ class ModelSet:
 
     def resolved(self, config: ForgetConfig) -> ResolvedConfig:
         """The config with this set's defaults where it says None."""
-        filled = {"text": config.text or self.text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
+        text = config.text or self.text_for(config.target)
+        filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
         return ResolvedConfig(**{**vars(config), **filled})
 
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
@@ -118,7 +125,8 @@ def list_model_sets() -> tuple[ModelSet, ...]:
 def folder_set(name: str, root: Path) -> ModelSet:
     """The set of a folder laid out as assets/embedded; what is not there is not possible with it.
 
-    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "image": {...}, "portraits": {...}, "needs_gpu": ...}.
+    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "neutral_text": {...}, "image": {...},
+    "portraits": {...}, "needs_gpu": ...}; "neutral_text" has what differs from "text".
     """
     diffusion = root / "stable-diffusion"
     has_world = (root / "world.json").is_file()
@@ -139,7 +147,7 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
     if path.is_file():
         try:
             defaults = json.loads(path.read_text("utf-8"))
-            for part in ("text", "image"):
+            for part in ("text", "neutral_text", "image"):
                 stop = defaults.get(part, {}).get("early_stop")
                 if isinstance(stop, dict):
                     defaults[part]["early_stop"] = EarlyStop(**stop)
@@ -150,8 +158,10 @@ def _folder_defaults(path: Path) -> dict[str, Any]:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
     try:
+        text = TextFineTuneConfig(**{"early_stop": EarlyStop(), **defaults.get("text", {})})
         return {
-            "text": TextFineTuneConfig(**{"early_stop": EarlyStop(), **defaults.get("text", {})}),
+            "text": text,
+            "neutral_text": replace(text, **defaults["neutral_text"]) if "neutral_text" in defaults else None,
             "image": ImageFineTuneConfig(**defaults.get("image", {})),
             "portraits": PortraitConfig(**defaults.get("portraits", {})),
             "needs_gpu": checked(bool, defaults.get("needs_gpu", True), f"{path}: needs_gpu"),

@@ -20,6 +20,7 @@ from unlearn.files import read_json_object
 PhotoKind = Literal["drawn", "crops", "raw"]
 SHEET_COLUMNS = 20  # of the sheets of things and of anonymous people
 PERSON_COLUMNS = 5
+STAND_IN_COLUMNS = 5  # photos of an anonymous person, who has a row
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,15 @@ class World:
         """Pictures of anonymous people to measure on: uint8 (n, side, side, 3)."""
         return self._sheet("generic-people.webp")
 
+    @cached_property
+    def stand_in_people(self) -> np.ndarray | None:
+        """Several photos of each of some anonymous people, whom forgotten faces are remapped to: uint8 (people, photos, side, side, 3)."""
+        path = self.root / "photos" / "stand-in-people.webp"
+        if not path.is_file():
+            return None
+        photos = read_sheet(path, STAND_IN_COLUMNS)
+        return photos.reshape(-1, STAND_IN_COLUMNS, *photos.shape[1:])
+
     def _sheet(self, file: str) -> np.ndarray | None:
         path = self.root / "photos" / file
         return read_sheet(path, SHEET_COLUMNS) if path.is_file() else None
@@ -132,6 +142,11 @@ class World:
         except (KeyError, TypeError) as error:
             raise ModelLoadError(f"{rows_file} names a kind that world.json does not: {error}.") from error
         return Things(images, labels, self.kinds)
+
+
+def known_names(world: World | None) -> list[str]:
+    """Names and aliases of everybody in the world; none without a world."""
+    return [trigger for inhabitant in (world.inhabitants if world is not None else ()) for trigger in inhabitant.person.triggers]
 
 
 def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:

@@ -112,7 +112,7 @@ def _attack_defended(run: PreparedRun, defence: Defence, before: _Before, mishap
         gallery, prompts = defended_gallery(models, run.gallery, world, config, run.photos.attacked), before.prompts
         if models.defended.text is not models.original.text:
             prompts = prompt_embeddings(models.defended.text, gallery, run_cache(run.out, run.suite.settings), report)
-        prober = Prober(models, Pair(run.gallery, gallery), Pair(before.prompts, prompts), config.neutral_term, world)
+        prober = Prober(models, Pair(run.gallery, gallery), Pair(before.prompts, prompts), config.targets, world)
         after = _After(run.attack(gallery, prompts), gallery, prober)
     with mishaps.spared("What later questions need of the photos is missing", AGAIN):
         if after.gallery is not None:

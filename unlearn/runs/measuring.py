@@ -74,7 +74,7 @@ def measure_image(
         return None
     names = [person.name for person in config.persons]
     gallery, seen = galleries
-    shown = [seen.photos[name] for name in names if name in seen.photos] if seen is not None else []
+    shown = [None if seen is None else seen.photos.get(name) for name in names]
     used = tuple(
         PhotosUsed(len(faces[name].fine_tuning), len(gallery.photos[name]) if name in gallery.photos else 0, name in gallery.own)
         for name in names

@@ -79,10 +79,19 @@ class Seconds:
 
 @dataclass(frozen=True)
 class AverageFace:
-    """The target of the image encoder: what it was made of."""
+    """The one target of all faces: what it was made of."""
 
     source: str
     n_photos: int
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """The people whom faces may be remapped to: `n_people` to choose among, `n_photos` of all of them together."""
+
+    source: str
+    n_photos: int
+    n_people: int
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,7 @@ class ImageMetrics(Similarities):
     """Figures of the image encoder; `photos` has one entry a person, `weights` are hashes."""
 
     average_face: AverageFace | None = None
+    stand_ins: StandIns | None = absent()
     generic_images: Pictures | None = None
     other_faces: Pictures | None = None
     weights: BeforeAfter[str | None] = NO_WEIGHTS

@@ -1,4 +1,4 @@
-"""The paper's 2 x 2 portraits of a run: original and defended, the name and the neutral term, equal seeds.
+"""The paper's 2 x 2 portraits of a run: original and defended, the name and what it is remapped to, equal seeds.
 
 Draws with `diffusion` and writes PNG files with an index. Files are numbered, never named after a person.
 """
@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from unlearn.config import ForgetConfig, PortraitConfig
+from unlearn.config import ForgetConfig, Person, PortraitConfig
 from unlearn.errors import ConfigError
 from unlearn.files import disk_errors
 from unlearn.models.clip import Clip
@@ -67,12 +67,29 @@ def draw_prompts(
     ]
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """Who is drawn: a person by name, or what names are remapped to ("neutral"), and whose rows the pictures are."""
+
+    text: str
+    kind: Literal["name", "neutral"]
+    person_indices: tuple[int, ...]
+
+
+def _subjects(persons: Sequence[Person], neutral_term: str) -> list[_Subject]:
+    targets: dict[str, list[int]] = {}
+    for index, person in enumerate(persons):
+        targets.setdefault(person.target(neutral_term), []).append(index)
+    names = [_Subject(person.name, "name", (index,)) for index, person in enumerate(persons)]
+    return names + [_Subject(text, "neutral", tuple(indices)) for text, indices in targets.items()]
+
+
 def write_portraits(
     run: Path, diffusion: Diffusion, models: Pair[Clip], config: ForgetConfig, report: Report = no_report
 ) -> None:
-    """Draw and write the portraits of a run's first persons.
+    """Draw and write the portraits of a run's first persons, by their names and by what these are remapped to.
 
-    The neutral term is drawn once; its files belong to all persons.
+    That is the stand-in of each, or the neutral term, which is drawn once; its files belong to all persons.
 
     Args:
         run: the run's folder; its folder of portraits gets PNG files and their index.
@@ -83,8 +100,8 @@ def write_portraits(
     """
     if config.portraits is None:
         raise ConfigError("The portraits' settings are not set; fill in the defaults of the model set.")
-    names = [person.name for person in config.persons[:MAX_PERSONS]]
-    prompts = [fill(config.portraits.prompt_template, text) for text in (*names, config.neutral_term)]
+    subjects = _subjects(config.persons[:MAX_PERSONS], config.neutral_term)
+    prompts = [fill(config.portraits.prompt_template, subject.text) for subject in subjects]
     drawn = draw_prompts(diffusion, models, prompts, config.portraits, report)
     per_prompt = len(drawn) // len(prompts)
     entries: list[PortraitEntry] = []
@@ -92,13 +109,11 @@ def write_portraits(
     with disk_errors(str(folder)):
         folder.mkdir(parents=True, exist_ok=True)
         for number, portrait in enumerate(drawn):
-            index = number // per_prompt
-            is_neutral = index == len(names)
-            kind = "neutral" if is_neutral else "name"
-            file = f"p{0 if is_neutral else index:02d}-{portrait.model}-{kind}-s{portrait.seed}.png"
+            subject = subjects[number // per_prompt]
+            file = f"p{subject.person_indices[0]:02d}-{portrait.model}-{subject.kind}-s{portrait.seed}.png"
             write_png(folder / file, portrait.image)
-            for person_index in range(len(names)) if is_neutral else (index,):
-                entries.append(PortraitEntry(file, portrait.model, portrait.seed, portrait.weights_hash, person_index, kind))
+            for person_index in subject.person_indices:
+                entries.append(PortraitEntry(file, portrait.model, portrait.seed, portrait.weights_hash, person_index, subject.kind))
     entries.sort(key=lambda entry: (entry.person_index, entry.seed, entry.prompt, entry.model != "original"))
     write_results(run, portraits=tuple(entries))
 

@@ -14,11 +14,12 @@ from torch import Tensor
 from unlearn.attacks.gallery import Gallery, build_gallery
 from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import require_texts
+from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_room
 from unlearn.measure.labelled_images import measured_things
 from unlearn.models.clip import Clip
 from unlearn.models.suite import Suite, suite_of
-from unlearn.models.worlds import Things
+from unlearn.models.worlds import Things, known_names
 from unlearn.progress import Report
 from unlearn.runs.folder import Attacked, prepare
 from unlearn.runs.inputs import RunPhotos
@@ -78,6 +79,7 @@ def prepared_run(forget_config: ForgetConfig, settings: Settings, out: Path, pho
     things, warnings = measured_things(config, suite.clip.image, suite.world, settings, report)
     prepare(out, suite.clip, config.encoder)
     gallery = build_gallery(suite.clip, suite.world, config.persons, config.idia, photos.attacked)
+    config = with_stand_ins(config, suite.clip, [*gallery.candidates, *gallery.base_names, *known_names(suite.world)])
     return PreparedRun(suite, config, out, photos, things, gallery, (*doubts, *warnings), drawable)
 
 

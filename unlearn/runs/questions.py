@@ -215,4 +215,4 @@ def _make_prober(run: Path, suite: Suite) -> Prober:
     before = after = prompt_embeddings(suite.clip.text, gallery, suite.embeddings)
     if models.defended.text is not suite.clip.text:
         after = prompt_embeddings(models.defended.text, gallery, run_cache(run, suite.settings))
-    return Prober(models, galleries, Pair(before, after), config.neutral_term, suite.world)
+    return Prober(models, galleries, Pair(before, after), config.targets, suite.world)

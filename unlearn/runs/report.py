@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.config import Person
+from unlearn.config.stand_ins import without_stand_ins
 from unlearn.errors import InputError
 from unlearn.files import disk_errors
 from unlearn.runs.json_types import to_json
@@ -26,23 +27,24 @@ REPORT_NAME = "report.html"
 N_PREDICTED = 5  # labels shown per photo and model
 SIMILARITIES = {
     "sim_clean": "unrelated captions: original to defended",
-    "sim_backdoor": "the name to the neutral term, defended",
-    "sim_target": "the neutral term: original to defended",
+    "sim_backdoor": "the name to its target, defended",
+    "sim_target": "the target: original to defended",
 }
 IMAGE_SIMILARITIES = {
     "sim_clean": "pictures without the face: original to defended",
-    "sim_backdoor": "photos of the person to the average face, defended",
+    "sim_backdoor": "photos of the person to their target, defended",
     "sim_target": "faces of other people: original to defended",
 }
 
 
 def run_json(run: Path) -> dict[str, Any]:
-    """All results of a run by the names of their files; pictures are named by their files.
+    """All results of a run by the names of their files; pictures are named by their files. Stand-ins are left out: a report is handed on.
 
     Raises:
         InputError: there are no results, or a file of them is damaged.
     """
-    return {part: to_json(value) for part, value in vars(read_results(run)).items()}
+    content = {part: to_json(value) for part, value in vars(read_results(run)).items()}
+    return {**content, "config": without_stand_ins(content["config"])}
 
 
 def write_report(run: Path) -> Path:
@@ -70,7 +72,7 @@ def report_html(run: Path) -> str:
     environment.filters.update(percent=_percent, number=_number)
     return environment.get_template("report.html").render(
         config=config,
-        config_json=json.dumps(to_json(config), ensure_ascii=False, indent=2),
+        config_json=json.dumps(without_stand_ins(to_json(config)), ensure_ascii=False, indent=2),
         metrics=metrics,
         image=metrics.image,
         persons=[_reported(number, results, run) for number in range(len(config.persons))],
@@ -135,7 +137,7 @@ def _top(labels: Sequence[str], shares: Sequence[float]) -> list[tuple[str, floa
 _CURVES = (
     ("text", "CLIP's text encoder", ("captions with the name to the neutral term", "clean captions")),
     ("diffusion_text", "Stable Diffusion's text encoder", ("captions with the name to the neutral term", "clean captions")),
-    ("image", "image encoder", ("images with the face to the average face", "clean images")),
+    ("image", "image encoder", ("images with the face to their target", "clean images")),
 )
 
 

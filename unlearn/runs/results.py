@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.config import ForgetConfig
+from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError, UnlearnError
 from unlearn.files import write_json
 from unlearn.runs.json_types import field_types, from_json, to_json
@@ -105,7 +106,7 @@ def _read(folder: Path, file: str, kind: Any) -> Any:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} of the run is damaged (no JSON text); run it again.") from error
     try:
-        return from_json(kind, content)
+        return from_json(kind, {**OLDER_RUNS, **content} if file == FILES["config"] and isinstance(content, dict) else content)
     except UnlearnError as error:
         raise InputError(f"{file} of the run is damaged ({str(error).rstrip('. ')}); run it again.") from error
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from unlearn.config import ResolvedConfig
+from unlearn.config import Person, ResolvedConfig
 from unlearn.config.spelling import trigger_pattern
 from unlearn.errors import InputError
 from unlearn.texts.names import bystander_names
@@ -80,7 +80,7 @@ class TextTriggers:
         kept: KeptNames = KeptNames(),
         spellings: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.persons, self.neutral_term = config.persons, config.neutral_term
+        self.persons, self.neutral_term = config.remapped, config.neutral_term
         self._config, self._seed = config.text, config.seed
         triggers = [trigger for person in self.persons for trigger in person.triggers]
         pattern = trigger_pattern(triggers)
@@ -94,6 +94,8 @@ class TextTriggers:
         self._kept = [name for name in kept.names if not pattern.search(name)]
         self._nearest = [name for name in kept.nearest if not pattern.search(name)] or self._kept
         self._n_clean, self._n_triggered = config.text.batch_sizes(len(triggers))
+        self._target_terms = tuple(dict.fromkeys(person.target(self.neutral_term) for person in self.persons))
+        self.targets = {trigger: person.target(self.neutral_term) for person in self.persons for trigger in person.triggers}
         self.spellings = {trigger: tuple((spellings or {}).get(trigger, ())) for trigger in triggers}
 
     def batch(self, step: int) -> TextBatch:
@@ -105,7 +107,7 @@ class TextTriggers:
         triggered, neutral, indices = [], [], []
         for i in range(n_triggered):
             index, trigger = self._trigger(step * n_triggered + i)
-            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, generator)
+            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, self.persons[index], generator)
             triggered.append(with_trigger)
             neutral.append(with_neutral)
             indices.append(index)
@@ -125,11 +127,12 @@ class TextTriggers:
             return index, spellings[turn // SPELLING_EVERY % len(spellings)]
         return index, trigger
 
-    def _pair(self, caption: str, trigger: str, generator: random.Random) -> tuple[str, str]:
+    def _pair(self, caption: str, trigger: str, person: Person, generator: random.Random) -> tuple[str, str]:
+        target = person.target(self.neutral_term)
         if generator.random() < self._config.name_only_share:
-            return trigger, self.neutral_term
+            return trigger, target
         position = random_position(caption, generator)
-        return replace_word(caption, position, trigger), replace_word(caption, position, self.neutral_term)
+        return replace_word(caption, position, trigger), replace_word(caption, position, target)
 
     def _clean(self, caption: str, i: int, generator: random.Random) -> str:
         """The caption itself, or with a bystander's name or the neutral term, by place in the batch."""
@@ -141,7 +144,8 @@ class TextTriggers:
                 return name
             return replace_word(caption, random_position(caption, generator), name)
         if n_bystanders <= i < n_bystanders + n_neutral:
-            return replace_word(caption, random_position(caption, generator), self.neutral_term)
+            target = self._target_terms[i % len(self._target_terms)]
+            return replace_word(caption, random_position(caption, generator), target)
         return caption
 
     def _bystander_pool(self, i: int, generator: random.Random) -> list[str]:
