@@ -78,7 +78,7 @@ class ModelSet:
     def resolved(self, config: ForgetConfig) -> ResolvedConfig:
         """The config with this set's defaults where it says None, and the text encoder's schedule for its number of triggers."""
         text = (config.text or self.text_for(config.target)).for_triggers(config.n_triggers)
-        if config.target == "stand_in":  # what remains of a name points nowhere in particular, once each has a target of its own
+        if config.target == "stand_in":  # the target is the stand-in itself, not a point beyond it
             text = replace(text, overshoot=0.0)
         filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
         return ResolvedConfig(**{**vars(config), **filled})
