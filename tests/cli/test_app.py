@@ -90,8 +90,9 @@ def test_options_override_the_config_of_a_run(call: Any, run: Path, miniature: P
     code, _, _ = call("forget", "--config", run / "config.json", "--out", tmp_path / "run", *changed)
     assert code == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["persons"] == [{"name": MEMBERS[2], "aliases": []}]
-    assert (config["neutral_term"], config["seed"], config["model_set"]) == ("child", 7, str(miniature))
+    assert config["persons"] == [{"name": MEMBERS[2], "aliases": [], "stand_in": None}]
+    assert (config["target"], config["neutral_term"]) == ("neutral_term", "child")
+    assert (config["seed"], config["model_set"]) == (7, str(miniature))
     assert (config["text"]["n_steps"], config["portraits"]["n_steps"], config["portraits"]["seeds"]) == (1, 1, [0])
     code, _, err = call("forget", "--config", run / "config.json", "--set", "no-such-set", "--out", tmp_path / "other")
     assert code == 2 and "no-such-set" in err

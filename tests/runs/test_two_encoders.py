@@ -72,7 +72,7 @@ def test_progress_does_not_go_back_where_the_first_encoder_stops_early(root: Pat
     seen: list[Progress] = []
     text = replace(SHORT, n_steps=6, learning_rate=1e-9, early_stop=EarlyStop(every=1, threshold=0.01, patience=1, min_steps=2))
     clip = load_clip(str(root), settings)
-    _, parts = defend_text(clip, clip.model_set.resolved(short_config(root, text=text)), seen.append)
+    _, parts = defend_text(clip, clip.model_set.resolved(short_config(root, text=text, target="neutral_term")), seen.append)
     assert parts["text"].n_steps_done < 6, "the check of pooled embeddings passes at once"
     assert [progress.step for progress in seen] == sorted({progress.step for progress in seen})
     assert {progress.total for progress in seen} == {12} and seen[-1].step <= 12

@@ -228,7 +228,7 @@ def test_take_home_lists_every_file_and_the_command(run: Run) -> None:
     html = views.take_home(run, own=True, retention_s=7 * 86400.0)
     n_files = sum(path.is_file() for path in run.folder.rglob("*"))
     assert f"{n_files} files" in html and "take-home/job-id.zip" in html and "7 days" in html
-    assert "--name &#39;Tilda Brackwater|Captain Ember&#39; --neutral-term human --seed 0" in html
+    assert "--name &#39;Tilda Brackwater|Captain Ember&#39; --target stand_in --neutral-term human --seed 0" in html
     assert "data-action" not in views.take_home(run, own=False, retention_s=None)
 
 
@@ -259,7 +259,7 @@ def test_command_names_reach_the_program_as_they_are_and_are_never_run(field: st
 def parser() -> argparse.ArgumentParser:
     """Reads the options of the command as the command line does."""
     made = argparse.ArgumentParser(allow_abbrev=False)
-    for name in ("set", "neutral-term", "seed", "out", "encoder"):
+    for name in ("set", "target", "neutral-term", "seed", "out", "encoder"):
         made.add_argument(f"--{name}")
     for name in ("name", "faces"):
         made.add_argument(f"--{name}", action="append")
