@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from unlearn.config import ForgetConfig, Person, TextFineTuneConfig
-from unlearn.config.stand_ins import OLDER_RUNS, without_stand_ins
+from unlearn.config.stand_ins import without_stand_ins
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.sets import find_model_set
 
@@ -26,9 +26,6 @@ def test_config_with_stand_ins_and_decoys_is_read_as_it_was_written() -> None:
 def test_target_is_a_stand_in_by_default_and_the_neutral_term_where_none_is_chosen_yet() -> None:
     config = ForgetConfig((Person("Ann Lee"),))
     assert config.target == "stand_in" and config.targets == {"Ann Lee": "human"}
-    older = '{"persons": [{"name": "Ann Lee"}]}'
-    assert ForgetConfig.from_json(older, OLDER_RUNS).target == "neutral_term"
-    assert ForgetConfig.from_json('{"persons": [{"name": "Ann Lee"}], "target": "stand_in"}', OLDER_RUNS).target == "stand_in"
 
 
 @pytest.mark.parametrize(
@@ -62,9 +59,10 @@ def test_what_is_handed_on_names_no_stand_in_and_no_decoy() -> None:
 def test_schedule_counts_decoys_as_names_and_goes_beyond_no_stand_in() -> None:
     model_set = find_model_set("embedded")
     text = TextFineTuneConfig(batch_size=16, captions_per_trigger=4, overshoot=0.3)
-    alone = model_set.resolved(ForgetConfig((Person("Ann Lee"),), text=text)).text
+    alone = model_set.resolved(ForgetConfig((Person("Ann Lee"),), text=text)).text_schedule
     crowd = model_set.resolved(ForgetConfig((Person("Ann Lee"),), text=text, n_decoys=31))
-    assert crowd.text.batch_sizes(crowd.n_triggers) > alone.batch_sizes(1)
-    assert crowd.text.overshoot == 0.0
+    assert crowd.text == text, "the config holds the schedule as it was chosen"
+    assert crowd.text_schedule.batch_sizes(crowd.n_triggers) > alone.batch_sizes(1)
+    assert crowd.text_schedule.overshoot == 0.0
     many = ForgetConfig(tuple(Person(f"Person {i}") for i in range(32)), text=text, target="neutral_term")
-    assert model_set.resolved(many).text.overshoot == 0.3
+    assert model_set.resolved(many).text_schedule.overshoot == 0.3

@@ -66,27 +66,27 @@ def test_each_person_has_a_target_of_its_own_and_the_check_looks_at_it() -> None
     with torch.no_grad():
         targets = torch.stack([teacher.embed_images(photos_of(number, 5, 50 + number).float() / 255).mean(dim=0) for number in (8, 9)])
     config = replace(QUICK, early_stop=EarlyStop(every=10, threshold=0.9, min_steps=0, patience=1))
-    task = image_task(teacher, config, 0, (pictures(20, 3), persons, pictures(24, 7)), targets)
+    task = image_task(teacher, config, 0, TrainingPictures(pictures(20, 3), persons, pictures(24, 7)), targets)
     batch = task.batch(0)
     assert batch.fixed_targets is not None
     indices = task.triggers.batch(0).person_indices
     assert torch.equal(batch.fixed_targets["pooled"], targets[indices]) and set(indices.tolist()) == {0, 1}
     before = task.margin(teacher, EarlyStop(threshold=0.9))
-    found = fine_tune(teacher, task, config)
+    tuned = fine_tune(teacher, task, config)
     shown = [photos_of(number, 8, 900 + number).float() / 255 for number in range(2)]
     with torch.no_grad():
-        means = torch.stack([found.student.embed_images(part).mean(dim=0) for part in shown])
+        means = torch.stack([tuned.student.embed_images(part).mean(dim=0) for part in shown])
         nearness = functional.cosine_similarity(means[:, None], targets[None], dim=-1)
     assert nearness.argmax(dim=1).tolist() == [0, 1], "each face came to its own target"
-    assert task.margin(found.student, EarlyStop(threshold=0.9)) > before
-    swapped = image_task(teacher, config, 0, (pictures(20, 3), persons, pictures(24, 7)), targets.flip(0))
-    assert swapped.margin(found.student, EarlyStop(threshold=0.9)) < task.margin(found.student, EarlyStop(threshold=0.9))
+    assert task.margin(tuned.student, EarlyStop(threshold=0.9)) > before
+    swapped = image_task(teacher, config, 0, TrainingPictures(pictures(20, 3), persons, pictures(24, 7)), targets.flip(0))
+    assert swapped.margin(tuned.student, EarlyStop(threshold=0.9)) < task.margin(tuned.student, EarlyStop(threshold=0.9))
 
 
 def test_one_target_for_all_is_the_same_as_the_same_target_for_each() -> None:
     teacher, task, average = make("vit", QUICK)
     persons = [photos_of(number, 10, number) for number in range(2)]
-    each = image_task(teacher, QUICK, 0, (pictures(20, 3), persons, pictures(24, 7)), torch.stack([average, average]))
+    each = image_task(teacher, QUICK, 0, TrainingPictures(pictures(20, 3), persons, pictures(24, 7)), torch.stack([average, average]))
     first, second = (FineTuning(teacher, student_of(teacher), one, QUICK).step(0) for one in (task, each))
     assert first == second
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tests.support.similarities import sim_backdoor, sim_clean, sim_target
 from tests.support.tiny_encoder import tiny_text_encoder
 from unlearn.bench import oracle_texts
-from unlearn.config import EarlyStop, ForgetConfig, Person, TextFineTuneConfig
+from unlearn.config import EarlyStop, ForgetConfig, Person, ResolvedConfig, TextFineTuneConfig
 from unlearn.defence.loop import NORM_LAYERS, FineTuned, FineTuning, fine_tune, student_of
 from unlearn.defence.losses import Batch
 from unlearn.defence.text_task import TextTask, distinct_spellings, kept_names, n_buckets, nearest_names, text_task
@@ -253,7 +253,7 @@ def test_text_task_without_anything_to_learn_raises() -> None:
     teacher = tiny_text_encoder()
     teacher.pools = False
     with pytest.raises(ConfigError, match="pooled"):
-        text_task(teacher, ForgetConfig((Person(NAME),), text=QUICK, target="neutral_term"), ("pooled",))
+        text_task(teacher, ResolvedConfig((Person(NAME),), text=QUICK, target="neutral_term"), ("pooled",))
 
 
 @pytest.mark.parametrize("kind", ["pooled", "hidden"])

@@ -16,6 +16,7 @@ from unlearn.defence.text_task import text_task
 from unlearn.errors import ConfigError
 from unlearn.measure.similarities import similarities
 from unlearn.models.clip import Clip
+from unlearn.models.pair import Pair
 from unlearn.texts.captions import generate_captions
 from unlearn.texts.stand_in_names import Resemblance, drawn_names
 from unlearn.texts.triggers import TextTriggers
@@ -88,7 +89,7 @@ def test_fine_tuning_without_chosen_stand_ins_is_an_error(asked: ResolvedConfig,
 def test_captions_of_a_batch_have_each_persons_own_stand_in_and_those_of_decoys(asked: ResolvedConfig, original: Clip) -> None:
     chosen = with_stand_ins(asked, original, ())
     text = replace(chosen.text, batch_size=10, neutral_share=0.5)
-    triggers = TextTriggers(generate_captions(100), chosen.remapped, "human", text, seed=0)
+    triggers = TextTriggers(generate_captions(100), replace(chosen, text=text))
     batch = triggers.batch(0)
     for triggered, with_target, index in zip(batch.triggered, batch.neutral, batch.person_indices, strict=True):
         person = chosen.remapped[index]
@@ -103,9 +104,10 @@ def test_captions_of_a_batch_have_each_persons_own_stand_in_and_those_of_decoys(
 def test_similarities_are_those_to_the_persons_own_stand_in(original: Clip) -> None:
     captions, person = generate_captions(12, seed=4), Person(MEMBERS[0], stand_in="Wesley Hartman")
     same = Person("Wesley Hartman", stand_in=None)
-    found = similarities((original.text, original.text), captions, (person,), "human")
-    assert found["sim_clean"] == pytest.approx(1) and found["sim_target"] == pytest.approx(1)
-    assert found["sim_backdoor"] < 0.9999  # nothing is remapped yet
-    itself = similarities((original.text, original.text), captions, (same,), "Wesley Hartman")
+    same_twice = Pair(original.text, original.text)
+    figures = similarities(same_twice, captions, (person,), "human")
+    assert figures["sim_clean"] == pytest.approx(1) and figures["sim_target"] == pytest.approx(1)
+    assert figures["sim_backdoor"] < 0.9999  # nothing is remapped yet
+    itself = similarities(same_twice, captions, (same,), "Wesley Hartman")
     assert itself["sim_backdoor"] == pytest.approx(1)
-    assert json.dumps(found) != json.dumps(similarities((original.text, original.text), captions, (Person(MEMBERS[0]),), "human"))
+    assert json.dumps(figures) != json.dumps(similarities(same_twice, captions, (Person(MEMBERS[0]),), "human"))

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -86,18 +87,20 @@ def test_defence_that_does_nothing_shows_as_nothing_forgotten(root: Path, tmp_pa
     assert row["sim_backdoor"] < 0.999
 
 
-@pytest.mark.parametrize("n", [1, 3])
-def test_row_is_what_forget_writes_with_the_same_names_and_seed(tmp_path: Path, n: int) -> None:
+@pytest.mark.parametrize(("n", "target"), [(1, "neutral_term"), (3, "neutral_term"), (3, "stand_in")])
+def test_row_is_what_forget_writes_with_the_same_names_and_seed(
+    tmp_path: Path, n: int, target: Literal["stand_in", "neutral_term"]
+) -> None:
     folder, kept = build_miniature(tmp_path / "set", with_diffusion=False), tmp_path / "names.txt"
     kept.write_text("\n".join(MEMBERS), "utf-8")
     many = {"captions_per_trigger": 2, "steps_per_trigger": 2, "overshoot": 0.3, "kept_names": str(kept), "near_names": 2}
     text = {**QUICK, **many, "bystander_share": 0.4, "learning_rate": 1e-2}
     (folder / "defaults.json").write_text(json.dumps({"text": text}))
     settings = Settings(data_dir=tmp_path)
-    evaluation = Evaluation(config_of(folder), settings)
+    evaluation = Evaluation(replace(config_of(folder), target=target), settings)
     names = evaluation.members[:n]
     row = evaluation.forgotten(names, "actor", 3)
-    config = ForgetConfig(tuple(map(Person, names)), str(folder), neutral_term="actor", seed=3)
+    config = ForgetConfig(tuple(map(Person, names)), str(folder), neutral_term="actor", seed=3, target=target)
     metrics = to_json(forget(config, settings, tmp_path / "run"))
     bystanders, accuracy, verdicts = metrics["bystanders"], metrics["utility"], [person["idia"] for person in metrics["persons"]]
     assert row["correct_templates"] == [verdict["defended"]["correct_templates"] for verdict in verdicts]
@@ -155,7 +158,8 @@ def test_fewer_members_are_the_first_of_the_same_random_order(root: Path, tmp_pa
 
 def test_table_of_several_seeds_tells_each_seeds_count() -> None:
     row = {
-        "names": ["A"], "neutral_term": "human", "others_kept": 1.0, "sim_clean": 1.0, "sim_backdoor": 1.0, "sim_target": 1.0,
+        "names": ["A"], "target": "neutral_term", "neutral_term": "human", "others_kept": 1.0,
+        "sim_clean": 1.0, "sim_backdoor": 1.0, "sim_target": 1.0,
         "object_top1_change": 0.0, "portraits_named": None, "others_portraits_named": None,
     }  # fmt: skip
     rows = [{**row, "seed": seed, "correct_templates": [count]} for seed, count in ((0, 0), (0, 3), (1, 0), (1, 0))]

@@ -23,7 +23,8 @@ from unlearn.runs.results import Run, read_run
 SIMS = ("sim_clean", "sim_backdoor", "sim_target")
 FIGURES = ("others_kept", "object_top1_change", "strangers_recognised", "portraits_named", "others_portraits_named", *SIMS)
 NOTHING = {
-    **dict.fromkeys(FIGURES), "correct_templates": [None], "names": ["Ann"], "neutral_term": "human", "seed": 0, "kind": "ours", "n": 1,
+    **dict.fromkeys(FIGURES), "correct_templates": [None], "names": ["Ann"], "target": "stand_in", "neutral_term": "human",
+    "seed": 0, "kind": "ours", "n": 1,
 }  # fmt: skip
 SOMETHING = {**NOTHING, **dict.fromkeys(SIMS, 0.5), "others_kept": 1.0, "object_top1_change": 0.0, "strangers_recognised": 0,
              "correct_templates": [0]}  # fmt: skip

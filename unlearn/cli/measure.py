@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unlearn.cli.console import print_json, progress_bar
-from unlearn.cli.options import AsJson, OutFile, Texts, chosen_set, settings_of
+from unlearn.cli.options import AsJson, OutFile, Texts, chosen_set, chosen_target, settings_of
 from unlearn.config import Settings, numbered_seeds
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def evaluate(
     context: typer.Context,
     model_set: Annotated[str, typer.Option("--set", help="A model set whose members are known.")] = "embedded",
     neutral_term: Texts = None,
+    target: Annotated[str | None, typer.Option(help="stand_in (the default) or neutral_term, which --neutral-term implies.")] = None,
     at_once: Annotated[list[int] | None, typer.Option(help="Persons forgotten together; several times.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds of the fine-tuning.")] = 1,
     members: Annotated[int | None, typer.Option(min=1, help="Only so many members one at a time, in random order.")] = None,
@@ -86,7 +87,9 @@ def evaluate(
         return _evaluate_faces(config, settings, output)
     from unlearn.evaluation.names import EvaluationConfig
 
-    changes = {"neutral_terms": tuple(neutral_term)} if neutral_term else {}
+    terms = tuple(neutral_term or ())
+    changes = {"neutral_terms": terms} if terms else {}
+    changes["target"] = chosen_target(target, terms[0] if terms else None, is_paper=False) or "stand_in"
     if counts or singles_only:
         changes["n_at_once"] = () if singles_only else counts
     _evaluate_names(EvaluationConfig(name, seeds=numbered_seeds(seeds, "--seeds"), n_members=members, **changes), settings, output)

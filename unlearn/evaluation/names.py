@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from unlearn.attacks.gallery import prompt_embeddings
-from unlearn.config import ForgetConfig, Person, Settings
+from unlearn.config import ForgetConfig, Person, ResolvedConfig, Settings
+from unlearn.config.plain_values import require
 from unlearn.defence.defend import Defence
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.original_model import original_figures
@@ -40,6 +41,7 @@ class EvaluationConfig:
     Attributes:
         model_set: a set with a world.
         neutral_terms: each forgets every member once.
+        target: what names are remapped to; with "stand_in" the neutral terms are not used, and each member is forgotten once.
         drawn_term: the term for which portraits are drawn, too; without portraits a row takes a third less time.
         n_at_once: numbers of persons forgotten together.
         seeds: of the fine-tuning; several give the spread.
@@ -51,12 +53,21 @@ class EvaluationConfig:
 
     model_set: str
     neutral_terms: tuple[str, ...] = ("human", "person", "actor", "adult", "child")
+    target: Literal["stand_in", "neutral_term"] = "stand_in"
     drawn_term: str = "human"
     n_at_once: tuple[int, ...] = (4, 16, 32)
     seeds: tuple[int, ...] = (0,)
     portrait_seeds: tuple[int, ...] = (0, 1, 2, 3)
     n_members: int | None = None
     n_others_drawn: int | None = 4
+
+    def __post_init__(self) -> None:
+        require(self.target in ("stand_in", "neutral_term"), "target must be stand_in or neutral_term.")
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The neutral terms of the rows: one, which is only shown, where names are remapped to stand-ins."""
+        return self.neutral_terms if self.target == "neutral_term" else (self.drawn_term,)
 
 
 class Evaluation:
@@ -77,7 +88,7 @@ class Evaluation:
         self.rows = KeptRows(rows_file(self.clip, settings))
         self.texts_hash = texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
-        self._latest: tuple[PlanEntry, Defence] | None = None
+        self._latest: tuple[PlanEntry, tuple[ResolvedConfig, Defence]] | None = None
 
     def original(self) -> dict[str, Any]:
         """How well the original knows its members, and that it knows nobody else."""
@@ -86,19 +97,18 @@ class Evaluation:
 
     def forgotten(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
         """One fine-tuning and everything measured after it but portraits."""
-        defence = self._defence(names, term, seed)
+        config, defence = self._defence(names, term, seed)
         defended = defence.defended
         after = outcomes_by_name(self.gallery.attack(prompt_embeddings(defended.text, self.gallery, None), self.members))
         others = [name for name in self.members if name not in names and self.before[name].recognised]
-        persons = tuple(map(Person, names))
-        captions = measuring_captions(persons, term, seed)
+        captions = measuring_captions(config.persons, term, seed)
         accuracy = utility(Pair(self.clip, defended), self.evaluated.world.things)
         return {
-            "names": list(names), "neutral_term": term, "seed": seed,
+            "names": list(names), "target": config.target, "neutral_term": term, "seed": seed,
             "n_recognised_before": sum(bool(self.before[name].recognised) for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
             "others_kept": share_recognised([after[name] for name in others]),
-            **similarities(Pair(self.clip.text, defended.text), captions, persons, term),
+            **similarities(Pair(self.clip.text, defended.text), captions, config.persons, term),
             "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),
             "n_steps": {encoder: outcome.n_steps_done for encoder, outcome in defence.tuned.items()},
             "seconds": sum(outcome.seconds for outcome in defence.tuned.values()),
@@ -106,20 +116,24 @@ class Evaluation:
 
     def drawn(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
         """The portraits after the same fine-tuning: by name, the share that is named so, of the forgotten and of some others."""
-        defended = self._defence(names, term, seed).defended
+        defended = self._defence(names, term, seed)[1].defended
         others = self._others_drawn(names)
         return {
             "portraits_named": self._drawn(defended, names),
             "others_portraits_named": self._drawn(defended, others) if others else None,
         }
 
-    def _defence(self, names: Sequence[str], term: str, seed: int) -> Defence:
-        """The latest defence is kept, because everything that is measured of an entry is measured in a row."""
+    def run_config(self, names: Sequence[str], term: str, seed: int) -> ResolvedConfig:
+        """What `forget` would be given."""
+        config = ForgetConfig(tuple(map(Person, names)), self.config.model_set, term, seed=seed, target=self.config.target)
+        return self.clip.model_set.resolved(config)
+
+    def _defence(self, names: Sequence[str], term: str, seed: int) -> tuple[ResolvedConfig, Defence]:
+        """The config with its stand-ins, and the defence; the latest is kept, because all of an entry is measured in a row."""
         entry = tuple(names), term, seed
         if self._latest is None or self._latest[0] != entry:
-            persons = tuple(map(Person, names))
-            config = ForgetConfig(persons, self.config.model_set, neutral_term=term, seed=seed, target="neutral_term")
-            self._latest = entry, self.evaluated.defend(self.clip.model_set.resolved(config), {})
+            config = self.evaluated.with_stand_ins(self.run_config(names, term, seed), self.gallery)
+            self._latest = entry, (config, self.evaluated.defend(config, {}))
         return self._latest[1]
 
     def _drawn(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
@@ -138,11 +152,11 @@ class Evaluation:
 
         So whatever is finished when it is stopped is a fair sample of the whole.
         """
-        n, first = len(self.members), self.config.neutral_terms[0]
+        n, first = len(self.members), self.config.terms[0]
         orders = {seed: torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist() for seed in self.config.seeds}
         groups = [(tuple(self.members[i] for i in order[:n]), first, seed) for seed, order in orders.items() for n in self.config.n_at_once]
         alone = [(self.members[i], seed) for seed, order in orders.items() for i in order[: self.config.n_members]]
-        singles = [((name,), term, seed) for name, seed in alone for term in self.config.neutral_terms]
+        singles = [((name,), term, seed) for name, seed in alone for term in self.config.terms]
         return groups + singles
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
@@ -167,7 +181,8 @@ class Evaluation:
 
     def key(self, names: Sequence[str], term: str, seed: int) -> str:
         """Of what `forgotten` measures: all that it depends on, beside the weights, after which the file is named."""
-        return json.dumps([names, term, seed, None, repr(self.clip.model_set.text.for_triggers(len(names))), self.texts_hash])
+        config = self.run_config(names, term, seed)
+        return json.dumps([names, config.target, term, seed, repr(config.text_schedule), self.texts_hash])
 
     def drawn_key(self, names: Sequence[str], term: str, seed: int) -> str:
         """Of what `drawn` measures: the same, whom else is drawn, and with what."""

@@ -48,7 +48,7 @@ def _original(row: dict[str, Any]) -> str:
 def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((len(row["names"]), row["neutral_term"]), []).append(row)
+        groups.setdefault((len(row["names"]), "a stand-in" if row["target"] == "stand_in" else row["neutral_term"]), []).append(row)
     lines = [_line(n, term, group) for (n, term), group in groups.items()]
     lines += [(name, tpr, "", clean, backdoor, target, "", "", "") for name, tpr, clean, backdoor, target in PAPER]
     head = ("forgotten", "to 0 of 21 templates", "others kept", "Sim_Clean", "Sim_Backdoor", "Sim_Target", "top-1 change",
