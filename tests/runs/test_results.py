@@ -181,7 +181,7 @@ def test_run_of_the_first_version_opens_on_page_report_and_console(tmp_path: Pat
     assert "Clara Quarnby" in views.attack(run) and "Clara" in views.probes(run.probes, run) and "not kept" in views.predictions(run)
     assert "no portraits" in views.portraits(run) and len(plots.curves(run.losses)) == 5
     assert report_html(run.folder).count("<svg") == 1
-    print_metrics(run.metrics)
+    print_metrics(run.metrics, run.config)
     assert "Clara Quarnby" in capsys.readouterr().out
     assert set(run_json(run.folder)) == set(PARTS)
 
