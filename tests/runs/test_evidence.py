@@ -65,7 +65,8 @@ def _remapped(compared: Compared, name: str, to: torch.Tensor) -> Compared:
     table = compared.tables.original.clone()
     table[:, list(compared.numbers([name]))] = to
     defended = replace(original, text=copy.deepcopy(original.text))
-    return replace(compared, models=Pair(original, defended), prompts=Pair(compared.prompts.original, table.flatten(0, 1)))
+    prompts = table[:, : IDIA.n_candidate_names].flatten(0, 1)
+    return replace(compared, models=Pair(original, defended), prompts=Pair(compared.prompts.original, prompts))
 
 
 def test_run_holds_the_three_figures_with_sensible_values(decoyed: Path) -> None:
