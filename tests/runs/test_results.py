@@ -38,8 +38,8 @@ IMAGE = {
 KEYS = {
     "manifest": {"": ["created", "device", "files", "format", "model_set", "weights"], "weights": SIDES},
     "metrics": {
-        "": ["bystanders", "control", "fine_tuning", "fnr", "hidden", "image", "persons", "seconds", *SIMS, "tpr", "utility",
-             "warnings", "weights"],
+        "": ["bystanders", "control", "false_recall", "fine_tuning", "fnr", "hidden", "image", "never_met", "persons", "seconds", *SIMS,
+             "tpr", "trace", "utility", "warnings", "weights"],
         "persons": ["idia", "name"], "persons.idia": SIDES, "persons.idia.original": VERDICT, "bystanders": COUNTS, "control": COUNTS,
         "hidden": SIMS, "utility": ["top1_defended", "top1_original", "top5_defended", "top5_original"], "weights": SIDES,
         "fine_tuning": ["text"], "fine_tuning.text": ["checks", "n_steps_done", "stopped"], "fine_tuning.text.checks": ["margin", "step"],
@@ -142,16 +142,16 @@ def test_generic_classes_are_read_with_their_parameters() -> None:
 class Newer(Metrics):
     """Metrics of a version that measures one thing more: one line."""
 
-    false_recall: float | None = None
-    trace: float | None = absent()
+    recovery: float | None = None
+    crowding: float | None = absent()
 
 
 def test_a_field_more_is_a_line_and_older_versions_skip_it() -> None:
-    newer = to_json(Newer(false_recall=0.25))
-    assert newer == {**to_json(Metrics()), "false_recall": 0.25}
-    assert from_json(Newer, newer).false_recall == 0.25
-    assert from_json(Metrics, newer) == Metrics() and from_json(Newer, to_json(Metrics())).false_recall is None
-    assert "false_recall" in get_type_hints(Newer)
+    newer = to_json(Newer(recovery=0.25))
+    assert newer == {**to_json(Metrics()), "recovery": 0.25}
+    assert from_json(Newer, newer).recovery == 0.25
+    assert from_json(Metrics, newer) == Metrics() and from_json(Newer, to_json(Metrics())).recovery is None
+    assert "recovery" in get_type_hints(Newer)
 
 
 def _old_run(folder: Path) -> Path:
