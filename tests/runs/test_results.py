@@ -78,7 +78,9 @@ def test_keys_of_every_file_are_those_that_others_read(shipped: Run, part: str) 
     content = to_json(getattr(shipped, part))
     for path, keys in KEYS[part].items():
         assert sorted(_at(content, path)) == sorted(keys), path
-    assert content == json.loads((SHIPPED / FILES[part]).read_text("utf-8")), "nothing of the shipped run is lost"
+    shipped_content = json.loads((SHIPPED / FILES[part]).read_text("utf-8"))
+    later = {"false_recall": None, "trace": None, "never_met": None} if part == "metrics" else None  # not in every version
+    assert content == (shipped_content if later is None else {**later, **shipped_content}), "nothing of the shipped run is lost"
 
 
 def test_every_part_of_a_run_is_written_and_read_again(shipped: Run, tmp_path: Path) -> None:
