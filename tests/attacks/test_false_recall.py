@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from unlearn.attacks.false_recall import FalseRecall, false_recall, winners
+from unlearn.attacks.false_recall import false_recall, winners
+from unlearn.attacks.figures import FalseRecall
 
 TABLE = torch.eye(4)[None].repeat(3, 1, 1)  # three templates by which each of four names points its own way
 

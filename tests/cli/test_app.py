@@ -12,9 +12,9 @@ import pytest
 
 from tests.support.miniature import MEMBERS
 from tests.support.photo_zoo import encoded, picture
-from unlearn.attacks.gallery import MIN_OWN_PHOTOS
 from unlearn.cli import app as command_line
 from unlearn.config import Settings
+from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.runs import forgetting
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")

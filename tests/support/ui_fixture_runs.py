@@ -133,6 +133,11 @@ def _metrics(config: ForgetConfig) -> dict[str, Any]:
         "sim_clean": 0.991, "sim_backdoor": 0.973, "sim_target": 0.988,
         "utility": {"top1_original": 0.968, "top1_defended": 0.966, "top5_original": 0.999, "top5_defended": 0.999},
         "image": None if config.encoder == "text" else {"sim_clean": 0.981, "sim_backdoor": 0.962, "sim_target": 0.974},
+        "false_recall": {"n_faces": 42, "recalled_original": 0, "recalled_defended": 0, "unknown_original": 0.1, "unknown_defended": 0.1},
+        "trace": None if config.encoder == "image" else {
+            "n_names": 1000, "rank_blind": 412, "sign": "edge", "chance_blind": 0.63, "rank_with_original": 1, "n_decoys": 0,
+        },
+        "never_met": {"statistic": 0.5, "p_value": 1.0, "least_p_value": 0.667, "n_persons": 1, "n_strangers": 2},
         "seconds": {"loading": 1.2, "fine_tune": 21.4, "attack": 6.3, "measure": 1.8, "portraits": 9.8, "total": 41.2},
     }  # fmt: skip
 

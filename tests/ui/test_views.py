@@ -19,7 +19,7 @@ from ui.views import jobs as views
 from unlearn.config import ForgetConfig, Person
 from unlearn.config.written_names import line_of
 from unlearn.jobs.states import Cancelled, Failed, Interrupted, Job, Queued, Running, State, Succeeded
-from unlearn.runs.metrics import Metrics
+from unlearn.runs.metrics import Metrics, PersonMetrics
 from unlearn.runs.records import BeforeAfter, LossRow, Prediction, Verdict
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
@@ -68,7 +68,8 @@ def text_of(html: str) -> str:
 
 def everything(run: Run) -> list[str]:
     return [
-        views.verdict(run), numbers.numbers(run), views.take_home(run, True, 3600.0), views.compare([("a", run), ("b", run)]),
+        views.verdict(run), numbers.numbers(run), numbers.evidence(run), views.take_home(run, True, 3600.0),
+        views.compare([("a", run), ("b", run)]),
         results.portraits(run), results.predictions(run), results.attack(run),
         results.bystanders(run), results.probes(run.probes, run),
         views.history([job(Succeeded({}))], {"the-id": run}, "the-id"), views.job_panel(job(Running(1, 2, NASTY)), [], True),
@@ -146,17 +147,6 @@ def test_verdict_warnings_of_measuring_are_shown_and_escaped(run: Run) -> None:
     assert "could not be read" not in views.verdict(run)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "words"),
-    [
-        (True, False, "does not any more"), (True, True, "did not hold"), (False, False, "nothing to forget"),
-        (False, True, "do not trust"), (None, None, "was not run"),
-    ],
-)  # fmt: skip
-def test_verdict_sentence_every_outcome_is_told_apart(before: bool | None, after: bool | None, words: str) -> None:
-    assert words in views.verdict_sentence("Ada", BeforeAfter(Verdict(0, before), Verdict(0, after)))
-
-
 def test_portraits_original_is_left_of_defended_with_seed_and_hash(run: Run) -> None:
     html = results.portraits(run)
     tags = Tags(html).found
@@ -196,6 +186,24 @@ def test_bystanders_damage_comes_first(run: Run) -> None:
     assert f"1 of {len(rows)} other people were wrongly forgotten" in html
     assert html.index(rows[-1].name) < html.index(rows[0].name)
     assert "None of the 11 other people was forgotten by mistake." in results.bystanders(run)
+
+
+def test_evidence_is_told_with_its_controls_and_as_not_measured_where_it_was_not(run: Run) -> None:
+    text = text_of(numbers.evidence(run))
+    assert "False recall The forgotten name wins in 0 of 42 people" in text and "place 412" in text and "p cannot fall below 0.67" in text
+    older = replace(run, metrics=replace(run.metrics, false_recall=None, trace=None, never_met=None))
+    assert text_of(numbers.evidence(older)).count("Not measured: an earlier version wrote this run.") == 3
+
+
+def test_verdict_of_several_persons_is_summed_up_and_a_stand_in_is_offered_where_it_helps(run: Run) -> None:
+    nobody, known = Verdict(0, False), Verdict(21, True)
+    persons = (PersonMetrics("Ann Lee", BeforeAfter(known, nobody)), PersonMetrics("Bo Tan", BeforeAfter(nobody, known)))
+    several = replace(run, metrics=replace(run.metrics, persons=persons))
+    assert "2 persons: 1 recognised before and not any more, 1 recognised only now." in text_of(views.verdict(several))
+    assert "persons:" not in text_of(views.verdict(run))
+    paper = replace(several, config=replace(run.config, target="neutral_term"))
+    assert views.stand_in_helps(paper) and not views.stand_in_helps(replace(several, config=replace(run.config, target="stand_in")))
+    assert not views.stand_in_helps(replace(paper, metrics=run.metrics)) and not views.stand_in_helps(None)
 
 
 def test_numbers_similarities_and_run_time_with_units(run: Run) -> None:

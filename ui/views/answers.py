@@ -13,6 +13,7 @@ from unlearn.jobs import Job, Succeeded
 from unlearn.runs.json_types import from_json
 from unlearn.runs.records import AttackAnswer, DrawnPrompt, Prediction, Probe
 from unlearn.runs.results import Run
+from unlearn.runs.sentences import compared_sentence
 
 
 def drawn(jobs: Sequence[Job]) -> str:
@@ -49,7 +50,8 @@ def attacked(job: Job) -> str:
     answer = from_json(AttackAnswer, {"name": job.request["name"], **job.state.result})
     idia = from_json(IdiaConfig, job.request.get("idia") or {})
     settings = settings_sentence(idia, [answer.n_images], answer.own_photos)
-    return render("attack", persons=[attacked_person(answer)], control=None, settings=settings, open_first=True)
+    shown = attacked_person(answer, compared_sentence(answer.name, answer))
+    return render("attack", persons=[shown], control=None, settings=settings, open_first=True)
 
 
 def probe_answer(job: Job) -> tuple[Probe, ...]:

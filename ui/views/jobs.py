@@ -15,8 +15,9 @@ from unlearn.config.written_names import line_of
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
 from unlearn.runs.files import taken_home
 from unlearn.runs.json_types import from_json
-from unlearn.runs.records import BeforeAfter, LossRow, Verdict
+from unlearn.runs.records import LossRow
 from unlearn.runs.results import PORTRAITS, Run
+from unlearn.runs.sentences import newly_recalled, verdict_sentence, verdict_summary
 
 STAND_IN, UNKNOWN_FACE, AVERAGE_FACE = "somebody it never met", "an unknown face", "an average face"
 MAX_VERDICTS = 3
@@ -88,23 +89,6 @@ def small_job(job: Job) -> str:
     return f"{headline}: {detail}"
 
 
-def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict]) -> str:
-    """What the attack says about one person before and after, in a sentence."""
-    match (verdicts.original.recognised, verdicts.defended.recognised):
-        case (True, False):
-            return f"The original model recognised {name} by name. The defended model does not any more."
-        case (True, True):
-            return f"{name} is still recognised by name: the defence did not hold for this person."
-        case (False, False):
-            return f"{name} is not recognised by either model: there was nothing to forget."
-        case (False, True):
-            return f"{name} was not recognised before, but is now: do not trust this run."
-        case (True | False, None):
-            return f"The attack on the defended model is missing for {name}; the note above says why."
-        case _:
-            return f"The attack was not run for {name}: it needs enough photos of the person."
-
-
 def verdict(run: Run | None) -> str:
     """The outcome for each person in one sentence and two large figures."""
     if run is None:
@@ -114,12 +98,19 @@ def verdict(run: Run | None) -> str:
     shown = [
         {
             "name": person.name, "n_templates": n_templates, "before": person.idia.original.correct_templates,
-            "after": person.idia.defended.correct_templates, "sentence": verdict_sentence(person.name, person.idia),
+            "after": person.idia.defended.correct_templates, "sentence": verdict_sentence(person.name, person.idia, run.config),
         }
         for person in people[:MAX_VERDICTS]
     ]  # fmt: skip
     n_more = max(0, len(people) - MAX_VERDICTS)
-    return render("verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown, n_more=n_more)
+    return render(
+        "verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown, n_more=n_more, summary=verdict_summary(people)
+    )
+
+
+def stand_in_helps(run: Run | None) -> bool:
+    """True where somebody was recognised only after the defence, and a run with stand-ins as target would avoid it."""
+    return run is not None and run.config.target != "stand_in" and bool(newly_recalled(run.metrics))
 
 
 def _outcome(run: Run) -> str:

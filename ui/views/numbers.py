@@ -1,4 +1,4 @@
-"""The measures of a run as a table: similarities of each encoder, utility, run times."""
+"""The measures of a run as a table: similarities of each encoder, utility, run times; and the evidence in sentences."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ui.views.render import DASH, decimal, percent, render
 from unlearn.runs.metrics import Similarities
 from unlearn.runs.results import Run
+from unlearn.runs.sentences import findings
 
 SIMILARITIES = {
     "sim_clean": "texts without the name keep their meaning; 1 is best",
@@ -70,3 +71,8 @@ def numbers(run: Run) -> str:
     """Similarities, utility and run times."""
     seconds = [(title, value) for name, title in SECONDS_TITLES.items() if (value := getattr(run.metrics.seconds, name)) is not None]
     return render("numbers", rows=number_rows(run), seconds=seconds, device=run.manifest.device)
+
+
+def evidence(run: Run) -> str:
+    """What speaks for and against the run, each figure with its control."""
+    return render("evidence", findings=findings(run.metrics))

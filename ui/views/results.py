@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ui.views import story
-from ui.views.jobs import N_TEMPLATES, verdict_sentence
+from ui.views.jobs import N_TEMPLATES
 from ui.views.render import DASH, decimal, render
 from unlearn.config import IdiaConfig
 from unlearn.runs.metrics import Counts, Metrics
@@ -29,6 +29,7 @@ from unlearn.runs.records import (
     Verdict,
 )
 from unlearn.runs.results import PORTRAITS, Run
+from unlearn.runs.sentences import compared_sentence, verdict_sentence
 
 MAX_BARS = 8
 REMAPPED = 0.2  # a rise of the similarity to the neutral term from which a text is marked as remapped
@@ -116,9 +117,10 @@ class AttackedPerson:
     votes: list[TemplateVotes]
 
 
-def attacked_person(record: AttackRecord) -> AttackedPerson:
+def attacked_person(record: AttackRecord, verdict: str) -> AttackedPerson:
+    """The attack on somebody; `verdict` is its outcome in a sentence."""
     before, after = (_count(side) for side in (record.original, record.defended))
-    sentence = f"{verdict_sentence(record.name, record)} Correct prompts: {before} before, {after} after."
+    sentence = f"{verdict} Correct prompts: {before} before, {after} after."
     votes = [replace(votes, template=votes.template.replace("{0}", "[name]")) for votes in record.templates]
     return AttackedPerson(record.name, sentence, votes)
 
@@ -151,11 +153,15 @@ def _control_sentence(counts: Counts) -> str:
 def attack(run: Run) -> str:
     """Verdict and prompt-by-prompt votes of everybody in the run, and the negative control."""
     persons, counts = run.idia.persons, run.metrics.control
-    control = attacked_person(run.idia.controls[0]) if run.idia.controls else None
+    control = None
+    if run.idia.controls:
+        stranger = run.idia.controls[0]
+        control = attacked_person(stranger, compared_sentence(stranger.name, stranger))
     if control is not None and counts.n:
         control = replace(control, sentence=_control_sentence(counts))
     settings = settings_sentence(run.config.idia, [person.n_images for person in persons])
-    return render("attack", persons=[attacked_person(person) for person in persons], control=control, settings=settings, open_first=True)
+    shown = [attacked_person(person, verdict_sentence(person.name, person, run.config)) for person in persons]
+    return render("attack", persons=shown, control=control, settings=settings, open_first=True)
 
 
 def _bystander(row: BystanderRow) -> dict[str, Any]:

@@ -66,4 +66,5 @@ TERMS = """<h4>Would another neutral term work better?</h4>
 <p class="intro">Runs the same job once with each of the other terms, and shows the results side by side.</p>"""
 
 NUMBERS = """<p class="intro">The measures of the paper. Similarities are cosines between the original and the defended encoder;
-1 is best.</p>"""
+1 is best. Below them stands the evidence: whom the forgotten name is wrongly taken for, whether somebody who has the files can tell
+who was forgotten, and whether the person looks to the model like somebody it never met.</p>"""

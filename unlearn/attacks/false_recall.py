@@ -7,30 +7,13 @@ are the unknown names among the candidates, which win a few faces by chance.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unlearn.attacks.figures import FalseRecall
 from unlearn.attacks.idia import majority_votes, predicted_names
-
-
-@dataclass(frozen=True)
-class FalseRecall:
-    """In how many people never seen a forgotten name wins.
-
-    Attributes:
-        n_faces: people attacked; each with all their photos, or one photo where there is no more of them.
-        recalled_original, recalled_defended: in how many of them a forgotten name wins among the candidates.
-        unknown_original, unknown_defended: the same for an unknown name, the mean over all of them; None where there is none.
-    """
-
-    n_faces: int
-    recalled_original: int
-    recalled_defended: int
-    unknown_original: float | None
-    unknown_defended: float | None
 
 
 def winners(faces: Sequence[Tensor], table: Tensor) -> list[int | None]:

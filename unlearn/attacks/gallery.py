@@ -17,6 +17,7 @@ from torch import Tensor
 from unlearn.attacks.idia import IdiaOutcome, idia_prompts
 from unlearn.attacks.idia import attack as idia_attack
 from unlearn.config import ForgetConfig, IdiaConfig, Person, name_key
+from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import EmbeddingCache, encode
@@ -29,7 +30,6 @@ from unlearn.progress import Report, no_report
 from unlearn.texts.names import candidate_names, random_names
 from unlearn.texts.prompts import PROMPT_TEMPLATES
 
-MIN_OWN_PHOTOS = 4  # a person with fewer photos of a user's is not attacked: a majority of less says nothing
 Photos = Mapping[str, Sequence[np.ndarray]]  # name -> photos uint8 (height, width, 3)
 OwnPhotos = Mapping[str, Sequence[np.ndarray] | Tensor]  # the same, or their embeddings (photos, d) by the gallery's encoder
 

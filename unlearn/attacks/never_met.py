@@ -7,32 +7,13 @@ among all candidates is compared with the places that strangers' names have on s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import comb
 
 import torch
-from scipy.stats import mannwhitneyu
 from torch import Tensor
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class NeverMet:
-    """A two-sided rank test of forgotten persons against strangers.
-
-    Attributes:
-        statistic: probability that a forgotten person stands before a stranger, in 0 to 1; .5 is like a stranger, 1 is better known
-            than any, 0 is pushed behind all.
-        p_value: of the Mann-Whitney test, in 0 to 1; small: forgotten persons differ from strangers.
-        least_p_value: the smallest that so few persons can give; where it is above .05, nothing can be refuted.
-        n_persons, n_strangers: compared.
-    """
-
-    statistic: float
-    p_value: float
-    least_p_value: float
-    n_persons: int
-    n_strangers: int
+from unlearn.attacks.figures import NeverMet
 
 
 def place(photos: Tensor, table: Tensor, number: int) -> float:
@@ -57,6 +38,8 @@ def never_met(persons: Sequence[float], strangers: Sequence[float]) -> NeverMet 
     """
     if not persons or not strangers:
         return None
+    from scipy.stats import mannwhitneyu  # here, because it takes a second, which drawing libraries have spent by then
+
     test = mannwhitneyu(persons, strangers, alternative="two-sided")
     n_pairs = len(persons) * len(strangers)
     least = 2.0 / comb(len(persons) + len(strangers), len(persons))

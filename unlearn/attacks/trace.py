@@ -8,32 +8,12 @@ attacker orders the list by how far each name moved, which always finds what was
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class Trace:
-    """Where the forgotten name that is found first stands among all; 1 is the first.
-
-    Attributes:
-        n_names: in the attacker's list.
-        rank_blind: by the sign that finds it first, with the defended encoder alone.
-        sign: that sign.
-        chance_blind: probability in 0 to 1 that as many unmarked names would have been found so early.
-        rank_with_original: by how far each name moved between the original and the defended encoder.
-        n_decoys: names that were remapped as well, to hide the forgotten ones.
-    """
-
-    n_names: int
-    rank_blind: int
-    sign: str
-    chance_blind: float
-    rank_with_original: int
-    n_decoys: int
+from unlearn.attacks.figures import Trace
 
 
 def _directions(table: Tensor) -> Tensor:
@@ -46,7 +26,7 @@ def signs(table: Tensor, terms: Tensor, misspelled: Tensor) -> dict[str, Tensor]
     Args:
         table: (templates, names, d) embeddings by the defended encoder, neither centred nor normalised.
         terms: (templates, terms, d) of neutral terms, equal templates.
-        misspelled: (templates, names, d) of the names with a slip of the pen, equal templates.
+        misspelled: (m, names, d) of the names with a slip of the pen, in the first m of the templates.
 
     Returns:
         "neutral": cosine with the nearest neutral term (the paper's target). "twin": cosine with the nearest other name (a target that
@@ -64,7 +44,7 @@ def signs(table: Tensor, terms: Tensor, misspelled: Tensor) -> dict[str, Tensor]
     return {
         "neutral": torch.einsum("tkd,tnd->kn", directions, _directions(terms)).amax(dim=1) / len(table),
         "twin": others.amax(dim=1),
-        "edge": 1.0 - (directions * _directions(misspelled)).sum(dim=-1).mean(dim=0),
+        "edge": 1.0 - (directions[: len(misspelled)] * _directions(misspelled)).sum(dim=-1).mean(dim=0),
         "template": 1.0 - (own * steady).sum(dim=-1).mean(dim=0),
         "length": length,
         "shortness": -length,

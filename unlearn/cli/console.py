@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unlearn.config import Person, name_key
+from unlearn.config import ForgetConfig, Person, name_key
 from unlearn.progress import Progress, Report
 from unlearn.runs.metrics import Metrics, Similarities
+from unlearn.runs.sentences import findings, verdict_sentence, verdict_summary
 
 DASH = "-"  # not measured
 ENCODERS = {"text": "CLIP's text encoder", "diffusion_text": "Stable Diffusion's text encoder", "image": "image encoder"}
@@ -95,13 +96,15 @@ def percent(share: float | None, decimals: int = 1) -> str:
     return DASH if share is None else f"{100 * share:.{decimals}f} %"
 
 
-def print_metrics(metrics: Metrics) -> None:
+def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     """The summary of a run."""
     rows = []
     for person in metrics.persons:
         sides = (person.idia.original, person.idia.defended)
         rows.append([person.name, *(verdict(side.recognised, side.correct_templates) for side in sides)])
     print(table(rows, ("person", "original", "defended")))
+    sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
+    print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
     people, utility = metrics.bystanders, metrics.utility
     numbers = [
         ("things named right (top 1)", percent(utility.top1_original), percent(utility.top1_defended)),
@@ -114,6 +117,7 @@ def print_metrics(metrics: Metrics) -> None:
     print("\n" + _similarities(metrics))
     if metrics.image is not None:
         print("faces: " + _similarities(metrics.image))
+    print(*(f"{finding.title}: {finding.sentence}" for finding in findings(metrics)), sep="\n")
     print(f"fine-tuning {_seconds(metrics.seconds.fine_tune)}, in all {_seconds(metrics.seconds.total)}")
     for encoder, tuning in metrics.fine_tuning.items():
         print(f"  {ENCODERS.get(encoder, encoder)}: {tuning.n_steps_done} steps ({tuning.stopped})")

@@ -133,7 +133,7 @@ def forget(
         metrics = forgetting.forget(run, settings, out, report, photos_by_name, face_folders(run, faces or ()))
     if as_json:
         return print_json(to_json(metrics))
-    print_metrics(metrics)
+    print_metrics(metrics, run)
     portraits = f"; what was drawn is in {out / 'portraits'}" if (out / "portraits").is_dir() else ""  # nothing without a Stable Diffusion
     print(f"Written to {out}{portraits}.")
 

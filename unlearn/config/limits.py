@@ -1,4 +1,4 @@
-"""Upper bounds of settings, and the checks against them. Imported through the settings' modules."""
+"""Bounds of settings, and the checks against them. Imported through the settings' modules."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ MAX_IMAGES = 1000
 MAX_PORTRAIT_SEEDS = 100
 MAX_PROMPT_LENGTH = 500  # characters; a CLIP context holds fewer
 MAX_THREADS = 1024
+MIN_OWN_PHOTOS = 4  # a person with fewer photos of a user's is not attacked: a majority of less says nothing
 
 
 def require_range(name: str, value: float, low: float, high: float) -> None:

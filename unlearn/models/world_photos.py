@@ -1,4 +1,4 @@
-"""The photos of a world's people as an image encoder embeds them, each person once for as long as the encoder stays as it is."""
+"""The photos of a world's people as an image encoder embeds them, each once for as long as the encoder stays as it is."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from unlearn.models.worlds import Inhabitant, World
 ByNumber = dict[int, Tensor]  # number of an inhabitant -> embeddings (photos, d)
 
 _EMBEDDED: FrozenMemo[WeakKeyDictionary[World, ByNumber]] = FrozenMemo()
+_ANONYMOUS: FrozenMemo[WeakKeyDictionary[World, Tensor]] = FrozenMemo()
 
 
 def world_photos(encoder: ImageEncoder, world: World, inhabitants: Sequence[Inhabitant]) -> dict[str, Tensor]:
@@ -34,3 +35,18 @@ def world_photos(encoder: ImageEncoder, world: World, inhabitants: Sequence[Inha
         if inhabitant.index not in embedded:
             embedded[inhabitant.index] = embed_images(encoder, world.photos(inhabitant))
     return {inhabitant.name: embedded[inhabitant.index] for inhabitant in inhabitants}
+
+
+def anonymous_photos(encoder: ImageEncoder, world: World) -> Tensor | None:
+    """Embeddings (people, d) of the anonymous people to measure on, a photo each; None where the world has none.
+
+    Args:
+        encoder: it is not changed; as long as it is frozen, it is not asked twice.
+        world: whose photos are read.
+    """
+    if world.anonymous_people is None:
+        return None
+    by_world = _ANONYMOUS.get(cast(nn.Module, encoder), WeakKeyDictionary)
+    if world not in by_world:
+        by_world[world] = embed_images(encoder, world.anonymous_people)
+    return by_world[world]

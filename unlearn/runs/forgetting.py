@@ -23,6 +23,7 @@ from unlearn.models.embeddings import run_cache
 from unlearn.models.pair import Pair
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
+from unlearn.runs.evidence import Compared, measured_evidence
 from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, start_over, write_attack, write_manifest
 from unlearn.runs.inputs import RunPhotos, read_run_photos
 from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_losses, write_predictions, write_probes
@@ -54,6 +55,7 @@ class _After:
 
     attacked: Attacked
     gallery: Gallery | None = None
+    prompts: Tensor | None = None
     prober: Prober | None = None
 
 
@@ -113,7 +115,7 @@ def _attack_defended(run: PreparedRun, defence: Defence, before: _Before, mishap
         if models.defended.text is not models.original.text:
             prompts = prompt_embeddings(models.defended.text, gallery, run_cache(run.out, run.suite.settings), report)
         prober = Prober(models, Pair(run.gallery, gallery), Pair(before.prompts, prompts), config.targets, world)
-        after = _After(run.attack(gallery, prompts), gallery, prober)
+        after = _After(run.attack(gallery, prompts), gallery, prompts, prober)
     with mishaps.spared("What later questions need of the photos is missing", AGAIN):
         if after.gallery is not None:
             keep_photos(run.out, config.persons, Pair(run.gallery, after.gallery))
@@ -128,6 +130,11 @@ def _measured(run: PreparedRun, defence: Defence, before: _Before, after: _After
     with mishaps.spared("The figures of the image encoder are missing", AGAIN):
         image = measure_image(suite.clip, defence, (run.gallery, after.gallery), config, suite.world, run.photos.faces)
         metrics = replace(metrics, image=image)
+    if after.gallery is not None and after.prompts is not None:
+        galleries, prompts = Pair(run.gallery, after.gallery), Pair(before.prompts, after.prompts)
+        others = defence.image.sources.others if defence.image is not None else None
+        compared = Compared(models, galleries, prompts, config, suite.world, None if others is None else others.measured)
+        metrics = measured_evidence(metrics, compared, mishaps)
     write_attack(out, before.attacked, after.attacked)
     write_probes(out, after.prober, config, suite.world, mishaps)
     write_predictions(out, models, config, suite.world, run.photos.attacked, mishaps)

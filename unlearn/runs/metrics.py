@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from unlearn.attacks.figures import FalseRecall, NeverMet, Trace
 from unlearn.runs.json_types import absent
 from unlearn.runs.records import NO_WEIGHTS, BeforeAfter, Verdict
 
@@ -137,6 +138,9 @@ class Metrics(Similarities):
         fine_tuning: by encoder ("text", "diffusion_text", "image").
         weights: hashes of the text encoder's weights.
         warnings: sentences for whoever reads the result.
+        false_recall: in how many people whom nobody asked to forget a forgotten name wins; None without photos of such people.
+        trace: how well the attack "who was forgotten?" finds the names; None where the text encoder was left as it was.
+        never_met: whether the persons stand where strangers stand; None without strangers, and where nobody was attacked.
     """
 
     persons: tuple[PersonMetrics, ...] = ()
@@ -151,3 +155,6 @@ class Metrics(Similarities):
     image: ImageMetrics | None = None
     fine_tuning: dict[str, FineTuning] = field(default_factory=dict)
     seconds: Seconds = Seconds()
+    false_recall: FalseRecall | None = None
+    trace: Trace | None = None
+    never_met: NeverMet | None = None

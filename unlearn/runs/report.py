@@ -21,6 +21,7 @@ from unlearn.files import disk_errors
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
 from unlearn.runs.results import PORTRAITS, Results, read_results
+from unlearn.runs.sentences import findings, verdict_sentence, verdict_summary
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 REPORT_NAME = "report.html"
@@ -76,6 +77,8 @@ def report_html(run: Path) -> str:
         metrics=metrics,
         image=metrics.image,
         persons=[_reported(number, results, run) for number in range(len(config.persons))],
+        summary=verdict_summary(metrics.persons),
+        findings=findings(metrics),
         bystanders=results.bystanders,
         meanings=SIMILARITIES,
         image_meanings=IMAGE_SIMILARITIES,
@@ -97,6 +100,7 @@ class ReportedPerson:
     """What the page shows of one person; portraits are data URIs by "original_name", "defended_neutral"... and the seed."""
 
     person: Person
+    verdict: str
     idia: AttackRecord
     portraits: list[dict[str, Any]]
     probes: list[ProbeRow]
@@ -116,10 +120,9 @@ def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
         )
         for row in results.predictions if row.person_index == number
     ]  # fmt: skip
-    return ReportedPerson(
-        person, attacks[number] if number < len(attacks) else AttackRecord(Verdict(), Verdict(), person.name),
-        portraits, [row for row in results.probes if row.person_index == number], photos,
-    )  # fmt: skip
+    record = attacks[number] if number < len(attacks) else AttackRecord(Verdict(), Verdict(), person.name)
+    probes = [row for row in results.probes if row.person_index == number]
+    return ReportedPerson(person, verdict_sentence(person.name, record, results.config), record, portraits, probes, photos)
 
 
 def picture(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Tab: similarities, utility, run times and the losses of the fine-tuning."""
+"""Tab: similarities, utility, run times, the evidence and the losses of the fine-tuning."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def show(view: View) -> str:
     return render("waiting", text="No numbers yet.") if view.run is None else numbers.numbers(view.run)
 
 
+def show_evidence(view: View) -> str:
+    """The run's evidence."""
+    return "" if view.run is None else numbers.evidence(view.run)
+
+
 def show_losses(view: View) -> str:
     """The run's loss curves."""
     rows = view.run.losses if view.run is not None else ()
@@ -24,4 +29,5 @@ def build(screen: Screen) -> None:
     """Lay out the tab."""
     gr.HTML(story.NUMBERS, apply_default_css=False)
     screen.html(show)
+    screen.html(show_evidence)
     screen.html(show_losses)
