@@ -20,7 +20,7 @@ import pytest
 from tests.app.test_client import ENDPOINTS
 
 NAME = "Quendolina Marbrecht"  # in every call; of nobody
-FORGET = [[NAME], "human", 0, None, "text", None, False]
+FORGET = [[NAME], "human", 0, None, "text", None, False, "neutral_term", 0]
 JOB = "no-such-job"
 GOOD: dict[str, list[Any]] = {
     "forget": FORGET,
@@ -58,7 +58,9 @@ RUBBISH: list[Any] = [
 ]
 FITS = {
     "names": (),
-    "neutral_term": (),
+    "neutral_term": (None,),
+    "target": (None,),
+    "decoys": (),
     "seed": (),
     "settings": (None,),
     "encoder": (),
@@ -74,7 +76,7 @@ FITS = {
     "texts": (),
 }
 NAMES = {
-    "forget": ["names", "neutral_term", "seed", "settings", "encoder", "faces", "crops"],
+    "forget": ["names", "neutral_term", "seed", "settings", "encoder", "faces", "crops", "target", "decoys"],
     "status": ["job"],
     "cancel": ["job"],
     "rerun": ["job"],

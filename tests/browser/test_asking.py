@@ -44,12 +44,12 @@ def test_neutral_terms_are_run_and_set_side_by_side(open_page: OpenPage, address
     start(page, NAME)
     finish(page)
     tab(page, "Probes")
-    for term in ("person", "adult", "child"):
+    for term in ("human", "person", "adult", "child"):
         page.locator("#term-choice").get_by_label(term, exact=True).uncheck()
     page.locator("button#terms").click()
     expect(page.locator("#notice")).to_contain_text("1 jobs were queued")
-    expect(page.locator("#terms-table thead th")).to_have_count(3)  # the measure, human, actor
-    expect(page.locator("#terms-table tbody tr", has_text="Neutral term").first).to_contain_text("actor")
+    expect(page.locator("#terms-table thead th")).to_have_count(3)  # the measure, somebody it never met, actor
+    expect(page.locator("#terms-table tbody tr", has_text="Became").first).to_contain_text("actor")
     expect(page.locator("#history tbody tr")).to_have_count(2)
     shoot(page, "12-terms")
     page.locator("button#terms").click()

@@ -119,7 +119,7 @@ def test_link_shows_the_job_to_somebody_else_who_cannot_change_it(open_page: Ope
 def test_compare_two_jobs_and_rerun(open_page: OpenPage, address: str) -> None:
     page = open_page(address)
     for term in ("human", "person"):
-        page.get_by_label("Neutral term", exact=True).first.fill(term)
+        page.get_by_label("What the name should mean afterwards").first.fill(term)
         page.keyboard.press("Enter")
         start(page, NAME)
         finish(page)
@@ -132,7 +132,7 @@ def test_compare_two_jobs_and_rerun(open_page: OpenPage, address: str) -> None:
     for box in boxes.all():
         box.check()
     page.locator("#history").get_by_role("button", name="Compare").click()
-    expect(page.locator("#comparison .differs")).to_contain_text(["Neutral term"])
+    expect(page.locator("#comparison .differs")).to_contain_text(["Became"])
     shoot(page, "10-compare")
     page.locator("#history").get_by_role("button", name="Run again").first.click()
     expect(page.locator("#history tbody tr")).to_have_count(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from gradio.routes import App
 from starlette.testclient import TestClient
 
 from ui import build_app
-from ui.page import arguments, guard, layout
+from ui.page import arguments, guard, layout, offer
 from ui.page.endpoints import Endpoints, _explained, _owner
 from ui.page.media import app_kwargs
 from ui.page.refusals import Refusal, log_refused, place_of
@@ -48,6 +49,55 @@ def test_only_who_started_a_job_may_change_it(service: Service, endpoints: Endpo
     told = getattr(endpoints, name)(job, ANN)
     assert told["state"] == {"cancel": "cancelled", "rerun": "queued", "delete": "deleted"}[name]
     assert (told["job"] == job) == (name != "rerun")
+
+
+@pytest.mark.parametrize(
+    ("given", "target", "term", "n_decoys"),
+    [
+        ({}, "stand_in", "human", 0), ({"neutral_term": "actor"}, "neutral_term", "actor", 0), ({"decoys": 3}, "stand_in", "human", 3),
+        ({"target": "neutral_term"}, "neutral_term", "human", 0), ({"settings": {"schedule": "paper"}}, "neutral_term", "human", 0),
+    ],
+)  # fmt: skip
+def test_forget_takes_target_and_decoys(
+    service: Service, endpoints: Endpoints, given: dict[str, Any], target: str, term: str, n_decoys: int
+) -> None:
+    config = service.jobs.get(endpoints.forget(["Slow Always"], ANN, **given)["job"]).request["config"]
+    assert (config["target"], config["neutral_term"], config["n_decoys"]) == (target, term, n_decoys)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"target": "stand_in", "neutral_term": "human"}, "no effect"), ({"target": "nobody"}, "use stand_in or neutral_term"),
+        ({"target": "stand_in", "settings": {"schedule": "paper"}}, "never to a stand-in"),
+        ({"neutral_term": "human", "decoys": 2}, "0 decoys"),
+    ],
+)  # fmt: skip
+def test_forget_with_a_target_that_contradicts_the_rest_starts_nothing(
+    service: Service, endpoints: Endpoints, given: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        endpoints.forget(["Slow Always"], ANN, **given)
+    assert service.jobs.store.find() == []
+
+
+def test_job_whose_target_made_somebody_known_is_run_again_with_stand_ins_by_the_sets_own_schedule(
+    service: Service, endpoints: Endpoints
+) -> None:
+    job = service.jobs.wait(endpoints.forget(["Tilda Brackwater"], ANN, settings={"schedule": "paper"})["job"], 60.0)
+    path = service.jobs.folder(job.id) / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["persons"][0]["idia"] = {
+        "original": {"correct_templates": 0, "recognised": False}, "defended": {"correct_templates": 21, "recognised": True}
+    }  # fmt: skip
+    path.write_text(json.dumps(metrics))
+    assert 'data-action="stand_in"' in offer.show(View(service, job.id, job.owner))
+    assert offer.show(View(service, job.id, "somebody else")) == ""
+    again = service.forget_with_stand_ins(job, job.owner).request["config"]
+    assert (again["target"], again["text"], again["image"]) == ("stand_in", None, None)
+    assert again["persons"] == job.request["config"]["persons"]
+    (term,) = service.compare_terms(job, ["human", "actor"], job.owner)
+    assert (term.request["config"]["neutral_term"], term.request["config"]["target"]) == ("actor", "neutral_term")
 
 
 def test_job_that_was_given_no_photos_can_be_run_again_when_it_is_done(service: Service, endpoints: Endpoints) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from ui.page import fields, forms
 from unlearn.config import ForgetConfig, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError, UnlearnError
+from unlearn.models.sets import find_model_set
 
 PORTRAITS = PortraitConfig(seeds=(0, 1), n_steps=20, guidance_scale=3.0, prompt_template="a portrait of {0}")
 OWN = list(fields.SCHEDULES)[2]
@@ -25,6 +28,54 @@ def test_forget_config_name_alone_takes_all_defaults() -> None:
     assert [p.name for p in made.persons] == ["Ada Lark"]
     assert (made.neutral_term, made.seed, made.text, made.portraits) == ("human", 0, None, PORTRAITS)
     assert made.idia.n_candidate_names == 1000 and made.idia.n_images == 20
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "term"),
+    [
+        ({}, "stand_in", "human"), ({"neutral_term": "actor"}, "neutral_term", "actor"),
+        ({"target": "neutral_term"}, "neutral_term", "human"),
+        ({"target": "stand_in", "neutral_term": None}, "stand_in", "human"), ({"schedule": "paper"}, "neutral_term", "human"),
+        ({"meaning": fields.STAND_IN}, "stand_in", "human"), ({"meaning": "a  sailor"}, "neutral_term", "a sailor"),
+        ({"meaning": "human", "schedule": "As in the paper"}, "neutral_term", "human"),
+    ],
+)  # fmt: skip
+def test_forget_config_target_follows_the_choice_of_the_form_or_of_the_caller(values: dict[str, Any], target: str, term: str) -> None:
+    made = config(**values)
+    assert (made.target, made.neutral_term, made.n_decoys) == (target, term, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"meaning": fields.STAND_IN, "schedule": "As in the paper"}, "never to a stand-in"),
+        ({"target": "stand_in", "schedule": "paper"}, "never to a stand-in"),
+        ({"target": "stand_in", "neutral_term": "human"}, "no effect"), ({"target": "Ada Lark"}, "use stand_in or neutral_term"),
+        ({"meaning": None}, "is empty"), ({"meaning": "human", "decoys": 1}, "use 0 decoys"), ({"decoys": 64}, "0 to 63"),
+        ({"decoys": 1.5}, "whole number"), ({"decoys": -1}, "0 to 63"), ({"decoys": 63, "names": "A|B"}, "use fewer"),
+    ],
+)  # fmt: skip
+def test_forget_config_targets_that_contradict_other_settings_are_refused_in_a_sentence(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises((InputError, ConfigError), match=sentence) as caught:
+        config(**values)
+    assert "Lark" not in str(caught.value)
+
+
+def test_decoys_reach_the_config() -> None:
+    assert config(decoys=31.0).n_decoys == 31
+
+
+@pytest.mark.parametrize(("meaning", "target"), [(fields.STAND_IN, "stand_in"), ("human", "neutral_term")])
+def test_schedule_own_starts_from_the_sets_defaults_of_the_chosen_target(tmp_path: Path, meaning: str, target: str) -> None:
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "open_clip_config.json").write_text("{}")
+    (tmp_path / "defaults.json").write_text('{"text": {"n_steps": 120}, "neutral_text": {"n_steps": 240, "near_names": 7}}')
+    model_set = str(tmp_path)
+    shown = {field.key: field.value for field in fields.own_fields("text", model_set, target)}
+    assert shown["n_steps"] == {"stand_in": 120, "neutral_term": 240}[target]
+    values = {"names": "Ada Lark", "meaning": meaning, "schedule": OWN, **shown, "batch_size": 16}
+    made = forms.forget_config(values, model_set, PORTRAITS)
+    assert made.text == replace(find_model_set(model_set).text_for(target), batch_size=16)
 
 
 def test_forget_config_lines_and_aliases_become_persons() -> None:

@@ -102,5 +102,10 @@ def test_one_name_with_the_defaults_fits_two_minutes_with_most_sets() -> None:
     assert {"embedded", "sd14", "vit-b-32", "vit-b-16", "rn50"} <= fits
 
 
+def test_whether_somebody_is_known_needs_no_gpu_with_the_shipped_set(tmp_path: Path) -> None:
+    needs = {name: need_of({"kind": "recognise", "model_set": name}, tmp_path) for name in ("embedded", "sd14")}
+    assert needs["embedded"] == GpuNeed(0.0) and seconds(needs["sd14"]) > LOAD_S
+
+
 def test_work_of_an_unknown_kind_may_take_as_long_as_is_allowed(tmp_path: Path) -> None:
     assert ask(tmp_path, "new") == GpuNeed(None)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.miniature import MEMBERS, build_miniature
 from tests.support.ui_fixture import EXAMPLES
-from ui.server.photos import ASKED
+from ui.server.photos import ASKED, WHO
 from ui.views import jobs, numbers, plots, results
 from ui.worker import tasks
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
@@ -89,6 +89,20 @@ def test_portraits_are_drawn_by_both_models_into_the_own_folder(run: Run, runs: 
     assert [row["model"] for row in rows] == ["original", "defended"] * 2
     assert {row["text"] for row in rows} == {f"a drawing of {MEMBERS[0]}", "a drawing of human"}
     assert all((runs / "portraits" / row["file"]).is_file() for row in rows)
+
+
+def test_recognise_asks_the_original_with_photos_at_hand_and_removes_the_names(run: Run, model_set: str, runs: Path) -> None:
+    example = sorted(EXAMPLES.iterdir())[0]
+    assert ask(runs, "faces", {"example": str(example), "crops": True})["ready"]
+    rows = [{"name": MEMBERS[0], "search": None}, {"name": "Quendolina Marbrecht", "search": "faces"}]
+    given = runs.parent / "inputs" / "recognise"
+    given.mkdir(parents=True)
+    (given / WHO).write_text(json.dumps(rows))
+    few, own = ask(runs, "recognise", {"model_set": model_set})["counts"]
+    assert few is None, "the miniature has fewer photos of a person than the attack needs"
+    assert 0 <= own <= 21 and not (given / WHO).exists()
+    with pytest.raises(InputError, match="type the name again"):
+        ask(runs, "recognise", {"model_set": model_set})
 
 
 def test_predict_and_probe_answer_for_both_models(run: Run, model_set: str, runs: Path) -> None:

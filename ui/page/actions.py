@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page.screen import Screen, Visit
 from ui.server import photo_sets
 from ui.server.service import FORGET_LANE
-from ui.views.jobs import compare, deleted_sentence, job_title
+from ui.views.jobs import compare, deleted_sentence, job_title, run_became
 from unlearn.errors import InputError
 
 
@@ -40,6 +40,8 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
             service.jobs.cancel(job_id)
         elif action == "rerun":
             memory["job"] = service.jobs.rerun(job_id, visit.owner).id
+        elif action == "stand_in":
+            memory["job"] = service.forget_with_stand_ins(service.jobs.get(job_id), visit.owner).id
         elif action == "delete":
             deleted = service.jobs.delete(job_id)
             if memory.get("job") == job_id:
@@ -59,5 +61,5 @@ def _compare(screen: Screen, visit: Visit, ticked: list[str]) -> str:
         run, job = screen.service.run(job_id), screen.service.jobs.get(job_id)
         if run is None or job.lane != FORGET_LANE:
             raise InputError("Only finished jobs can be compared.")
-        columns.append((f"{job_title(run.names)} → {run.config.neutral_term}", run))
+        columns.append((f"{job_title(run.names)} → {run_became(run)}", run))
     return compare(columns)

@@ -8,7 +8,10 @@ from typing import Any
 from unlearn.config import FineTuneConfig
 from unlearn.models.sets import find_model_set
 
+STAND_IN = "Somebody it never met (recommended)"
 NEUTRAL_TERMS = ("human", "person", "actor", "adult", "child")
+MEANING_INFO = "Or a term for everybody: pick one, or type your own"
+PAPER_INFO = "The paper's target is a term. For somebody it never met, choose another schedule"
 ENCODERS = {
     "The name (text encoder)": "text",
     "The face (image encoder)": "image",
@@ -62,6 +65,10 @@ IMAGE_FIELDS = (
     Field("plain_trigger_share", "Whole photos of the person", "Share from 0 to 1; the rest is pasted into pictures",
           0.0, 0.0, 1.0),
 )  # fmt: skip
+DECOYS = Field(
+    "decoys", "Decoys", "Unknown names that are remapped as well, 0 to 63. They hide the name from somebody who has the original and "
+    "the defended file and compares them. Each costs time, as another name would", 0, 0, 63,
+)  # fmt: skip
 IMAGE = "image_"  # before the keys of the image encoder's fields in the form
 IDIA_FIELDS = (
     Field("n_candidate_names", "Candidate names", "How many names the attack chooses from", 1000, 2, 5000),
@@ -70,10 +77,10 @@ IDIA_FIELDS = (
 )
 
 
-def own_fields(encoder: str, model_set: str) -> tuple[Field, ...]:
-    """The fields of a schedule of one's own for an encoder ("text" or "image"), with the model set's own values."""
+def own_fields(encoder: str, model_set: str, target: str = "stand_in") -> tuple[Field, ...]:
+    """The fields of a schedule of one's own for an encoder ("text" or "image"), with the model set's own values for a target."""
     defaults = find_model_set(model_set)
-    schedule: FineTuneConfig = defaults.text if encoder == "text" else defaults.image
+    schedule: FineTuneConfig = defaults.text_for(target) if encoder == "text" else defaults.image
     fields = FINE_TUNE_FIELDS if encoder == "text" else IMAGE_FIELDS
     return tuple(replace(field, value=shown_value(schedule, field)) for field in fields)
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from ui.page.fields import ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, SCHEDULES, Field, shown_value
+from ui.page.fields import DECOYS, ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, SCHEDULES, Field, shown_value
+from ui.page.targets import Target, remapping, require_no_crowd
 from unlearn.config import (
     EarlyStop,
     FineTuneConfig,
@@ -23,7 +24,6 @@ from unlearn.config import (
     Person,
     PortraitConfig,
     TextFineTuneConfig,
-    clean_name,
 )
 from unlearn.config.plain_values import MAX_WHOLE
 from unlearn.config.written_names import written_person
@@ -141,14 +141,14 @@ def _choice(values: Mapping[str, Any]) -> str:
     return choice
 
 
-def _text_config(values: Mapping[str, Any], model_set: ModelSet) -> TextFineTuneConfig | None:
-    choice = _choice(values)
+def _text_config(values: Mapping[str, Any], model_set: ModelSet, target: Target) -> TextFineTuneConfig | None:
+    choice, start = _choice(values), model_set.text_for(target)
     if choice == "default":
         return None
-    changes = _changes(FINE_TUNE_FIELDS, model_set.text, values) if choice == "own" else {}
+    changes = _changes(FINE_TUNE_FIELDS, start, values) if choice == "own" else {}
     if (stops_early := changes.pop("early_stop", None)) is not None:
         changes["early_stop"] = EarlyStop() if stops_early else None
-    return cast(TextFineTuneConfig, schedule(model_set, "text", choice, changes))
+    return cast(TextFineTuneConfig, schedule(model_set, "text", choice, changes, start))
 
 
 def _image_config(values: Mapping[str, Any], model_set: ModelSet) -> ImageFineTuneConfig | None:
@@ -192,12 +192,13 @@ def forget_config(
         InputError, ConfigError: with a sentence that says what to change.
     """
     defaults = find_model_set(model_set)
-    names, neutral_term = values.get("names", ""), values.get("neutral_term")
+    names, chosen = values.get("names", ""), remapping(values, _choice(values))
     persons = parse_persons(names, max_persons) if isinstance(names, str) else listed_persons(names, max_persons)
+    n_decoys = whole(values.get(DECOYS.key, 0), "The number of decoys")
+    require_no_crowd(n_decoys, chosen.target)
     return ForgetConfig(
-        persons=persons, model_set=model_set,
-        neutral_term=clean_name("human" if neutral_term is None else neutral_term, "neutral term"), target="neutral_term",
+        persons=persons, model_set=model_set, target=chosen.target, neutral_term=chosen.neutral_term, n_decoys=n_decoys,
         encoder=encoder(values), seed=whole(values.get("seed", 0), "The seed"),
-        text=_text_config(values, defaults), image=_image_config(values, defaults), idia=idia_config(values),
+        text=_text_config(values, defaults, chosen.target), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits),
     )  # fmt: skip

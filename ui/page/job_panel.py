@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ui.page.screen import Screen, View, Visit
+from ui.server.recognition import recognition_of
 from ui.views import jobs, story
 from unlearn.jobs import Running
 
@@ -29,6 +30,7 @@ def connect(screen: Screen, blocks: gr.Blocks) -> None:
     """Show a browser its job when the page opens, and news when the page's script presses a button for them."""
 
     def open_page(memory: dict[str, Any], visit: Visit) -> str | None:
+        recognition_of(screen.service).drop(visit.owner)  # the form is empty
         linked = dict(visit.request.query_params).get("job") if visit.request else None
         if linked:
             memory["job"] = linked

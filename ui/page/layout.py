@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ui.page import actions, endpoints, job_panel, who
+from ui.page import actions, endpoints, job_panel, offer, who
 from ui.page.guard import guard
 from ui.page.screen import Screen, View
 from ui.page.tabs import attack, bystanders, numbers, portraits, predictions, probes
@@ -29,7 +29,7 @@ QUEUE_LOOK_S, PROGRESS_LOOK_S = 0.05, 0.5
 
 def _header(service: Service) -> str:
     info = service.set_info
-    return render("header", title=info.title, invented=info.invented, neutral_term="human", notice=service.options.notice)
+    return render("header", title=info.title, invented=info.invented, notice=service.options.notice)
 
 
 def _show_verdict(view: View) -> str:
@@ -63,7 +63,7 @@ def build(service: Service) -> gr.Blocks:
         with gr.Column(elem_classes="step"):
             job = job_panel.build(screen)
         with gr.Column(elem_classes="step"):
-            _results(screen)
+            again = _results(screen)
         with gr.Column(elem_classes="step"):
             gr.HTML(story.HOME, apply_default_css=False)
             home = screen.html(_show_home, elem_id="home")
@@ -71,7 +71,7 @@ def build(service: Service) -> gr.Blocks:
             gr.HTML(story.HISTORY, apply_default_css=False)
             jobs = screen.html(_show_history, elem_id="history")
             comparison = gr.HTML("", elem_id="comparison", apply_default_css=False)
-        for panel in (job, home, jobs, screen.photo_panel):
+        for panel in (job, again, home, jobs, screen.photo_panel):
             if panel is not None:
                 actions.connect(screen, panel, comparison)
         job_panel.connect(screen, blocks)
@@ -82,11 +82,14 @@ def build(service: Service) -> gr.Blocks:
     return blocks
 
 
-def _results(screen: Screen) -> None:
+def _results(screen: Screen) -> gr.HTML:
+    """Verdict and tabs; returns the panel with the offer to run the job again."""
     gr.HTML(story.CHANGED, apply_default_css=False, elem_id="changed")
     screen.html(_show_verdict, elem_id="verdict")
+    again = offer.build(screen)
     with gr.Column(elem_id="results"):  # the style sheet hides it while there is no result
         with gr.Tabs(overflow_behavior="wrap"):
             for title, build_tab in TABS:
                 with gr.Tab(title, elem_id=f"tab-{title.lower()}"):
                     build_tab(screen)
+    return again

@@ -162,6 +162,21 @@
   setInterval(pulse, LOOK_MS);
   document.addEventListener('visibilitychange', pulse);
 
+  // Whether the model knows who is named: asked once the names have stood still for a moment, and again when photos were added.
+  const STILL_MS = 1000;
+  let named = '', namedAt = 0, askedAbout = '';
+
+  function askWhetherKnown() {
+    const photos = [...document.querySelectorAll('[data-photos]')].map((set) => set.dataset.photos);
+    const now = names() && lines().length ? JSON.stringify([lines(), photos]) : '';
+    if (now !== named) [named, namedAt] = [now, performance.now()];
+    if (named === askedAbout || performance.now() - namedAt < STILL_MS) return;
+    askedAbout = named;
+    document.getElementById('ask-known').click();
+  }
+
+  setInterval(askWhetherKnown, LOOK_MS);
+
   // Answers of the server carry a number, their turn. If one does not follow the previous one, some were lost or came in the wrong
   // order, and an older one may hide a newer one: as soon as no answer arrives any more, the page asks for everything.
   const QUIET_MS = 1000, AGAIN_MS = 6000, LONGEST_MS = 120000;

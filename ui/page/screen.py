@@ -128,6 +128,7 @@ class Screen:
     photo_panel: gr.HTML | None = None
     actions_js: str = ACTIONS_JS
     live: set[int] = field(default_factory=set)  # ids of the panels that follow progress; the others change with events only
+    fresh: set[int] = field(default_factory=set)  # ids of those that change without a change of the jobs
     events: list[tuple[Callable[..., Any], Handle, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -146,13 +147,18 @@ class Screen:
         mark = pulses.mark(view.key, watch.structure)
         return render("pulse", token=token, mark=mark, pause_ms=pulses.pause_ms(watch), turn=turn, result=view.run is not None)
 
-    def html(self, show: Render, live: bool = False, **properties: Any) -> gr.HTML:
-        """An HTML panel, filled for a newcomer until the browser says who the visitor is; `live` ones follow progress."""
+    def html(self, show: Render, live: bool = False, fresh: bool = False, **properties: Any) -> gr.HTML:
+        """An HTML panel, filled for a newcomer until the browser says who the visitor is.
+
+        `live` ones follow progress, `fresh` ones are looked at after every event.
+        """
         value = show(self.newcomer)
         panel = gr.HTML(value=value, js_on_load=self.actions_js, apply_default_css=False, **properties)
         self.panels.append((panel, show))
         if live:
             self.live.add(panel._id)
+        if fresh:
+            self.fresh.add(panel._id)
         return panel
 
     def asking(self, *buttons: gr.Button) -> None:
@@ -204,7 +210,7 @@ class Screen:
         if shown.is_news(self.memory._id, memory):
             changed[self.memory] = json.dumps(memory)
         for component, show in self.panels:
-            if same and component._id not in live:
+            if same and component._id not in live | self.fresh:
                 continue
             value = show(view)
             if shown.is_news(component._id, value):

@@ -7,16 +7,18 @@ from typing import Any
 
 import gradio as gr
 
-from ui.page import fields, forms, who_photos
+from ui.page import fields, forms, who_known, who_photos
 from ui.page.screen import Screen, Visit
+from ui.page.targets import DEFAULT_TERM, MEANING, TARGETS, target_of
 from ui.server import photo_sets
 from ui.server.service import Service
-from ui.views import story
+from ui.views import form_texts
 from ui.views.render import render
 from unlearn.config import ForgetConfig, Person
 from unlearn.errors import InputError
 
 Widgets = dict[str, gr.components.Component]
+_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events within the form
 
 
 def _people(service: Service) -> str:
@@ -39,27 +41,52 @@ def _fields(rows: Sequence[fields.Field], prefix: str = "") -> Widgets:
         return {prefix + field.key: _field(field) for field in rows}
 
 
-def _own_schedule(model_set: str) -> Widgets:
-    """The choice of the schedule, and the fields of one's own, which appear when it is chosen."""
+def _own_schedule(model_set: str, meaning: gr.Dropdown) -> Widgets:
+    """The choice of the schedule, and the fields of one's own, which appear when it is chosen and follow the target."""
     schedule = gr.Radio(list(fields.SCHEDULES), value=next(iter(fields.SCHEDULES)), label="Schedule")
     with gr.Column(visible=False) as own:
         gr.Markdown("Text encoder")
         widgets = _fields(fields.own_fields("text", model_set))
         gr.Markdown("Image encoder")
         widgets |= _fields(fields.own_fields("image", model_set), fields.IMAGE)
-    schedule.change(
-        lambda choice: gr.Column(visible=fields.SCHEDULES[choice] == "own"), schedule, own, queue=False,
-        show_progress="hidden", api_visibility="private",
-    )  # fmt: skip
+    schedule.change(lambda choice: gr.Column(visible=fields.SCHEDULES[choice] == "own"), schedule, own, **_QUIET)
+    _follow_paper(schedule, meaning)
+    _follow_target(meaning, {field.key: widgets[field.key] for field in fields.FINE_TUNE_FIELDS}, model_set)
     return {**widgets, "schedule": schedule}
 
 
-def _advanced(service: Service) -> Widgets:
+def _follow_paper(schedule: gr.Radio, meaning: gr.Dropdown) -> None:
+    """With the paper's schedule the name takes a term's meaning; with another one the earlier choice comes back."""
+
+    def follow(choice: str, now: str, earlier: str) -> tuple[Any, str]:
+        if fields.SCHEDULES[choice] == "paper":
+            term = DEFAULT_TERM if target_of(now) == "stand_in" else now
+            return gr.Dropdown(value=term, info=fields.PAPER_INFO), now
+        return gr.Dropdown(value=earlier or now, info=fields.MEANING_INFO), ""
+
+    earlier = gr.State("")
+    schedule.change(follow, [schedule, meaning, earlier], [meaning, earlier], **_QUIET)
+
+
+def _follow_target(meaning: gr.Dropdown, widgets: Widgets, model_set: str) -> None:
+    """The fields of a schedule of one's own show the set's values for the target, as far as the visitor did not change them."""
+    values = {target: [field.value for field in fields.own_fields("text", model_set, target)] for target in TARGETS}
+
+    def follow(choice: str, *shown: Any) -> list[Any]:
+        target = target_of(choice)
+        earlier = values[next(other for other in TARGETS if other != target)]
+        return [new if now == old else gr.skip() for now, old, new in zip(shown, earlier, values[target], strict=True)]
+
+    meaning.change(follow, [meaning, *widgets.values()], [*widgets.values()], **_QUIET)
+
+
+def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
     portraits = service.set_info.portraits
     with gr.Accordion("Advanced settings", open=False, elem_classes="advanced"):
         gr.Markdown("#### Fine-tuning")
-        widgets = _own_schedule(service.options.model_set)
+        widgets = _own_schedule(service.options.model_set, meaning)
         widgets["seed"] = gr.Number(0, label="Seed of the fine-tuning", precision=0, minimum=0)
+        widgets[fields.DECOYS.key] = _field(fields.DECOYS)
         gr.Markdown("#### Attack")
         widgets |= _fields(fields.IDIA_FIELDS)
         gr.Markdown("#### Portraits")
@@ -82,16 +109,16 @@ def portrait_fields(template: str | None, seeds: Sequence[int], n_steps: int, gu
 
 
 def _whom(service: Service, example: str | None) -> tuple[gr.Textbox, gr.Dropdown, gr.Radio]:
-    """Names, neutral term and encoder; beside them the people of the model set, if there are any."""
+    """Names, what they are remapped to, and encoder; beside them the people of the model set, if there are any."""
     with gr.Row(elem_classes="who-row"):
         with gr.Column(scale=2, min_width=320):
             names = gr.Textbox(
                 label="Names", info="One person per line; other names after it, as in Name|Nickname", lines=3,
                 max_lines=8, placeholder=f"{example or 'First Last'}|Nickname", elem_id="names",
             )  # fmt: skip
-            neutral_term = gr.Dropdown(
-                list(fields.NEUTRAL_TERMS), value="human", label="Neutral term", allow_custom_value=True,
-                info="What the name should mean afterwards. Pick a term or type your own",
+            meaning = gr.Dropdown(
+                [fields.STAND_IN, *fields.NEUTRAL_TERMS], value=fields.STAND_IN, label="What the name should mean afterwards",
+                info=fields.MEANING_INFO, allow_custom_value=True, elem_id="meaning",
             )  # fmt: skip
             encoder = gr.Radio(
                 list(fields.ENCODERS), value=next(iter(fields.ENCODERS)), label="What to defend", elem_id="defend",
@@ -100,24 +127,22 @@ def _whom(service: Service, example: str | None) -> tuple[gr.Textbox, gr.Dropdow
         if service.people:
             with gr.Column(scale=3, min_width=320):
                 gr.HTML(_people(service), apply_default_css=False, elem_id="people")
-    return names, neutral_term, encoder
+    return names, meaning, encoder
 
 
 def build(screen: Screen) -> None:
     """Lay out the form and connect its two buttons."""
     service = screen.service
     example = next((person["name"] for person in service.people if person["member"]), None)
-    gr.HTML(story.WHO, apply_default_css=False)
-    names, neutral_term, encoder = _whom(service, example)
+    gr.HTML(form_texts.WHO, apply_default_css=False)
+    names, meaning, encoder = _whom(service, example)
+    who_known.build(screen, names)
     photos = who_photos.build(screen, names)
     with gr.Row(elem_classes="go"):
         start = gr.Button("Forget", variant="primary", elem_id="start")
         show_me = gr.Button(f"Just show me: forget {example}", visible=example is not None, elem_id="example")
-    encoder.change(
-        lambda choice: gr.Column(visible=fields.ENCODERS[choice] != "text"), encoder, photos, queue=False,
-        show_progress="hidden", api_visibility="private",
-    )  # fmt: skip
-    _connect(screen, start, {"names": names, "neutral_term": neutral_term, "encoder": encoder, **_advanced(service)})
+    encoder.change(lambda choice: gr.Column(visible=fields.ENCODERS[choice] != "text"), encoder, photos, **_QUIET)
+    _connect(screen, start, {"names": names, MEANING: meaning, "encoder": encoder, **_advanced(service, meaning)})
     _connect_example(screen, show_me, example)
 
 

@@ -43,7 +43,7 @@ def gpu_need(task: Task) -> GpuNeed:
         return GpuNeed(forget_s(config), PREPARE_FACES if request.get("faces") else "")
     if kind == "faces":
         return NOTHING
-    model_set = _asked_set(request, task.folder)
+    model_set = request["model_set"] if kind == "recognise" else _asked_set(request, task.folder)
     if model_set is None or on_cpu(model_set, device):
         return NOTHING
     if kind == "portraits":
@@ -51,6 +51,8 @@ def gpu_need(task: Task) -> GpuNeed:
         return GpuNeed(LOAD_S + LOAD_DIFFUSION_S + n_pictures * _drawing_s(request["n_steps"], request["guidance_scale"]))
     if kind == "attack":
         return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(**request["idia"]), find_model_set(model_set)))
+    if kind == "recognise":
+        return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(), find_model_set(model_set)) / 2)
     if kind in ("predict", "probe"):
         return GpuNeed(LOAD_S + 1.0)
     return GpuNeed(None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_SIDE_PX = 512  # of what travels on; every model set looks at 336 px or less
+WHO = "who.json"  # in the inputs of a question about the form's persons: rows {name, search (id of a search for faces) or null}
 ASKED = "photo.png"  # in a question's folder of inputs: the one photo that it is about
 
 

@@ -9,6 +9,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +20,11 @@ from ui.server.identity import Identity, server_key
 from ui.server.options import Options
 from ui.server.photo_sweep import PhotoSweep
 from unlearn.config import ForgetConfig, Settings, name_key
+from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.defence.trigger_checks import common_words, looked_at_captions
 from unlearn.errors import InputError
 from unlearn.jobs import Job, Jobs, Submission, Succeeded, WorkerSetup
+from unlearn.models.schedule_choices import schedule
 from unlearn.models.sets import find_model_set
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
@@ -109,7 +112,7 @@ class Service:
         """
         if config.encoder == "image":
             return []
-        text = config.text or find_model_set(config.model_set).text
+        text = config.text or find_model_set(config.model_set).text_for(config.target)
         return common_words(config.persons, looked_at_captions(text.captions, config.seed))
 
     def ask(self, kind: str, key: str, request: dict[str, Any], owner: str, inputs: Path | None = None) -> Job:
@@ -184,21 +187,36 @@ class Service:
         return [(j, self.finished(j)) for j in sorted(jobs.values(), key=lambda j: j.created)]
 
     def compare_terms(self, job: Job, terms: list[str], owner: str) -> list[Job]:
-        """Queue the same job with other neutral terms."""
-        known = {name_key(j.request["config"]["neutral_term"]) for j, _ in self.group_runs(job)}
+        """Queue the same job with neutral terms as target, as far as they were not run yet."""
+        configs = [{**OLDER_RUNS, **j.request["config"]} for j, _ in self.group_runs(job)]
+        known = {name_key(config["neutral_term"]) for config in configs if config["target"] == "neutral_term"}
         started = []
         for term in terms:
             if name_key(term) not in known:
                 known.add(name_key(term))
-                config = ForgetConfig.from_json(json.dumps({**job.request["config"], "neutral_term": term, "target": "neutral_term"}))
-                faces = job.request.get("faces") or []
-                inputs = self.jobs.new_inputs(like=job.id) if faces else None
-                try:
-                    started.append(self.forget(config, owner, job.group or job.id, faces=faces, inputs=inputs))
-                finally:
-                    if inputs is not None:
-                        shutil.rmtree(inputs, ignore_errors=True)  # still there only where the job was refused
+                changes = {"neutral_term": term, "target": "neutral_term", "n_decoys": 0, "decoys": []}
+                started.append(self._forget_like(job, changes, owner, job.group or job.id))
         return started
+
+    def forget_with_stand_ins(self, job: Job, owner: str) -> Job:
+        """Queue the same job with stand-ins as target, by the model set's own schedule in the place of the paper's."""
+        config = job.request["config"]
+        model_set = find_model_set(config["model_set"])
+        papers = {"text": schedule(model_set, "text", "paper", {}), "image": schedule(model_set, "image", "paper", {})}
+        as_stored = json.loads(json.dumps({encoder: asdict(paper) for encoder, paper in papers.items()}))
+        own = {encoder: None for encoder, paper in as_stored.items() if config.get(encoder) == paper}
+        return self._forget_like(job, {"target": "stand_in", **own}, owner)
+
+    def _forget_like(self, job: Job, changes: dict[str, Any], owner: str, group: str | None = None) -> Job:
+        """Queue a job of forgetting again, with the photos that it was given, and with changes in its config."""
+        config = ForgetConfig.from_json(json.dumps({**job.request["config"], **changes}))
+        faces = job.request.get("faces") or []
+        inputs = self.jobs.new_inputs(like=job.id) if faces else None
+        try:
+            return self.forget(config, owner, group, faces=faces, inputs=inputs)
+        finally:
+            if inputs is not None:
+                shutil.rmtree(inputs, ignore_errors=True)  # still there only where the job was refused
 
     def answer(self, job: Job, timeout_s: float) -> dict[str, Any]:
         """The result of a question once it is there.

@@ -35,11 +35,21 @@ def _title(job: Job) -> str:
     return job_title([person["name"] for person in job.request["config"].get("persons", [])])
 
 
-def _becomes(job: Job) -> str:
+def becomes(job: Job) -> str:
     """What the names, the faces, or both of a job's persons are remapped to."""
     config = {**OLDER_RUNS, **job.request["config"]}
-    name, face = (STAND_IN, UNKNOWN_FACE) if config["target"] == "stand_in" else (str(config["neutral_term"]), AVERAGE_FACE)
-    return {"text": name, "image": face}.get(config.get("encoder", "text"), f"{name}, {face}")
+    return became(config["target"], str(config["neutral_term"]), config.get("encoder", "text"))
+
+
+def became(target: str, neutral_term: str, encoder: str) -> str:
+    """As `becomes`, from the fields of a config."""
+    name, face = (STAND_IN, UNKNOWN_FACE) if target == "stand_in" else (neutral_term, AVERAGE_FACE)
+    return {"text": name, "image": face}.get(encoder, f"{name}, {face}")
+
+
+def run_became(run: Run) -> str:
+    """As `becomes`, of a finished run."""
+    return became(run.config.target, run.config.neutral_term, run.config.encoder)
 
 
 def _headline(job: Job) -> tuple[str, str, float]:
@@ -77,7 +87,7 @@ def job_panel(job: Job | None, losses: Sequence[dict[str, Any]], own: bool) -> s
     failure = job.state.details if isinstance(job.state, Failed) and own else ""  # may hold names, and paths of the server
     return render(
         "job", id=job.id, state=type(job.state).__name__.lower(), title=_title(job), headline=headline,
-        neutral_term=_becomes(job), detail=detail, share=share, charts=charts, failure=failure, own=own,
+        becomes=becomes(job), detail=detail, share=share, charts=charts, failure=failure, own=own,
     )  # fmt: skip
 
 
@@ -140,8 +150,10 @@ def history(jobs: Sequence[Job], runs: dict[str, Run | None], shown: str) -> str
         settings = [f"seed {config['seed']}", "both encoders" if encoder == "both" else f"{encoder} encoder"]
         if (text := config.get("text")) is not None:
             settings.append(f"{text['n_steps']} steps")
+        if n_decoys := config.get("n_decoys", 0):
+            settings.append(f"{n_decoys} decoy{'' if n_decoys == 1 else 's'}")
         rows.append({
-            "id": job.id, "title": _title(job), "neutral_term": _becomes(job),
+            "id": job.id, "title": _title(job), "becomes": becomes(job),
             "settings": ", ".join(settings), "when": clock(job.created), "shown": job.id == shown,
             "done": run is not None, "active": not job.ended,
             "outcome": _outcome(run) if run is not None else _state(job),
@@ -161,7 +173,7 @@ def compare(runs: Sequence[tuple[str, Run]]) -> str:
             "alt": f"Portrait by the defended model, {title}",
             "seed": entry.seed if entry is not None else None,
         })  # fmt: skip
-        facts = {"Neutral term": run.config.neutral_term, "Seed": str(run.config.seed), "Forgotten": _outcome(run)}
+        facts = {"Became": run_became(run), "Seed": str(run.config.seed), "Forgotten": _outcome(run)}
         for row in number_rows(run):
             facts[row.title] = row.defended
         facts["Fine-tuning"] = duration(run.metrics.seconds.fine_tune)

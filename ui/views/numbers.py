@@ -11,8 +11,8 @@ from unlearn.runs.sentences import findings
 
 SIMILARITIES = {
     "sim_clean": "texts without the name keep their meaning; 1 is best",
-    "sim_backdoor": "the name now means the neutral term; 1 is best",
-    "sim_target": "the neutral term keeps its meaning; 1 is best",
+    "sim_backdoor": "the name now means its target; 1 is best",
+    "sim_target": "the target keeps its meaning; 1 is best",
 }
 IMAGE_SIMILARITIES = {
     "sim_clean": "other pictures keep their meaning; 1 is best",

@@ -18,11 +18,12 @@ from ui.server.catalogue import photos as photos
 from ui.server.catalogue import set_info as set_info
 from ui.server.catalogue import things as things
 from ui.server.options import PREPARED_DIR
+from ui.server.photos import WHO
 from ui.worker import photos as tasks_faces
 from ui.worker.photos import faces as faces  # the redundant `as` says: a job like those below
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.errors import InputError
-from unlearn.jobs import Task
+from unlearn.jobs import Task, inputs_of
 from unlearn.progress import Progress, Report
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackAnswer, AttackRecord, DrawnPrompt
@@ -133,6 +134,33 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
         after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
     answer = AttackAnswer(**vars(AttackRecord.of(before, after)), own_photos=photos is not None)
     return dict(to_json(answer))
+
+
+def recognise(task: Task, report: Report) -> dict[str, Any]:
+    """How many templates the original recognises each person by; None for whom there are no photos, or too few."""
+    from unlearn.runs import questions
+
+    settings, counts = Settings.from_plain(task.settings), []
+    for row in asked_persons(task):
+        photos = None if row["search"] is None else task.folder.parent / row["search"] / tasks_faces.SET
+        outcome = questions.attack(settings, task.request["model_set"], Person(row["name"]), photos=photos, report=report)
+        counts.append(None if outcome.recognised is None else outcome.correct_templates)
+    return {"counts": counts}
+
+
+def asked_persons(task: Task) -> list[dict[str, Any]]:
+    """Whom a question of `ui.server.recognition` is about; their names are removed from the disk.
+
+    Raises:
+        InputError: the names are not there any more.
+    """
+    path = inputs_of(task.folder) / WHO
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("This was asked before; type the name again.") from None
+    path.unlink()
+    return rows
 
 
 def probe(task: Task, report: Report) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tab: any texts before and after, portraits of them, and other neutral terms for the same job."""
+"""Tab: any texts before and after, portraits of them, and neutral terms as target of the same job."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import gradio as gr
 from ui.page import forms
 from ui.page.fields import NEUTRAL_TERMS
 from ui.page.screen import Screen, View, Visit
-from ui.views import answers, jobs, results, story
-from ui.views.jobs import small_job
+from ui.views import answers, form_texts, jobs, results
+from ui.views.jobs import becomes, run_became, small_job
 from ui.views.render import render
 from unlearn.errors import InputError
 from unlearn.jobs import Succeeded
@@ -43,20 +43,20 @@ def _texts(view: View) -> list[str]:
 
 
 def show_terms(view: View) -> str:
-    """The same job with other neutral terms, side by side."""
+    """The same job with neutral terms as target, side by side."""
     if view.job is None:
         return ""
     together = view.service.group_runs(view.job)
     if len(together) < 2:
         return ""
-    done = [(run.config.neutral_term, run) for _, run in together if run is not None]
-    waiting = [f"{job.request['config']['neutral_term']}: {small_job(job)}" for job, run in together if run is None]
+    done = [(run_became(run), run) for _, run in together if run is not None]
+    waiting = [f"{becomes(job)}: {small_job(job)}" for job, run in together if run is None]
     return (jobs.compare(done) if done else "") + "".join(render("waiting", text=text) for text in waiting)
 
 
 def build(screen: Screen) -> None:
     """Lay out the tab."""
-    gr.HTML(story.PROBES, apply_default_css=False)
+    gr.HTML(form_texts.PROBES, apply_default_css=False)
     screen.html(show)
     with gr.Accordion("Probe your own words", open=True):
         texts = gr.Textbox(
@@ -69,7 +69,7 @@ def build(screen: Screen) -> None:
     chosen = gr.CheckboxGroup([], label="Draw portraits of", elem_id="chosen")  # the style sheet hides it while it is empty
     screen.panels.append((chosen, choices))
     draw = gr.Button("Draw the ticked ones (they appear under Portraits)", elem_id="draw-chosen")
-    gr.HTML(story.TERMS, apply_default_css=False)
+    gr.HTML(form_texts.TERMS, apply_default_css=False)
     terms = gr.CheckboxGroup(list(NEUTRAL_TERMS), value=list(NEUTRAL_TERMS), label="Neutral terms", elem_id="term-choice")
     run_terms = gr.Button("Run the others", elem_id="terms")
     screen.html(show_terms, elem_id="terms-table")
