@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from unlearn.config import FineTuneConfig
 from unlearn.models.sets import find_model_set
@@ -40,6 +40,7 @@ class Field:
     high: float | None = None
 
 
+TARGET: Literal["stand_in", "neutral_term"] = "neutral_term"  # of the page's jobs; the schedule is the set's for this target
 FINE_TUNE_FIELDS = (
     Field("n_steps", "Steps", "Updates of the text encoder", 400, 1, 5000),
     Field("batch_size", "Batch size", "Captions per step, plus as many with the name", 128, 1, 4096),
@@ -73,7 +74,7 @@ IDIA_FIELDS = (
 def own_fields(encoder: str, model_set: str) -> tuple[Field, ...]:
     """The fields of a schedule of one's own for an encoder ("text" or "image"), with the model set's own values."""
     defaults = find_model_set(model_set)
-    schedule: FineTuneConfig = defaults.text if encoder == "text" else defaults.image
+    schedule: FineTuneConfig = defaults.text_for(TARGET) if encoder == "text" else defaults.image
     fields = FINE_TUNE_FIELDS if encoder == "text" else IMAGE_FIELDS
     return tuple(replace(field, value=shown_value(schedule, field)) for field in fields)
 

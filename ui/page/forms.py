@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from ui.page.fields import ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, SCHEDULES, Field, shown_value
+from ui.page.fields import ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, SCHEDULES, TARGET, Field, shown_value
 from unlearn.config import (
     EarlyStop,
     FineTuneConfig,
@@ -145,10 +145,11 @@ def _text_config(values: Mapping[str, Any], model_set: ModelSet) -> TextFineTune
     choice = _choice(values)
     if choice == "default":
         return None
-    changes = _changes(FINE_TUNE_FIELDS, model_set.text, values) if choice == "own" else {}
+    start = model_set.text_for(TARGET)
+    changes = _changes(FINE_TUNE_FIELDS, start, values) if choice == "own" else {}
     if (stops_early := changes.pop("early_stop", None)) is not None:
         changes["early_stop"] = EarlyStop() if stops_early else None
-    return cast(TextFineTuneConfig, schedule(model_set, "text", choice, changes))
+    return cast(TextFineTuneConfig, schedule(model_set, "text", choice, changes, start))
 
 
 def _image_config(values: Mapping[str, Any], model_set: ModelSet) -> ImageFineTuneConfig | None:
@@ -196,7 +197,7 @@ def forget_config(
     persons = parse_persons(names, max_persons) if isinstance(names, str) else listed_persons(names, max_persons)
     return ForgetConfig(
         persons=persons, model_set=model_set,
-        neutral_term=clean_name("human" if neutral_term is None else neutral_term, "neutral term"), target="neutral_term",
+        neutral_term=clean_name("human" if neutral_term is None else neutral_term, "neutral term"), target=TARGET,
         encoder=encoder(values), seed=whole(values.get("seed", 0), "The seed"),
         text=_text_config(values, defaults), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits),
