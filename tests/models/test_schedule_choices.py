@@ -88,7 +88,8 @@ def test_other_steps_move_the_milestones_along_in_the_same_way(name: str, n_step
 
 
 def test_early_stop_is_switched_off_and_on() -> None:
-    for name, start in (("embedded", find_model_set("embedded").text_for(fields.TARGET).early_stop), ("vit-b-32", EarlyStop())):
+    of_embedded = find_model_set("embedded").text_for(fields.TARGET).early_stop or EarlyStop()
+    for name, start in (("embedded", of_embedded), ("vit-b-32", EarlyStop())):
         off, on = (page(name, schedule="own", early_stop=value).text for value in (False, True))
         assert off is not None and off.early_stop is None
         assert on is not None and on.early_stop == start

@@ -96,8 +96,8 @@ def evaluate(
         changes["n_at_once"] = () if singles_only else counts
     if without_portraits:
         changes["portrait_seeds"] = ()
-    people = {"n_members": members, "n_strangers": strangers}
-    _evaluate_names(EvaluationConfig(name, seeds=numbered_seeds(seeds, "--seeds"), **people, **changes), settings, output)
+    changes |= {"n_members": members, "n_strangers": strangers}
+    _evaluate_names(EvaluationConfig(name, seeds=numbered_seeds(seeds, "--seeds"), **changes), settings, output)
 
 
 def _evaluate_names(config: EvaluationConfig, settings: Settings, output: Output) -> None:

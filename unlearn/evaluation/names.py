@@ -146,7 +146,7 @@ class Evaluation:
         if self._latest is None or self._latest[0] != entry:
             config = self.evaluated.with_stand_ins(self.run_config(*entry), self.gallery)
             self._latest = entry, config, self.evaluated.defend(config, {})
-        return self._latest[1:]
+        return self._latest[1], self._latest[2]
 
     def _drawn(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
         return self.portraits.shares(clip, names, self.config.portrait_seeds) if self.portraits is not None else None
