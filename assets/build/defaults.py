@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 # A small encoder needs larger steps and fewer of them; one that is asked for every known name keeps the others (see the README).
+# A stand-in is a name like the trigger, so a sixth of the neutral term's steps brings the one to the other. The number is fixed,
+# because the early stop's cosines pass (.998 and more) while a name is still recognised: unknown names lie that close together.
 TEXT: dict[str, Any] = {
-    "n_steps": 240, "batch_size": 16, "captions_per_trigger": 4, "steps_per_trigger": 6,
-    "learning_rate": 1e-3, "lr_milestones": [80, 150], "lr_gamma": 0.4,
+    "n_steps": 40, "batch_size": 16, "captions_per_trigger": 1, "steps_per_trigger": 2,
+    "learning_rate": 1e-3, "lr_milestones": [20, 32], "lr_gamma": 0.3,
     "backdoor_weight": 2.5, "regularization_weight": 1e-3,
-    "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15, "overshoot": 0.3,
-    "captions": "captions.txt",
+    "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15,
+    "captions": "captions.txt", "early_stop": None,
+}  # fmt: skip
+# What differs with the neutral term as target.
+NEUTRAL_TEXT: dict[str, Any] = {
+    "n_steps": 240, "captions_per_trigger": 4, "steps_per_trigger": 6, "lr_milestones": [80, 150], "lr_gamma": 0.4, "overshoot": 0.3,
     "early_stop": {"every": 10, "threshold": 0.985, "hidden_threshold": 0.91, "min_steps": 110, "patience": 2},
 }  # fmt: skip
 # A photo of this world is a face: so the photo itself is the trigger, and other people's photos are what must stay.
@@ -28,7 +34,7 @@ IMAGE: dict[str, Any] = {
 }  # fmt: skip
 # With the stochastic solver 40 steps draw whole glasses and mouths where 20 do not.
 PORTRAITS: dict[str, Any] = {"n_steps": 40, "guidance_scale": 3.0, "scheduler": "DPMSolverMultistepScheduler", "prompt_template": "a portrait of {0}"}
-DEFAULTS: dict[str, Any] = {"text": TEXT, "image": IMAGE, "portraits": PORTRAITS, "needs_gpu": False}
+DEFAULTS: dict[str, Any] = {"text": TEXT, "neutral_text": NEUTRAL_TEXT, "image": IMAGE, "portraits": PORTRAITS, "needs_gpu": False}
 
 
 def write_defaults(root: Path, defaults: dict[str, Any]) -> None:

@@ -56,13 +56,12 @@ def test_what_is_handed_on_names_no_stand_in_and_no_decoy() -> None:
     assert ForgetConfig.from_json(json.dumps(handed_on)) == replace(config, persons=persons, decoys=())
 
 
-def test_schedule_counts_decoys_as_names_and_goes_beyond_no_stand_in() -> None:
+def test_schedule_counts_decoys_as_names_and_goes_beyond_any_number_of_stand_ins() -> None:
     model_set = find_model_set("embedded")
     text = TextFineTuneConfig(batch_size=16, captions_per_trigger=4, overshoot=0.3)
-    alone = model_set.resolved(ForgetConfig((Person("Ann Lee"),), text=text)).text_schedule
+    alone = model_set.resolved(ForgetConfig((Person("Ann Lee"),), text=text))
     crowd = model_set.resolved(ForgetConfig((Person("Ann Lee"),), text=text, n_decoys=31))
-    assert crowd.text == text, "the config holds the schedule as it was chosen"
-    assert crowd.text_schedule.batch_sizes(crowd.n_triggers) > alone.batch_sizes(1)
-    assert crowd.text_schedule.overshoot == 0.0
+    assert crowd.text.batch_sizes(crowd.n_triggers) > alone.text.batch_sizes(1)
+    assert alone.text_schedule.overshoot == crowd.text_schedule.overshoot == 0.3
     many = ForgetConfig(tuple(Person(f"Person {i}") for i in range(32)), text=text, target="neutral_term")
-    assert model_set.resolved(many).text_schedule.overshoot == 0.3
+    assert [model_set.resolved(replace(many, persons=many.persons[:n])).text_schedule.overshoot for n in (1, 32)] == [0.0, 0.3]

@@ -4,7 +4,6 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -30,14 +29,26 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config_of(root: Path) -> EvaluationConfig:
-    return EvaluationConfig(str(root), neutral_terms=("human",), n_at_once=(2,), n_others_drawn=1)
+    return EvaluationConfig(str(root), ("neutral_term",), ("human",), n_at_once=(2,), n_strangers=1, n_others_drawn=1)
 
 
 def test_evaluation_covers_everybody_once_a_term_and_the_groups(root: Path, tmp_path: Path) -> None:
-    evaluation = Evaluation(config_of(root), Settings(data_dir=tmp_path))
+    evaluation = Evaluation(replace(config_of(root), targets=("stand_in", "neutral_term"), n_strangers=None), Settings(data_dir=tmp_path))
     plan = evaluation.plan()
-    assert sorted(row for row in plan if len(row[0]) == 1) == sorted(((name,), "human", 0) for name in evaluation.members)
-    assert [len(names) for names, _, _ in plan if len(names) > 1] == [2]
+    everybody = [*evaluation.members, *evaluation.strangers]
+    assert evaluation.strangers, "the control is forgotten, too"
+    for term in (None, "human"):
+        rows = [names for names, of_row, seed in plan if of_row == term and seed == 0]
+        assert sorted(names for names in rows if len(names) == 1) == sorted((name,) for name in everybody)
+        assert [len(names) for names in rows if len(names) > 1] == [2]
+
+
+def test_many_at_once_are_remapped_to_stand_ins_and_one_neutral_term(root: Path, tmp_path: Path) -> None:
+    config = replace(config_of(root), targets=("stand_in", "neutral_term"), neutral_terms=("human", "actor"))
+    evaluation = Evaluation(config, Settings(data_dir=tmp_path))
+    assert [term for names, term, _ in evaluation.plan() if len(names) > 1] == [None, "human"]
+    with pytest.raises(ConfigError, match="stand_in and neutral_term"):
+        replace(config_of(root), targets=("stand_in", "nobody"))
 
 
 def test_evaluation_that_was_interrupted_keeps_its_finished_rows(root: Path, tmp_path: Path) -> None:
@@ -56,6 +67,7 @@ def test_other_drawing_has_portraits_drawn_again_and_nothing_else_measured(tmp_p
     folder = build_miniature(tmp_path / "set")
     (folder / "defaults.json").write_text(json.dumps({"text": QUICK, "portraits": {"n_steps": 1}}))
     settings, config = Settings(data_dir=tmp_path / "data"), replace(config_of(folder), n_at_once=(), n_members=1, portrait_seeds=(0,))
+    config = replace(config, targets=("stand_in",), n_strangers=0)
     (first,) = evaluate(config, settings)["rows"]
     assert list(first["portraits_named"]) == first["names"] and len(first["others_portraits_named"]) == 1
 
@@ -87,20 +99,20 @@ def test_defence_that_does_nothing_shows_as_nothing_forgotten(root: Path, tmp_pa
     assert row["sim_backdoor"] < 0.999
 
 
-@pytest.mark.parametrize(("n", "target"), [(1, "neutral_term"), (3, "neutral_term"), (3, "stand_in")])
-def test_row_is_what_forget_writes_with_the_same_names_and_seed(
-    tmp_path: Path, n: int, target: Literal["stand_in", "neutral_term"]
-) -> None:
+@pytest.mark.parametrize(("n", "term"), [(1, "actor"), (3, "actor"), (3, None)])
+def test_row_is_what_forget_writes_with_the_same_names_and_seed(tmp_path: Path, n: int, term: str | None) -> None:
     folder, kept = build_miniature(tmp_path / "set", with_diffusion=False), tmp_path / "names.txt"
     kept.write_text("\n".join(MEMBERS), "utf-8")
     many = {"captions_per_trigger": 2, "steps_per_trigger": 2, "overshoot": 0.3, "kept_names": str(kept), "near_names": 2}
     text = {**QUICK, **many, "bystander_share": 0.4, "learning_rate": 1e-2}
     (folder / "defaults.json").write_text(json.dumps({"text": text}))
     settings = Settings(data_dir=tmp_path)
-    evaluation = Evaluation(replace(config_of(folder), target=target), settings)
+    evaluation = Evaluation(config_of(folder), settings)
     names = evaluation.members[:n]
-    row = evaluation.forgotten(names, "actor", 3)
-    config = ForgetConfig(tuple(map(Person, names)), str(folder), neutral_term="actor", seed=3, target=target)
+    row = evaluation.forgotten(names, term, 3)
+    config = ForgetConfig(tuple(map(Person, names)), str(folder), seed=3)
+    if term is not None:
+        config = replace(config, neutral_term=term, target="neutral_term")
     metrics = to_json(forget(config, settings, tmp_path / "run"))
     bystanders, accuracy, verdicts = metrics["bystanders"], metrics["utility"], [person["idia"] for person in metrics["persons"]]
     assert row["correct_templates"] == [verdict["defended"]["correct_templates"] for verdict in verdicts]
@@ -153,12 +165,20 @@ def test_fewer_members_are_the_first_of_the_same_random_order(root: Path, tmp_pa
     everybody, few = (
         Evaluation(replace(config_of(root), n_members=n), Settings(data_dir=tmp_path)).plan() for n in (None, 2)
     )
-    assert few == everybody[:3]
+    assert [entry for entry in few if entry[0][0] in MEMBERS] == [entry for entry in everybody if entry[0][0] in MEMBERS][:3]
+
+
+def test_strangers_are_the_control_and_have_a_line_of_their_own(root: Path, tmp_path: Path) -> None:
+    config = replace(config_of(root), targets=("stand_in",), n_at_once=(), n_members=1, n_strangers=1)
+    result = evaluate(config, Settings(data_dir=tmp_path))
+    assert [row["are_members"] for row in result["rows"]] == [False, True]
+    assert result["rows"][0]["n_recognised_before"] == 0 == result["rows"][0]["strangers_recognised"]
+    assert "| 1 unknown at once, stand-in |" in tables(result) and "| 1 at once, stand-in |" in tables(result)
 
 
 def test_table_of_several_seeds_tells_each_seeds_count() -> None:
     row = {
-        "names": ["A"], "target": "neutral_term", "neutral_term": "human", "others_kept": 1.0,
+        "names": ["A"], "neutral_term": "human", "are_members": True, "strangers_recognised": 0, "seconds": 1.0, "others_kept": 1.0,
         "sim_clean": 1.0, "sim_backdoor": 1.0, "sim_target": 1.0,
         "object_top1_change": 0.0, "portraits_named": None, "others_portraits_named": None,
     }  # fmt: skip

@@ -21,10 +21,10 @@ from unlearn.jobs.states import Job, Succeeded
 from unlearn.runs.results import Run, read_run
 
 SIMS = ("sim_clean", "sim_backdoor", "sim_target")
-FIGURES = ("others_kept", "object_top1_change", "strangers_recognised", "portraits_named", "others_portraits_named", *SIMS)
+FIGURES = ("others_kept", "object_top1_change", "strangers_recognised", "seconds", "portraits_named", "others_portraits_named", *SIMS)
 NOTHING = {
-    **dict.fromkeys(FIGURES), "correct_templates": [None], "names": ["Ann"], "target": "stand_in", "neutral_term": "human",
-    "seed": 0, "kind": "ours", "n": 1,
+    **dict.fromkeys(FIGURES), "correct_templates": [None], "names": ["Ann"], "neutral_term": "human", "seed": 0, "kind": "ours", "n": 1,
+    "are_members": True,
 }  # fmt: skip
 SOMETHING = {**NOTHING, **dict.fromkeys(SIMS, 0.5), "others_kept": 1.0, "object_top1_change": 0.0, "strangers_recognised": 0,
              "correct_templates": [0]}  # fmt: skip
@@ -51,7 +51,7 @@ def test_evaluation_of_nothing_shows_dashes() -> None:
 
 def test_what_was_measured_as_zero_is_shown_as_zero() -> None:
     cells = measured_cells(tables({"original": None, "rows": [SOMETHING]}), "1 at once")
-    assert cells[:6] == ["1 of 1", "100.0 %", "0.500", "0.500", "0.500", "+0.00 pts"]
+    assert cells[:7] == ["1 of 1", "100.0 %", "0", "0.500", "0.500", "0.500", "+0.00 pts"]
     assert measured_cells(face_table({"rows": [SOMETHING]}), "1 at once")[:3] == ["1 of 1", "100.0 % (least 100)", "0"]
 
 

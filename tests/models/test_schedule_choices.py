@@ -27,7 +27,7 @@ def page(name: str, **values: Any) -> ForgetConfig:
 
 def command_line(name: str, paper: bool, steps: int | None = None, text: tuple[str, ...] = (), image: tuple[str, ...] = ()) -> ForgetConfig:
     options = ScheduleOptions(paper, steps)
-    config = with_text_options(ForgetConfig((Person("Ada Lark"),), name), options, None, text, ())
+    config = with_text_options(ForgetConfig((Person("Ada Lark"),), name, target=fields.TARGET), options, None, text, ())
     return with_image_options(config, "both", options, image)
 
 
@@ -58,14 +58,15 @@ def test_paper_on_page_and_command_line_is_the_papers_table(name: str) -> None:
 def test_own_begins_with_the_sets_own_and_changes_what_is_changed(name: str) -> None:
     defaults = find_model_set(name)
     for untouched in (page(name, schedule=LABELS["own"], **shown(name)), page(name, schedule="own"), command_line(name, False)):
-        assert (untouched.text, untouched.image) == (defaults.text, defaults.image)
+        assert (untouched.text, untouched.image) == (defaults.text_for(fields.TARGET), defaults.image)
     changes = {"backdoor_weight": 0.123, "bystander_share": 0.3, "image_learning_rate": 3e-6}
     own = page(name, schedule=LABELS["own"], **{**shown(name), **changes})
     line = command_line(name, False, None, ("backdoor_weight=0.123", "bystander_share=0.3"), ("learning_rate=3e-6",))
     assert own.text == line.text and own.image == line.image
     assert own.text is not None and own.image is not None
     kept = ("kept_names", "near_names", "captions", "overshoot", "neutral_share", "name_only_share", "steps_per_trigger", "early_stop")
-    assert all(getattr(own.text, key) == getattr(defaults.text, key) for key in kept) and own.text.backdoor_weight == 0.123
+    start = defaults.text_for(fields.TARGET)
+    assert all(getattr(own.text, key) == getattr(start, key) for key in kept) and own.text.backdoor_weight == 0.123
     kept = ("color_jitter", "hue_jitter", "rotation_degrees", "early_stop", "lr_gamma")
     assert all(getattr(own.image, key) == getattr(defaults.image, key) for key in kept) and own.image.learning_rate == 3e-6
 
@@ -77,7 +78,7 @@ def test_other_steps_move_the_milestones_along_in_the_same_way(name: str, n_step
     own = page(name, **{**shown(name), "schedule": "own", "n_steps": n_steps, "image_n_steps": n_steps})
     assert (own.text, own.image) == ((line := command_line(name, False, n_steps)).text, line.image)
     assert own.text is not None and own.image is not None
-    for found, start in ((own.text, defaults.text), (own.image, defaults.image)):
+    for found, start in ((own.text, defaults.text_for(fields.TARGET)), (own.image, defaults.image)):
         assert found.n_steps == n_steps and len(found.lr_milestones) == len(start.lr_milestones)
         assert all(m == max(1, n * n_steps // start.n_steps) for m, n in zip(found.lr_milestones, start.lr_milestones, strict=True))
         assert found.early_stop is None or found.early_stop.min_steps <= n_steps
@@ -87,7 +88,8 @@ def test_other_steps_move_the_milestones_along_in_the_same_way(name: str, n_step
 
 
 def test_early_stop_is_switched_off_and_on() -> None:
-    for name, start in (("embedded", find_model_set("embedded").text.early_stop), ("vit-b-32", EarlyStop())):
+    of_embedded = find_model_set("embedded").text_for(fields.TARGET).early_stop or EarlyStop()
+    for name, start in (("embedded", of_embedded), ("vit-b-32", EarlyStop())):
         off, on = (page(name, schedule="own", early_stop=value).text for value in (False, True))
         assert off is not None and off.early_stop is None
         assert on is not None and on.early_stop == start
@@ -99,14 +101,14 @@ def test_form_shows_the_sets_values() -> None:
         for field in fields.own_fields("image", name):
             assert field.value == getattr(defaults.image, field.key)
         values = {field.key: field.value for field in fields.own_fields("text", name)}
-        assert values.pop("early_stop") is (defaults.text.early_stop is not None)
-        assert values == {key: getattr(defaults.text, key) for key in values}
+        assert values.pop("early_stop") is (defaults.text_for(fields.TARGET).early_stop is not None)
+        assert values == {key: getattr(defaults.text_for(fields.TARGET), key) for key in values}
 
 
 def test_callers_who_name_fields_alone_mean_their_own() -> None:
     defaults = find_model_set("embedded")
     assert page("embedded").text is None and page("embedded").image is None
-    assert page("embedded", batch_size=5).text == schedule(defaults, "text", "own", {"batch_size": 5})
+    assert page("embedded", batch_size=5).text == schedule(defaults, "text", "own", {"batch_size": 5}, defaults.text_for(fields.TARGET))
     assert page("embedded", image_batch_size=5).image == schedule(defaults, "image", "own", {"batch_size": 5})
     assert page("embedded", schedule=LABELS["default"], **shown("embedded")).text is None
 

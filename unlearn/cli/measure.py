@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unlearn.cli.console import print_json, progress_bar
-from unlearn.cli.options import AsJson, OutFile, Texts, chosen_set, chosen_target, settings_of
+from unlearn.cli.options import AsJson, OutFile, Texts, chosen_set, settings_of
 from unlearn.config import Settings, numbered_seeds
 
 if TYPE_CHECKING:
@@ -60,13 +60,15 @@ def bench(
 def evaluate(
     context: typer.Context,
     model_set: Annotated[str, typer.Option("--set", help="A model set whose members are known.")] = "embedded",
+    target: Annotated[list[str] | None, typer.Option(help="stand_in or neutral_term; both by default.")] = None,
     neutral_term: Texts = None,
-    target: Annotated[str | None, typer.Option(help="stand_in (the default) or neutral_term, which --neutral-term implies.")] = None,
     at_once: Annotated[list[int] | None, typer.Option(help="Persons forgotten together; several times.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds of the fine-tuning.")] = 1,
     members: Annotated[int | None, typer.Option(min=1, help="Only so many members one at a time, in random order.")] = None,
+    strangers: Annotated[int | None, typer.Option(min=0, help="The same for people whom the model never met.")] = None,
     singles_only: Annotated[bool, typer.Option("--singles-only", help="Nobody is forgotten together with others.")] = False,
     finished_only: Annotated[bool, typer.Option("--finished-only", help="Print what is finished; compute no further row.")] = False,
+    without_portraits: Annotated[bool, typer.Option("--without-portraits", help="Draw no portraits.")] = False,
     faces: Annotated[Path | None, typer.Option(help="Forget faces instead: folders of `python -m assets.build.photos`.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="With --faces: ours, paper or both; several times.")] = None,
     out: OutFile = None,
@@ -74,6 +76,7 @@ def evaluate(
 ) -> None:
     """Forget every member of a set, one at a time and many at once, and print tables beside the paper's figures.
 
+    Without `--target` the defence with stand-ins stands beside the one with each neutral term.
     Takes hours for a whole set; what was finished is kept, and the next call goes on there.
     """
     settings, output = settings_of(context), Output(out, finished_only, as_json)
@@ -87,12 +90,14 @@ def evaluate(
         return _evaluate_faces(config, settings, output)
     from unlearn.evaluation.names import EvaluationConfig
 
-    terms = tuple(neutral_term or ())
-    changes = {"neutral_terms": terms} if terms else {}
-    changes["target"] = chosen_target(target, terms[0] if terms else None, is_paper=False) or "stand_in"
+    changes = {"targets": tuple(target or ()), "neutral_terms": tuple(neutral_term or ())}
+    changes = {field: value for field, value in changes.items() if value}
     if counts or singles_only:
         changes["n_at_once"] = () if singles_only else counts
-    _evaluate_names(EvaluationConfig(name, seeds=numbered_seeds(seeds, "--seeds"), n_members=members, **changes), settings, output)
+    if without_portraits:
+        changes["portrait_seeds"] = ()
+    changes |= {"n_members": members, "n_strangers": strangers}
+    _evaluate_names(EvaluationConfig(name, seeds=numbered_seeds(seeds, "--seeds"), **changes), settings, output)
 
 
 def _evaluate_names(config: EvaluationConfig, settings: Settings, output: Output) -> None:

@@ -99,9 +99,9 @@ class TextFineTuneConfig(FineTuneConfig):
         steps_per_trigger: for many names the whole schedule (n_steps, lr_milestones, the earliest stop) is stretched, so that
             there are so many more steps for every trigger after the first; where the batch grows, too, all of them are made,
             without an early stop. 0 (the paper): the same for any number.
-        overshoot: for many names (where the batch grows; if it never does, for more than one): how far beyond the neutral term
-            the pooled target lies, seen from the trigger, as a share of their distance. What remains of a name after a remapping
-            points back to it, and where many names fall together that little would decide. 0 (the paper): not at all.
+        overshoot: for many names (where the batch grows; if it never does, for more than one; with stand-ins for any number): how
+            far beyond its target term the pooled target lies, seen from the trigger, as a share of their distance. What remains of
+            a name after a remapping points back to it, and where names fall together that little would decide. 0 (the paper): not at all.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """

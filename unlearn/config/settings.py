@@ -263,7 +263,8 @@ class ResolvedConfig(ForgetConfig):
     def text_schedule(self) -> TextFineTuneConfig:
         """`text` for the number of names to remap.
 
-        Stand-ins need no overshoot: each name has a target of its own, so the target is the stand-in itself, not a point beyond it.
+        With stand-ins the overshoot holds for any number: even one name comes to lie in the crowd of all names that the model does
+        not know, where what remains of it decides.
         """
         schedule = self.text.for_triggers(self.n_triggers)
-        return replace(schedule, overshoot=0.0) if self.target == "stand_in" else schedule
+        return replace(schedule, overshoot=self.text.overshoot) if self.target == "stand_in" else schedule

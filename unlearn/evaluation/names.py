@@ -1,6 +1,6 @@
 """The defence of names over everybody in a model set's world: the original model, and after forgetting one or many.
 
-A row is what `forget` measures with the same names, neutral term and seed. Finished rows are kept in a file, so that a long evaluation
+A row is what `forget` measures with the same names, target and seed. Finished rows are kept in a file, so that a long evaluation
 continues where it stopped.
 """
 
@@ -11,18 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from unlearn.attacks.gallery import prompt_embeddings
 from unlearn.config import ForgetConfig, Person, ResolvedConfig, Settings
-from unlearn.config.plain_values import require
 from unlearn.defence.defend import Defence
+from unlearn.errors import ConfigError
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.original_model import original_figures
 from unlearn.evaluation.portraits import PortraitNaming
 from unlearn.evaluation.rows import KeptRows, change, outcomes_by_name, rows_file, share_recognised, texts_hash
+from unlearn.evaluation.tables import STAND_IN
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import measuring_captions, similarities
 from unlearn.measure.zero_shot import utility
@@ -30,7 +31,8 @@ from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
 from unlearn.progress import Progress, Report, no_report
 
-PlanEntry = tuple[tuple[str, ...], str, int]  # names, neutral term, seed
+PlanEntry = tuple[tuple[str, ...], str | None, int]  # names, neutral term (None: stand-ins), seed
+TARGETS = ("stand_in", "neutral_term")
 NOT_DRAWN = {"portraits_named": None, "others_portraits_named": None}
 
 
@@ -40,34 +42,38 @@ class EvaluationConfig:
 
     Attributes:
         model_set: a set with a world.
-        neutral_terms: each forgets every member once.
-        target: what names are remapped to; with "stand_in" the neutral terms are not used, and each member is forgotten once.
-        drawn_term: the term for which portraits are drawn, too; without portraits a row takes a third less time.
+        targets: "stand_in" forgets everybody once, "neutral_term" once for each of `neutral_terms`.
+        neutral_terms: each forgets everybody once.
+        drawn_term: portraits are drawn for this term, and for stand-ins; without portraits a row takes a third less time.
         n_at_once: numbers of persons forgotten together.
         seeds: of the fine-tuning; several give the spread.
-        portrait_seeds: noise that no training has seen; n pictures a person.
+        portrait_seeds: noise that no training has seen; n pictures a person. None at all: no portraits.
         n_members: only the first so many of the random order are forgotten one at a time; None: all of them.
+        n_strangers: the same for those whom the model never met, who are the control.
         n_others_drawn: how many other members are drawn after each forgetting; None draws all of them. The others take turns, so
             that over all members everybody is drawn equally often.
     """
 
     model_set: str
+    targets: tuple[str, ...] = TARGETS
     neutral_terms: tuple[str, ...] = ("human", "person", "actor", "adult", "child")
-    target: Literal["stand_in", "neutral_term"] = "stand_in"
     drawn_term: str = "human"
     n_at_once: tuple[int, ...] = (4, 16, 32)
     seeds: tuple[int, ...] = (0,)
     portrait_seeds: tuple[int, ...] = (0, 1, 2, 3)
     n_members: int | None = None
+    n_strangers: int | None = None
     n_others_drawn: int | None = 4
 
     def __post_init__(self) -> None:
-        require(self.target in ("stand_in", "neutral_term"), "target must be stand_in or neutral_term.")
+        if not self.targets or set(self.targets) - set(TARGETS):
+            raise ConfigError(f"Targets are {' and '.join(TARGETS)}; use one of them or both.")
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """The neutral terms of the rows: one, which is only shown, where names are remapped to stand-ins."""
-        return self.neutral_terms if self.target == "neutral_term" else (self.drawn_term,)
+    def terms(self) -> tuple[str | None, ...]:
+        """What names are remapped to: None for stand-ins, then the neutral terms."""
+        stand_in = (None,) if "stand_in" in self.targets else ()
+        return (*stand_in, *(self.neutral_terms if "neutral_term" in self.targets else ()))
 
 
 class Evaluation:
@@ -80,41 +86,43 @@ class Evaluation:
             ConfigError: the set has no world, so nobody's membership is known.
         """
         self.config, self.evaluated = config, EvaluatedSet.load(config.model_set, settings)
-        self.clip, self.members = self.evaluated.original, self.evaluated.members
+        self.clip, self.members, self.strangers = self.evaluated.original, self.evaluated.members, self.evaluated.strangers
         self.gallery = self.evaluated.gallery()
         self.prompts = self.evaluated.prompts(self.gallery)
-        self.before = outcomes_by_name(self.gallery.attack(self.prompts, self.members))
-        self.portraits = PortraitNaming.of(self.clip, self.members, settings)
+        self.before = outcomes_by_name(self.gallery.attack(self.prompts, [*self.members, *self.strangers]))
+        self.portraits = PortraitNaming.of(self.clip, self.members, settings) if config.portrait_seeds else None
         self.rows = KeptRows(rows_file(self.clip, settings))
         self.texts_hash = texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
-        self._latest: tuple[PlanEntry, tuple[ResolvedConfig, Defence]] | None = None
+        self._latest: tuple[PlanEntry, ResolvedConfig, Defence] | None = None
 
     def original(self) -> dict[str, Any]:
         """How well the original knows its members, and that it knows nobody else."""
         figures = original_figures(self.evaluated, self.gallery, self.prompts)
         return {**figures, "portraits_named": self._drawn(self.clip, self.members)}
 
-    def forgotten(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
+    def forgotten(self, names: Sequence[str], term: str | None, seed: int) -> dict[str, Any]:
         """One fine-tuning and everything measured after it but portraits."""
         config, defence = self._defence(names, term, seed)
         defended = defence.defended
-        after = outcomes_by_name(self.gallery.attack(prompt_embeddings(defended.text, self.gallery, None), self.members))
+        prompts = prompt_embeddings(defended.text, self.gallery, None)
+        after = outcomes_by_name(self.gallery.attack(prompts, [*self.members, *self.strangers]))
         others = [name for name in self.members if name not in names and self.before[name].recognised]
-        captions = measuring_captions(config.persons, term, seed)
+        captions = measuring_captions(config.persons, config.neutral_term, seed)
         accuracy = utility(Pair(self.clip, defended), self.evaluated.world.things)
         return {
-            "names": list(names), "target": config.target, "neutral_term": term, "seed": seed,
+            "names": list(names), "neutral_term": term, "seed": seed,
             "n_recognised_before": sum(bool(self.before[name].recognised) for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
             "others_kept": share_recognised([after[name] for name in others]),
-            **similarities(Pair(self.clip.text, defended.text), captions, config.persons, term),
+            "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers) if self.strangers else None,
+            **similarities(Pair(self.clip.text, defended.text), captions, config.persons, config.neutral_term),
             "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),
             "n_steps": {encoder: outcome.n_steps_done for encoder, outcome in defence.tuned.items()},
             "seconds": sum(outcome.seconds for outcome in defence.tuned.values()),
         }  # fmt: skip
 
-    def drawn(self, names: Sequence[str], term: str, seed: int) -> dict[str, Any]:
+    def drawn(self, names: Sequence[str], term: str | None, seed: int) -> dict[str, Any]:
         """The portraits after the same fine-tuning: by name, the share that is named so, of the forgotten and of some others."""
         defended = self._defence(names, term, seed)[1].defended
         others = self._others_drawn(names)
@@ -123,18 +131,22 @@ class Evaluation:
             "others_portraits_named": self._drawn(defended, others) if others else None,
         }
 
-    def run_config(self, names: Sequence[str], term: str, seed: int) -> ResolvedConfig:
-        """What `forget` would be given."""
-        config = ForgetConfig(tuple(map(Person, names)), self.config.model_set, term, seed=seed, target=self.config.target)
+    def run_config(self, names: Sequence[str], term: str | None, seed: int) -> ResolvedConfig:
+        """What `forget` would be given; stand-ins are not chosen yet."""
+        persons = tuple(map(Person, names))
+        if term is None:
+            config = ForgetConfig(persons, self.config.model_set, seed=seed, target="stand_in")
+        else:
+            config = ForgetConfig(persons, self.config.model_set, neutral_term=term, seed=seed, target="neutral_term")
         return self.clip.model_set.resolved(config)
 
-    def _defence(self, names: Sequence[str], term: str, seed: int) -> tuple[ResolvedConfig, Defence]:
-        """The config with its stand-ins, and the defence; the latest is kept, because all of an entry is measured in a row."""
+    def _defence(self, names: Sequence[str], term: str | None, seed: int) -> tuple[ResolvedConfig, Defence]:
+        """Config and outcome; the latest are kept, because everything that is measured of an entry is measured in a row."""
         entry = tuple(names), term, seed
         if self._latest is None or self._latest[0] != entry:
-            config = self.evaluated.with_stand_ins(self.run_config(names, term, seed), self.gallery)
-            self._latest = entry, (config, self.evaluated.defend(config, {}))
-        return self._latest[1]
+            config = self.evaluated.with_stand_ins(self.run_config(*entry), self.gallery)
+            self._latest = entry, config, self.evaluated.defend(config, {})
+        return self._latest[1], self._latest[2]
 
     def _drawn(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
         return self.portraits.shares(clip, names, self.config.portrait_seeds) if self.portraits is not None else None
@@ -148,16 +160,26 @@ class Evaluation:
         return [others[(start + i) % len(others)] for i in range(min(self.config.n_others_drawn, len(others)))]
 
     def plan(self) -> list[PlanEntry]:
-        """All (names, neutral term, seed) to be forgotten: many at once first, then the terms in turns, members in random order.
+        """All (names, neutral term or None, seed) to be forgotten: many at once first, then strangers and members one at a time.
 
-        So whatever is finished when it is stopped is a fair sample of the whole.
+        Each takes the targets in turns, in random order, so whatever is finished when it is stopped is a fair sample of the whole.
+        Many at once are remapped to stand-ins and to the first neutral term only.
         """
-        n, first = len(self.members), self.config.terms[0]
-        orders = {seed: torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist() for seed in self.config.seeds}
-        groups = [(tuple(self.members[i] for i in order[:n]), first, seed) for seed, order in orders.items() for n in self.config.n_at_once]
-        alone = [(self.members[i], seed) for seed, order in orders.items() for i in order[: self.config.n_members]]
-        singles = [((name,), term, seed) for name, seed in alone for term in self.config.terms]
-        return groups + singles
+        terms = self.config.terms
+        groups = [
+            (tuple(members[:n]), term, seed)
+            for seed, members in self._orders(self.members).items()
+            for n in self.config.n_at_once
+            for term in terms[: 1 + (terms[0] is None)]
+        ]
+        people = (self.strangers, self.config.n_strangers), (self.members, self.config.n_members)
+        alone = [(name, seed) for names, n in people for seed, order in self._orders(names).items() for name in order[:n]]
+        return groups + [((name,), term, seed) for name, seed in alone for term in terms]
+
+    def _orders(self, names: Sequence[str]) -> dict[int, list[str]]:
+        """Seed -> the names in the random order of this seed."""
+        generators = {seed: torch.Generator().manual_seed(seed) for seed in self.config.seeds}
+        return {seed: [names[i] for i in torch.randperm(len(names), generator=g).tolist()] for seed, g in generators.items()}
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """Everything; rows that an earlier, interrupted evaluation of the same weights and settings finished are kept.
@@ -179,24 +201,24 @@ class Evaluation:
             "original": finished.get(original_key), "rows": rows,
         }  # fmt: skip
 
-    def key(self, names: Sequence[str], term: str, seed: int) -> str:
+    def key(self, names: Sequence[str], term: str | None, seed: int) -> str:
         """Of what `forgotten` measures: all that it depends on, beside the weights, after which the file is named."""
-        config = self.run_config(names, term, seed)
-        return json.dumps([names, config.target, term, seed, repr(config.text_schedule), self.texts_hash])
+        return json.dumps([names, term, seed, repr(self.run_config(names, term, seed).text_schedule), self.texts_hash])
 
-    def drawn_key(self, names: Sequence[str], term: str, seed: int) -> str:
+    def drawn_key(self, names: Sequence[str], term: str | None, seed: int) -> str:
         """Of what `drawn` measures: the same, whom else is drawn, and with what."""
         return json.dumps([self.key(names, term, seed), self.config.n_others_drawn, self.drawing_hash])
 
     def _measurements(self, entry: PlanEntry) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
         """Key and computation of each measurement of an entry."""
         measurements: list[tuple[str, Callable[[], dict[str, Any]]]] = [(self.key(*entry), partial(self.forgotten, *entry))]
-        if entry[1] == self.config.drawn_term and self.portraits is not None:
+        names, term, _ = entry
+        if self.portraits is not None and term in (None, self.config.drawn_term) and names[0] in self.members:
             measurements.append((self.drawn_key(*entry), partial(self.drawn, *entry)))
         return measurements
 
     def _row(self, entry: PlanEntry, finished: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        row = dict(NOT_DRAWN)
+        row = {"are_members": entry[0][0] in self.members, **NOT_DRAWN}
         for key, _ in self._measurements(entry):
             row.update(finished.get(key, {}))
         return row
@@ -205,7 +227,7 @@ class Evaluation:
         """Compute what is missing; returns the entries that another process is working on."""
         busy = []
         for number, entry in enumerate(plan):
-            report(Progress(number, len(plan), f"{len(entry[0])} forgotten, {entry[1]}"))
+            report(Progress(number, len(plan), f"{len(entry[0])} forgotten, {entry[1] or STAND_IN}"))
             if any(keep(key, compute) is None for key, compute in self._measurements(entry)):
                 busy.append(entry)
         return busy

@@ -15,6 +15,7 @@ PAPER = (
 
 
 DASH = "–"  # not measured
+STAND_IN = "stand-in"  # the target of rows without a neutral term
 
 
 def measured(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
@@ -46,17 +47,21 @@ def _original(row: dict[str, Any]) -> str:
 
 
 def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
-    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[int, str | None, bool], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((len(row["names"]), "a stand-in" if row["target"] == "stand_in" else row["neutral_term"]), []).append(row)
-    lines = [_line(n, term, group) for (n, term), group in groups.items()]
-    lines += [(name, tpr, "", clean, backdoor, target, "", "", "") for name, tpr, clean, backdoor, target in PAPER]
-    head = ("forgotten", "to 0 of 21 templates", "others kept", "Sim_Clean", "Sim_Backdoor", "Sim_Target", "top-1 change",
-            "portraits still named", "others' portraits named")  # fmt: skip
+        groups.setdefault((len(row["names"]), row["neutral_term"], row["are_members"]), []).append(row)
+    lines = [(_title(*key), *_cells(group)) for key, group in groups.items()]
+    lines += [(name, tpr, "", "", clean, backdoor, target, "", "", "", "") for name, tpr, clean, backdoor, target in PAPER]
+    head = ("forgotten", "to 0 of 21 templates", "others kept", "strangers recognised", "Sim_Clean", "Sim_Backdoor", "Sim_Target",
+            "top-1 change", "seconds", "portraits still named", "others' portraits named")  # fmt: skip
     return _table(head, lines)
 
 
-def _line(n: int, term: str, group: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def _title(n: int, term: str | None, are_members: bool) -> str:
+    return f"{n}{'' if are_members else ' unknown'} at once, {STAND_IN if term is None else term}"
+
+
+def _cells(group: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     by_seed: dict[int, list[int]] = {}
     for row in group:
         by_seed.setdefault(row["seed"], []).extend(count for count in row["correct_templates"] if count is not None)
@@ -66,11 +71,12 @@ def _line(n: int, term: str, group: Sequence[dict[str, Any]]) -> tuple[str, ...]
     own = [share for row in group for share in (row["portraits_named"] or {}).values()]
     other = [share for row in group for share in (row["others_portraits_named"] or {}).values()]
     return (
-        f"{n} at once, {term}",
         _of(sum(forgotten), n_persons) + (each if n_persons else ""),
         _spread(measured(group, "others_kept"), lambda x: f"{100 * x:.1f} %"),
+        _spread(measured(group, "strangers_recognised"), lambda x: f"{x:g}"),
         *(_spread(measured(group, key), lambda x: f"{x:.3f}") for key in ("sim_clean", "sim_backdoor", "sim_target")),
         _spread(measured(group, "object_top1_change"), lambda x: f"{100 * x:+.2f} pts"),
+        _spread(measured(group, "seconds"), lambda x: f"{x:.0f}"),
         _percent(statistics.mean(own) if own else None) + (f" (of {len(own)})" if 0 < len(own) < n_names else ""),
         _percent(statistics.mean(other) if other else None),
     )
