@@ -95,7 +95,7 @@ def test_shipped_stand_ins_are_what_the_recipe_draws(world: World) -> None:
     shipped = world.stand_in_people
     assert shipped.shape == (len(drawn_world.stand_in_looks()), 5, 96, 96, 3)
     drawn = Image.fromarray(drawn_world.stand_in_photo(7, 3, effects=True)).resize((96, 96), Image.Resampling.BICUBIC)
-    assert np.abs(shipped[7, 3].astype(int) - np.asarray(drawn)).mean() < 6
+    assert np.abs(shipped[7, 3].astype(int) - np.asarray(drawn)).mean() < 9  # lossy; another photo differs by 18 and more
 
 
 def test_attack_recognises_members_and_no_stranger(clip: Clip, world: World) -> None:
