@@ -132,11 +132,11 @@ def forget(service: Service, config: ForgetConfig, owner: str, key: str) -> Job:
         usable[name_key(photo_set.name)] = photo_set
     chosen: list[tuple[str, PhotoSet]] = []
     for number, person in enumerate(config.persons, start=1):
-        photo_set = usable.get(name_key(person.name))
-        if photo_set is not None and photo_set.ready:
-            chosen.append((person.name, photo_set))
+        latest = usable.get(name_key(person.name))
+        if latest is not None and latest.ready:
+            chosen.append((person.name, latest))
         elif config.encoder != "text":
-            raise InputError(_missing(number, len(config.persons), photo_set))
+            raise InputError(_missing(number, len(config.persons), latest))
     if not chosen:
         return service.forget(config, owner)
     rows = [
