@@ -96,7 +96,7 @@ def reload_and_look(where: Page | Frame, job: str) -> None:
     where.evaluate("location.reload()")
     expect(where.locator(f"#job .job[data-job='{job}']")).to_be_visible()
     expect(where.locator("#job [data-action], #history [data-action]")).to_have_count(0)
-    expect(where.locator(".no-memory .note")).to_contain_text("keep the link to your job")
+    expect(where.locator(".no-memory .note")).to_contain_text("Keep the link to your job")
 
 
 def test_frame_of_another_site_shows_the_form_every_time(new_page: NewPage, outside: str) -> None:

@@ -141,7 +141,7 @@ def test_error_of_the_form_is_shown_and_the_event_ends(address: str, lent: Servi
 
 def test_photos_copied_for_another_neutral_term_are_gone_where_the_job_is_refused(tmp_path: Path, platform: Platform) -> None:
     seconds = {"human": 30.0, "actor": 300.0}  # of a GPU that is lent for 90
-    zero = ZeroGpu(platform, 90, lambda work, request, folder: GpuNeed(seconds[request["config"]["neutral_term"]]))
+    zero = ZeroGpu(platform, 90, lambda task: GpuNeed(seconds[task.request["config"]["neutral_term"]]))
     service = Service(Settings(data_dir=tmp_path / "data"), Options(backend="tests.support.ui_fixture", zero=zero))
     with photo_sets.given(service) as inputs:  # the queue stands still: the job and its photos stay
         photo_sets.take(photo_files(tmp_path / "photos", 12), inputs / "p00")

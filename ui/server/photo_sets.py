@@ -128,15 +128,15 @@ def forget(service: Service, config: ForgetConfig, owner: str, key: str) -> Job:
         InputError: the image encoder is to be defended and somebody has no photos, or too few.
     """
     usable: dict[str, PhotoSet] = {}
-    for one in reversed(photo_sets(service, owner, key)):  # the newest wins
-        usable[name_key(one.name)] = one
+    for photo_set in reversed(photo_sets(service, owner, key)):  # the newest wins
+        usable[name_key(photo_set.name)] = photo_set
     chosen: list[tuple[str, PhotoSet]] = []
     for number, person in enumerate(config.persons, start=1):
-        found = usable.get(name_key(person.name))
-        if found is not None and found.ready:
-            chosen.append((person.name, found))
+        latest = usable.get(name_key(person.name))
+        if latest is not None and latest.ready:
+            chosen.append((person.name, latest))
         elif config.encoder != "text":
-            raise InputError(_missing(number, len(config.persons), found))
+            raise InputError(_missing(number, len(config.persons), latest))
     if not chosen:
         return service.forget(config, owner)
     rows = [

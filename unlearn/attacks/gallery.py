@@ -116,9 +116,9 @@ def personal_gallery(clip: Clip, world: World | None, person: Person, config: Id
 
 def _own_embeddings(clip: Clip, persons: Sequence[Person], own_photos: OwnPhotos | None) -> dict[str, Tensor]:
     """Name -> embeddings (photos, d) of the persons whose photos a user gave."""
-    given = {person.name: own_photos[person.name] for person in persons if own_photos is not None and person.name in own_photos}
+    photos_by_name = {person.name: own_photos[person.name] for person in persons if own_photos is not None and person.name in own_photos}
     return {
-        name: photos if isinstance(photos, Tensor) else embed_images(clip.image, list(photos)) for name, photos in given.items()
+        name: photos if isinstance(photos, Tensor) else embed_images(clip.image, list(photos)) for name, photos in photos_by_name.items()
     }
 
 

@@ -85,7 +85,7 @@ def not_attacked(person: Person, n_images: int, photos: Path | None, known: Sequ
     """
     if photos is not None:
         return "not attacked: too few photos were given; give 4 or more, better 20."
-    names = {name_key(name) for one in known for name in (one["name"], *one["aliases"])}
+    names = {name_key(name) for person in known for name in (person["name"], *person["aliases"])}
     if name_key(person.name) not in names:
         return "not attacked: no photos of this person are known; give some with --photos FOLDER."
     return f"not attacked: the model set has fewer than {n_images} photos of this person; lower --images."

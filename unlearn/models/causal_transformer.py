@@ -29,9 +29,9 @@ def supports(transformer: nn.Module) -> bool:
     def is_plain(block: nn.Module) -> bool:
         if type(block) is not ResidualAttentionBlock:
             return False
-        found = cast(Any, block)
-        parts = (found.ls_1, found.ls_2)
-        return all(isinstance(part, nn.Identity) for part in parts) and type(found.mlp.gelu) in (QuickGELU, nn.GELU)
+        attention = cast(Any, block)
+        scales = (attention.ls_1, attention.ls_2)
+        return all(isinstance(scale, nn.Identity) for scale in scales) and type(attention.mlp.gelu) in (QuickGELU, nn.GELU)
 
     return all(is_plain(block) for block in cast(Any, transformer).resblocks)
 

@@ -60,7 +60,7 @@ def open_clip_names(stored: Iterable[str], needed: Iterable[str]) -> dict[str, s
     names = {key: key for key in stored if not _is_no_weight(key)}
     inside = {key: ours for key, ours in names.items() if ours.startswith("state_dict.")}
     names = inside or names  # beside it the state of an optimiser may stand
-    while prefix := next((one for one in PREFIXES if names and all(ours.startswith(one) for ours in names.values())), None):
+    while prefix := next((p for p in PREFIXES if names and all(ours.startswith(p) for ours in names.values())), None):
         names = {key: ours.removeprefix(prefix) for key, ours in names.items()}
     names = {key: ours for key, ours in names.items() if not _is_no_weight(ours)}
     is_custom = any(key.startswith("text.") for key in needed)
@@ -78,13 +78,13 @@ def _is_no_weight(name: str) -> bool:
 
 
 def _require_known_layout(names: Mapping[str, str], file: str) -> None:
-    found = {layout: next((one for one in names.values() if one.startswith(marks)), None) for layout, marks in _RENAMED.items()}
-    if example := found["one file"]:
+    examples = {layout: next((name for name in names.values() if name.startswith(marks)), None) for layout, marks in _RENAMED.items()}
+    if example := examples["one file"]:
         raise ModelLoadError(
             f"{file} is a Stable Diffusion in one file (it has {example}), where a CLIP checkpoint is needed; make a folder of it with "
             "diffusers, StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER), and give it behind a '+'."
         )
-    if example := found["transformers"]:
+    if example := examples["transformers"]:
         raise ModelLoadError(
             f"{file} has the names of transformers (such as {example}), where those of open_clip are needed (such as "
             "visual.class_embedding); give the open_clip_model.safetensors of the same weights, or save open_clip's model with "
@@ -123,7 +123,7 @@ def require_numbers(tensors: Iterable[tuple[str, Tensor]], shown: str) -> None:
 
 def _advice(held: Mapping[str, Stored], file: str, name: str) -> str:
     """What helps where a checkpoint does not fit the model that was named."""
-    fitting = [one for one in fitting_models(held) if one != name.removesuffix("-quickgelu")]
+    fitting = [model for model in fitting_models(held) if model != name.removesuffix("-quickgelu")]
     if fitting:
         return f"it fits {' and '.join(fitting[:3])}, so write {fitting[0]}:{file}"
     is_text = any(name.startswith(("ln_final.", "text.ln_final.")) for name in held)

@@ -69,8 +69,8 @@ class ClipTokenizer:
         """The ids of a text, without those of its start and end, uncut."""
         is_plain = self._is_lowering and text.isascii() and text.isprintable() and "&" not in text
         if not is_plain and (repair or not self._is_lowering):
-            found: list[int] = self._slow.encode(text)
-            return found
+            ids: list[int] = self._slow.encode(text)
+            return ids
         if not is_plain:
             # character by character, as transformers does; Python writes a sigma at the end of a word in another way
             text = "".join(map(str.lower, " ".join(unicodedata.normalize("NFC", text).split())))

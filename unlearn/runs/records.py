@@ -104,7 +104,7 @@ class AttackRecord(BeforeAfter[Verdict]):
         """From the attacks on both models; the templates are left out where one of the attacks is missing."""
         is_compared = len(before.templates) == len(after.templates)
         pairs = zip(before.templates, after.templates, strict=True) if is_compared else ()
-        votes = tuple(TemplateVotes(Vote.of(one), Vote.of(other), one.template) for one, other in pairs)
+        votes = tuple(TemplateVotes(Vote.of(original), Vote.of(defended), original.template) for original, defended in pairs)
         return cls(Verdict.of(before), Verdict.of(after), before.name, before.n_images, votes)
 
 

@@ -68,10 +68,10 @@ def candidate_names(
 
     Source: Hintersdorf et al. 2024, appendix A.2 (K = 1000).
     """
-    given = list({name_key(name): name for name in reversed(names)}.values())[::-1]
-    if len(given) > n_candidates:
-        raise ConfigError(f"{len(given)} persons do not fit among {n_candidates} candidate names; raise it.")
-    candidates = given + random_names(n_candidates - len(given), seed, (*given, *exclude))
+    distinct = list({name_key(name): name for name in reversed(names)}.values())[::-1]
+    if len(distinct) > n_candidates:
+        raise ConfigError(f"{len(distinct)} persons do not fit among {n_candidates} candidate names; raise it.")
+    candidates = distinct + random_names(n_candidates - len(distinct), seed, (*distinct, *exclude))
     random.Random(f"candidates {seed}").shuffle(candidates)
     return candidates
 

@@ -38,8 +38,8 @@ def choices(view: View) -> Any:
 def _texts(view: View) -> list[str]:
     if not view.askable or view.run is None:
         return []
-    answers = [answers.probe_answer(job) for job in view.asked("probe") if isinstance(job.state, Succeeded)]
-    return list(dict.fromkeys(row.text for row in (answers[0] if answers else view.run.probes)))
+    probed = [answers.probe_answer(job) for job in view.asked("probe") if isinstance(job.state, Succeeded)]
+    return list(dict.fromkeys(row.text for row in (probed[0] if probed else view.run.probes)))
 
 
 def show_terms(view: View) -> str:
