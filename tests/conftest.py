@@ -11,6 +11,7 @@ from ui.server.options import Options
 from ui.server.service import Service
 from unlearn.config import Person, Settings
 from unlearn.models.clip import Clip, load_clip
+from unlearn.models.suite import drop_suite
 from unlearn.runs import forgetting
 
 
@@ -24,6 +25,14 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def original(miniature: Path) -> Clip:
     """The miniature's CLIP; encoders are never changed by what is tested."""
     return load_clip(str(miniature), Settings(device="cpu", offline=True))
+
+
+@pytest.fixture
+def nothing_loaded() -> Iterator[None]:
+    """No model set is kept in this process, whatever other tests loaded; nor afterwards."""
+    drop_suite()
+    yield
+    drop_suite()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import copy
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +20,9 @@ from unlearn.errors import ModelLoadError
 from unlearn.models import suite as module
 from unlearn.models.defended import save_defended
 from unlearn.models.latest import Latest
-from unlearn.models.suite import drop_suite, suite_of
+from unlearn.models.suite import suite_of
 
-
-@pytest.fixture(autouse=True)
-def nothing_loaded() -> Iterator[None]:
-    drop_suite()
-    yield
-    drop_suite()
+pytestmark = pytest.mark.usefixtures("nothing_loaded")
 
 
 @pytest.fixture

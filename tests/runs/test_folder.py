@@ -9,9 +9,9 @@ import pytest
 from tests.support.short_runs import short_config
 from unlearn.errors import InputError
 from unlearn.models.clip import Clip
-from unlearn.runs.folder import UNFINISHED, prepare, read_config, start_over, write_manifest
+from unlearn.runs.folder import UNFINISHED, prepare, start_over, write_manifest
 from unlearn.runs.metrics import Metrics
-from unlearn.runs.results import MANIFEST
+from unlearn.runs.results import MANIFEST, finished_run
 
 
 def _finish(out: Path, original: Clip) -> None:
@@ -44,7 +44,7 @@ def test_failed_run_can_be_started_again_and_is_no_run(tmp_path: Path, original:
     start_over(out, original)
     (out / "portraits").mkdir()
     with pytest.raises(InputError, match="no finished run"):
-        read_config(out)
+        finished_run(out)
     prepare(out, original)
     start_over(out, original)
     assert [path.name for path in out.iterdir()] == [UNFINISHED]
@@ -88,11 +88,11 @@ def test_config_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text("{}")
     (tmp_path / "config.json").write_bytes(b"\xff\xfe{")
     with pytest.raises(InputError, match=r"config\.json of the run is damaged"):
-        read_config(tmp_path)
+        finished_run(tmp_path)
 
 
 def test_name_too_long_for_a_path_is_an_error(tmp_path: Path, original: Clip) -> None:
     with pytest.raises(InputError, match="too long"):
-        read_config(tmp_path / ("x" * 300))
+        finished_run(tmp_path / ("x" * 300))
     with pytest.raises(InputError, match="too long"):
         prepare(tmp_path / ("x" * 300), original)

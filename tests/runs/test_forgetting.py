@@ -19,8 +19,8 @@ from unlearn.errors import InputError, JobCancelled, UnlearnError
 from unlearn.models.sets import find_model_set
 from unlearn.progress import Progress
 from unlearn.runs import forgetting, questions
-from unlearn.runs.folder import read_config
 from unlearn.runs.json_types import to_json
+from unlearn.runs.results import finished_run
 
 
 def _read(run: Path, name: str) -> Any:
@@ -84,7 +84,7 @@ def test_details_hold_templates_bystanders_losses_probes_and_predictions(run: Pa
 
 
 def test_config_of_a_run_starts_an_equal_run(run: Path, miniature: Path, shared: Settings, tmp_path: Path) -> None:
-    again = to_json(forgetting.forget(read_config(run), shared, tmp_path / "again"))
+    again = to_json(forgetting.forget(finished_run(run).config, shared, tmp_path / "again"))
     before = _read(run, "metrics")
     assert again["weights"] == before["weights"]  # bit-equal defended weights
     assert again["persons"] == before["persons"]
@@ -93,7 +93,7 @@ def test_config_of_a_run_starts_an_equal_run(run: Path, miniature: Path, shared:
 
 
 def test_other_seed_gives_other_weights(run: Path, shared: Settings, tmp_path: Path) -> None:
-    other = to_json(forgetting.forget(replace(read_config(run), seed=1), shared, tmp_path / "other"))
+    other = to_json(forgetting.forget(replace(finished_run(run).config, seed=1), shared, tmp_path / "other"))
     before = _read(run, "metrics")
     assert other["weights"]["original"] == before["weights"]["original"]
     assert other["weights"]["defended"] != before["weights"]["defended"]
@@ -164,7 +164,7 @@ def test_labelled_images_measure_utility_of_a_set_without_a_world(
     assert [found["top5_original"], found["top5_defended"]] == ([None, None] if n_classes < 5 else [1.0, 1.0])
     assert metrics["warnings"] == ["Labelled images: 1 could not be read and were left out."]
     assert metrics["warnings"][0] in (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert read_config(tmp_path / "run").labelled_images == str(labelled)
+    assert finished_run(tmp_path / "run").config.labelled_images == str(labelled)
 
 
 def test_labelled_images_that_cannot_be_used_leave_an_earlier_run_alone(

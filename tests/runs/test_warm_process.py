@@ -17,12 +17,7 @@ from unlearn.models.worlds import World
 from unlearn.runs import forgetting, questions
 
 
-@pytest.fixture(autouse=True)
-def nothing_loaded() -> Iterator[None]:
-    """Other tests of the process may have loaded the miniature."""
-    drop_suite()
-    yield
-    drop_suite()
+pytestmark = pytest.mark.usefixtures("nothing_loaded")
 
 
 @pytest.fixture

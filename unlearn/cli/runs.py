@@ -30,10 +30,10 @@ def portraits(
 ) -> None:
     """Draw prompts with the original and the defended model of a run, with equal seeds."""
     from unlearn.runs import questions
-    from unlearn.runs.folder import read_config
+    from unlearn.runs.results import finished_run
 
     folder, target = required(run, "--run"), required(out, "--out")
-    config = replace(read_config(folder).portraits or PortraitConfig(), seeds=numbered_seeds(seeds, "--seeds"))
+    config = replace(finished_run(folder).config.portraits or PortraitConfig(), seeds=numbered_seeds(seeds, "--seeds"))
     with progress_bar() as report:
         drawn = questions.portraits(settings_of(context), folder, questions.PortraitRequest(tuple(prompt or ()), config), report)
     rows = _write_pictures(target, drawn)
@@ -76,11 +76,11 @@ def report(
 ) -> None:
     """Write a run as one HTML page that stands alone, or print it as JSON."""
     from unlearn.files import disk_errors
-    from unlearn.runs.folder import read_config
     from unlearn.runs.report import report_html, run_json, write_report
+    from unlearn.runs.results import finished_run
 
     folder = required(run, "--run")
-    read_config(folder)  # an unfinished run has no report
+    finished_run(folder)  # an unfinished run has no report
     if as_json:
         return print_json(run_json(folder))
     if out is None:

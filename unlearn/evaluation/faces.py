@@ -29,6 +29,7 @@ from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
 from unlearn.models.pair import Pair
+from unlearn.models.schedule_choices import schedule
 from unlearn.progress import Progress, Report, no_report
 from unlearn.runs.inputs import RunPhotos, read_run_photos
 
@@ -80,9 +81,10 @@ class FaceEvaluation:
         return [self.members[i] for i in order[:n]]
 
     def schedule(self, kind: str) -> ImageFineTuneConfig:
-        """The setting of a kind."""
-        defaults = self.evaluated.original.model_set
-        return defaults.paper_image() if kind == "paper" else defaults.image
+        """The schedule of a kind, as a user's run with it has."""
+        chosen = schedule(self.evaluated.original.model_set, "image", "paper" if kind == "paper" else "default", {})
+        assert isinstance(chosen, ImageFineTuneConfig)  # asked for the image encoder's
+        return chosen
 
     def run_config(self, kind: str, n: int, draw: int) -> ResolvedConfig:
         """What `forget` would be given."""

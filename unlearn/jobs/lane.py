@@ -1,6 +1,6 @@
 """One queue's thread: takes its jobs in turn and drives the process that works on them.
 
-The thread alone starts work and receives its messages; all other threads talks to the job store, or asks to cancel. Nothing that goes
+The thread alone starts work and receives its messages; all other threads talk to the job store, or asks to cancel. Nothing that goes
 wrong ends the thread: a job that was begun gets an end, which the store keeps until it can be written, and no other job
 is begun before. A worker that may be in a bad state is ended, never given another job.
 """

@@ -29,13 +29,11 @@ class RunningJobs:
         began = self._began.get(job_id)
         return None if began is None else time.monotonic() - began
 
-    def end(self, job_id: str) -> float | None:
-        """How long the job ran, which has ended now; None where it never did."""
-        run_s = self.elapsed_s(job_id)
+    def end(self, job_id: str) -> None:
+        """The job has ended now."""
         self._began.pop(job_id, None)
         self._ended[job_id] = time.monotonic()
         self._unwanted.discard(job_id)
-        return run_s
 
     def ages_s(self) -> dict[str, float]:
         """How long ago jobs ended."""

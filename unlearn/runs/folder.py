@@ -27,7 +27,7 @@ from unlearn.files import CACHE, disk_errors, require_space, write_json
 from unlearn.models.clip import Clip
 from unlearn.runs.metrics import Counts, Metrics, PersonMetrics
 from unlearn.runs.records import AttackRecord, Attacks, BeforeAfter, BystanderRow, Manifest, Verdict
-from unlearn.runs.results import MANIFEST, finished_run, write_results
+from unlearn.runs.results import MANIFEST, write_results
 
 FORMAT = 1
 UNFINISHED = "unfinished.json"  # written first, gone when the manifest is there
@@ -97,15 +97,6 @@ def start_over(out: Path, original: Clip) -> None:
         (out / MANIFEST).unlink(missing_ok=True)
     for folder in ("portraits", "photos", CACHE, "defended"):
         shutil.rmtree(out / folder, ignore_errors=True)
-
-
-def read_config(run: Path) -> ForgetConfig:
-    """The config of a finished run.
-
-    Raises:
-        InputError: no finished run, or it cannot be read.
-    """
-    return finished_run(run).config
 
 
 def attack_metrics(before: Attacked, after: Attacked) -> Metrics:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
@@ -55,7 +56,8 @@ class PreparedRun:
         others = [other for other in world.inhabitants if other.name in gallery.photos and other.name not in names] if world else []
         members = [other.name for other in others if other.member]
         strangers = [other.name for other in others if not other.member]
-        return Attacked(*(gallery.attack(prompts, attacked) for attacked in (names, members, strangers)))
+        outcomes = iter(gallery.attack(prompts, [*names, *members, *strangers]))  # at once: each call prepares the table of prompts
+        return Attacked(*(list(islice(outcomes, len(group))) for group in (names, members, strangers)))
 
 
 def prepared_run(forget_config: ForgetConfig, settings: Settings, out: Path, photos: RunPhotos, report: Report) -> PreparedRun:

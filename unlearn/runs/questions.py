@@ -21,7 +21,6 @@ from unlearn.errors import InputError
 from unlearn.runs.inputs import attack_photos
 from unlearn.measure.probes import Prober
 from unlearn.measure.zero_shot import predictions
-from unlearn.models.clip import Clip
 from unlearn.models.defended import defended_folder
 from unlearn.models.embeddings import EmbeddingCache, run_cache
 from unlearn.models.pair import Pair
@@ -32,8 +31,8 @@ from unlearn.photos.faces import open_faces as open_faces  # the redundant `as` 
 from unlearn.photos.reader import read_photo
 from unlearn.runs.portraits import Portrait, draw_prompts
 from unlearn.progress import Report, no_report
-from unlearn.runs.folder import MANIFEST, read_config
 from unlearn.runs.photos import kept_photos, photos_of
+from unlearn.runs.results import MANIFEST, finished_run
 
 MAX_LABELS = 1000
 MAX_PROMPTS = 16
@@ -117,7 +116,7 @@ def portraits(
         Prompt by prompt, seed by seed, original before defended.
     """
     prompts = _checked(request.prompts, "prompt", MAX_PROMPTS)
-    config = read_config(run)
+    config = finished_run(run).config
     suite = suite_of(config.model_set, settings)
     models = suite.pair(run)
     if suite.clip.hidden is not None:
@@ -140,7 +139,7 @@ def predict(
     pixels = image if isinstance(image, np.ndarray) else read_photo(image, settings.max_upload_mb)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(f"The picture is {pixels.dtype} {pixels.shape}; give uint8 (height, width, 3).")
-    models = _models(run, settings)
+    models = suite_of(finished_run(run).config.model_set, settings).pair(run)
     require_all_fitting(models.original.text, checked, "label")
     return predictions(models, pixels[None], checked)[0]
 
@@ -154,7 +153,7 @@ def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int
         person_index: whose photos they are tried on, a number among the run's persons.
     """
     checked = _checked(texts, "text", MAX_PROBES)
-    config = read_config(run)
+    config = finished_run(run).config
     if not 0 <= person_index < len(config.persons):
         raise InputError(f"person_index is {person_index}; the run has {len(config.persons)} persons.")
     suite = suite_of(config.model_set, settings)
@@ -174,10 +173,6 @@ def _checked(texts: Sequence[str], what: str, most: int) -> list[str]:
     return spaced
 
 
-def _models(run: Path, settings: Settings) -> Pair[Clip]:
-    return suite_of(read_config(run).model_set, settings).pair(run)
-
-
 def _run_of(weights: Path) -> Path | None:
     """The finished run that defended weights lie in."""
     run = defended_folder(weights).parent
@@ -194,7 +189,7 @@ def _kept_photos(person: Person, run: Path | None, weights: Path | None) -> OwnP
     folder = run if run is not None or weights is None else _run_of(weights)
     if folder is None:
         return {}
-    persons = read_config(folder).persons
+    persons = finished_run(folder).config.persons
     kept = kept_photos(folder, persons)
     photos = photos_of(kept.original if weights is None else kept.defended, persons, person.name)
     return {} if photos is None else {person.name: photos}
@@ -208,7 +203,7 @@ def _prober(run: Path, suite: Suite) -> Prober:
 
 
 def _make_prober(run: Path, suite: Suite) -> Prober:
-    config, models = read_config(run), suite.pair(run)
+    config, models = finished_run(run).config, suite.pair(run)
     own = kept_photos(run, config.persons)
     gallery = build_gallery(suite.clip, suite.world, config.persons, config.idia, own.original)
     galleries = Pair(gallery, defended_gallery(models, gallery, suite.world, config, own.defended))
