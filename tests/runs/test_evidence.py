@@ -22,7 +22,6 @@ from unlearn.models.world_photos import anonymous_photos
 from unlearn.models.worlds import World
 from unlearn.runs import evidence, forgetting
 from unlearn.runs.evidence import Compared, measured_evidence, measured_false_recall, measured_never_met, measured_trace
-from unlearn.runs.folder import read_config
 from unlearn.runs.metrics import Metrics, PersonMetrics
 from unlearn.runs.mishaps import Mishaps
 from unlearn.runs.records import BeforeAfter, Verdict
@@ -83,7 +82,7 @@ def test_run_holds_the_three_figures_with_sensible_values(decoyed: Path) -> None
 
 
 def test_names_of_stand_ins_and_decoys_stand_in_the_config_alone(decoyed: Path) -> None:
-    config = read_config(decoyed)
+    config = finished_run(decoyed).config
     hidden = [name for person in config.remapped for name in (person.name, str(person.stand_in))]
     hidden = [name.encode() for name in hidden if name != MEMBERS[0]]
     assert len(hidden) == 2 * N_DECOYS + 1

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from unlearn.config import ForgetConfig, Person
-from unlearn.runs.folder import read_config
 from unlearn.runs.portraits import _subjects
 from unlearn.runs.report import report_html, run_json
+from unlearn.runs.results import finished_run
 
 
 def test_stand_ins_stand_in_the_config_of_a_run_and_in_no_other_file(run: Path) -> None:
-    config = read_config(run)
+    config = finished_run(run).config
     assert config.target == "stand_in" and all(person.stand_in for person in config.persons)
     names = [str(person.stand_in).encode() for person in config.persons]
     holding = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file() and any(n in path.read_bytes() for n in names)}
@@ -24,7 +24,7 @@ def test_stand_ins_stand_in_the_config_of_a_run_and_in_no_other_file(run: Path) 
 
 
 def test_run_of_a_written_config_has_the_same_stand_ins(run: Path) -> None:
-    assert ForgetConfig.from_json((run / "config.json").read_text("utf-8")).persons == read_config(run).persons
+    assert ForgetConfig.from_json((run / "config.json").read_text("utf-8")).persons == finished_run(run).config.persons
 
 
 def test_control_portraits_are_of_each_persons_own_stand_in(run: Path) -> None:
@@ -49,6 +49,6 @@ def test_runs_that_know_no_target_are_read_as_remapped_to_the_neutral_term(run: 
     del values[missing]
     (tmp_path / "config.json").write_text(json.dumps(values), "utf-8")
     (tmp_path / "manifest.json").write_bytes((run / "manifest.json").read_bytes())
-    assert read_config(tmp_path).target == ("neutral_term" if missing == "target" else "stand_in")
+    assert finished_run(tmp_path).config.target == ("neutral_term" if missing == "target" else "stand_in")
 
 

@@ -24,12 +24,11 @@ from unlearn.jobs.tasks import Message, Reporter
 from unlearn.models.clip import load_clip
 from unlearn.progress import Progress
 from unlearn.runs import forgetting
-from unlearn.runs.folder import read_config
 from unlearn.runs.json_types import from_json
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.records import LossRow
 from unlearn.runs.report import report_html
-from unlearn.runs.results import read_run
+from unlearn.runs.results import finished_run, read_run
 
 ENCODERS = ("text", "diffusion_text", "image")
 N_STEPS = SHORT.n_steps
@@ -93,7 +92,7 @@ def test_rows_of_losses_and_every_view_have_one_curve_for_each_encoder(run: Path
 
 
 def test_console_names_each_encoder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    print_metrics(from_json(Metrics, read(run, "metrics")), read_config(run))
+    print_metrics(from_json(Metrics, read(run, "metrics")), finished_run(run).config)
     printed = capsys.readouterr().out
     for title in ("CLIP's text encoder", "Stable Diffusion's text encoder", "image encoder"):
         assert f"{title}: {N_STEPS} steps (all steps)" in printed
