@@ -69,11 +69,12 @@ def redraw(run: Path, settings: Settings) -> None:
     results = finished_run(run)
     config = results.config
     chosen = config.portraits or PortraitConfig()
-    prompts = [fill(chosen.prompt_template, text) for text in (*(p.name for p in config.persons), config.neutral_term)]
+    texts = [{"name": person.name, "neutral": person.target(config.neutral_term)} for person in config.persons]
+    prompts = dict.fromkeys(fill(chosen.prompt_template, text) for row in texts for text in row.values())
     drawn = {(p.prompt, p.seed, p.model): p for p in questions.portraits(settings, run, questions.PortraitRequest(tuple(prompts)))}
     entries = []
     for entry in results.portraits:
-        prompt = prompts[-1] if entry.prompt == "neutral" else prompts[entry.person_index]
+        prompt = fill(chosen.prompt_template, texts[entry.person_index][entry.prompt])
         portrait = drawn[prompt, entry.seed, entry.model]
         write_png(run / PORTRAITS / entry.file, portrait.image)
         entries.append(replace(entry, weights_hash=portrait.weights_hash))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unlearn.attacks.never_met import never_met, place
+from unlearn.attacks.never_met import never_met, places
 
 STRANGERS = [-0.4, 0.1, -0.2, 0.3, 0.0, 0.2, -0.1, 0.4]
 
@@ -14,8 +14,8 @@ def test_place_counts_standard_deviations_from_all_candidates() -> None:
     table = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]])
     photo = torch.tensor([[2.0, 0.0]])
     similarities = torch.tensor([1.0, 0.0, 0.0, 0.0])
-    assert place(photo, table, 0) == pytest.approx(float((1.0 - similarities.mean()) / similarities.std()))
-    assert place(photo, table, 1) < 0.0
+    assert places({0: photo}, table)[0] == pytest.approx(float((1.0 - similarities.mean()) / similarities.std()))
+    assert places({1: photo, 0: photo}, table) == [pytest.approx(-0.5), *places({0: photo}, table)]
 
 
 def test_somebody_still_known_stands_before_all_strangers() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from unlearn.attacks.trace import movement, ranks, signs, trace
 
 N_NAMES, N_TEMPLATES, WIDTH = 200, 5, 64
-FORGOTTEN = 17
+FORGOTTEN, TEMPLATE = 17, 1
 
 
 def tables(mark: str | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -22,16 +22,16 @@ def tables(mark: str | None = None) -> tuple[Tensor, Tensor, Tensor]:
     base, noise = normal(N_NAMES, WIDTH), 0.1 * normal(N_TEMPLATES, N_NAMES, WIDTH)
     terms = normal(N_TEMPLATES, 3, WIDTH)
     table = base[None] + noise
-    misspelled = table + 0.4 * normal(N_TEMPLATES, N_NAMES, WIDTH)
+    misspelled = table[TEMPLATE] + 0.4 * normal(N_NAMES, WIDTH)
     if mark == "neutral":
         table[:, FORGOTTEN] = terms[:, 1] + noise[:, FORGOTTEN]
     if mark == "twin":
         table[:, FORGOTTEN] = table[:, 3] + 0.5 * noise[:, FORGOTTEN]
     if mark == "edge":
-        misspelled[:, FORGOTTEN] = normal(N_TEMPLATES, WIDTH)
+        misspelled[FORGOTTEN] = normal(WIDTH)
     if mark == "template":
         table[:, FORGOTTEN] = normal(N_TEMPLATES, WIDTH)
-        misspelled[:, FORGOTTEN] = table[:, FORGOTTEN]
+        misspelled[FORGOTTEN] = table[TEMPLATE, FORGOTTEN]
     if mark == "length":
         table[:, FORGOTTEN] *= 3.0
     if mark == "shortness":
@@ -41,7 +41,7 @@ def tables(mark: str | None = None) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("mark", ["neutral", "twin", "edge", "template", "length", "shortness"])
 def test_each_mark_is_found_by_its_sign(mark: str) -> None:
-    scores = signs(*tables(mark))
+    scores = signs(*tables(mark), TEMPLATE)
     place = int(ranks(scores[mark])[FORGOTTEN])
     assert place <= (2 if mark == "twin" else 1), "a twin's partner bears the same mark"
     result = trace(scores, torch.zeros(N_NAMES), {FORGOTTEN}, 0)
@@ -50,7 +50,7 @@ def test_each_mark_is_found_by_its_sign(mark: str) -> None:
 
 
 def test_a_name_without_a_mark_is_not_found_and_chance_says_so() -> None:
-    scores = signs(*tables())
+    scores = signs(*tables(), TEMPLATE)
     results = [trace(scores, torch.zeros(N_NAMES), {number}, 0) for number in range(N_NAMES)]
     hidden = [result for result in results if result.rank_blind > N_NAMES / 100]
     assert len(hidden) > 0.85 * N_NAMES
@@ -61,11 +61,11 @@ def test_the_moved_name_is_found_with_the_original_and_decoys_hide_it() -> None:
     table, terms, misspelled = tables()
     defended = table.clone()
     defended[:, FORGOTTEN] = defended[:, FORGOTTEN].roll(1, dims=-1)
-    alone = trace(signs(defended, terms, misspelled), movement(table, defended), {FORGOTTEN}, 0)
+    alone = trace(signs(defended, terms, misspelled, TEMPLATE), movement(table, defended), {FORGOTTEN}, 0)
     assert alone.rank_with_original == 1
     decoys = range(100, 131)
     defended[:, list(decoys)] = -table[:, list(decoys)]
-    among = trace(signs(defended, terms, misspelled), movement(table, defended), {FORGOTTEN}, len(decoys))
+    among = trace(signs(defended, terms, misspelled, TEMPLATE), movement(table, defended), {FORGOTTEN}, len(decoys))
     assert among.rank_with_original == 32, "behind all decoys, which moved farther"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,15 @@ NOUNS = ("", "an image of ", "a photo of ", "a person named ", "a man named ", "
 ENCODERS = {"text": ["text"], "image": ["image"], "both": ["text", "image"]}
 TEMPLATES = [f"{noun}{{0}}{where}" for noun in NOUNS for where in ("", " in a suit", " at a gala")][:21]
 NAMES = [name for name, _, _ in ui_world.MEMBERS]
+STAND_IN = "Corwin Halbrecht"  # of the first person
 
 
 def write_run(folder: Path, config: ForgetConfig, loss_rows: list[dict[str, float]]) -> None:
     """Every file of the run-folder contract, the manifest last."""
+    if config.target == "stand_in":
+        stand_ins = (STAND_IN, *(f"{STAND_IN} {number}" for number in range(2, len(config.persons) + 1)))
+        persons = tuple(replace(person, stand_in=name) for person, name in zip(config.persons, stand_ins, strict=True))
+        config = replace(config, persons=persons)
     files: dict[str, Any] = {
         "config.json": json.loads(config.to_json()),
         "losses.json": [{"encoder": "text" if e == "text" else "image", **row} for e in ENCODERS[config.encoder] for row in loss_rows],

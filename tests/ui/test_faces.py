@@ -18,7 +18,7 @@ from ui.server import photo_sets
 from ui.server.options import Options
 from ui.server.photo_sets import PhotoSet
 from ui.server.service import Service
-from ui.views import answers, jobs, plots, results
+from ui.views import answers, jobs, plots, portraits, results
 from ui.views import numbers as views_numbers
 from ui.views import photo_sets as views_faces
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings
@@ -212,7 +212,7 @@ def test_every_tab_works_for_every_encoder(tmp_path: Path, encoder: Any) -> None
     assert ("Sim_Clean –" in numbers) is False, "what does not apply has no row"
     titles = [curve.title for curve in plots.curves(run.losses)]
     assert len(titles) == (6 if encoder == "both" else 3) and len(set(titles)) == len(titles)
-    assert ("does not use it" in results.portraits(run)) == (encoder == "image")
+    assert ("does not use it" in portraits.portraits(run)) == (encoder == "image")
     assert ("means what it meant" in results.probes(run.probes, run)) == (encoder == "image")
     assert ("--encoder" in jobs.command(run.config)) == (encoder != "text")
     for html in (jobs.verdict(run), results.predictions(run), results.attack(run), results.bystanders(run)):

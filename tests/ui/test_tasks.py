@@ -15,9 +15,10 @@ import pytest
 from tests.support.miniature import MEMBERS, build_miniature
 from tests.support.ui_fixture import EXAMPLES
 from ui.server.photos import ASKED, WHO
-from ui.views import jobs, numbers, plots, results
+from ui.views import jobs, numbers, plots, portraits, results
 from ui.worker import tasks
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
+from unlearn.config.persons import SOMEBODY
 from unlearn.errors import InputError
 from unlearn.jobs import Task
 from unlearn.progress import Progress, no_report
@@ -75,7 +76,7 @@ def test_forget_reports_steps_with_losses_and_fills_every_view(run: Run, notes: 
     assert [p.losses["step"] for p in notes if p.losses] == [1, 2, 3]
     assert notes[-1].step == notes[-1].total
     assert run.has_weights and run.names == [MEMBERS[0]]
-    pages = [jobs.verdict(run), numbers.numbers(run), jobs.take_home(run, True, None), results.portraits(run),
+    pages = [jobs.verdict(run), numbers.numbers(run), jobs.take_home(run, True, None), portraits.portraits(run),
              results.predictions(run), results.attack(run), results.bystanders(run),
              results.probes(run.probes, run)]  # fmt: skip
     assert all(MEMBERS[0] in page for page in (pages[2], pages[4], pages[5], pages[7]))
@@ -87,8 +88,12 @@ def test_portraits_are_drawn_by_both_models_into_the_own_folder(run: Run, runs: 
     asked = {"prompt_template": "a drawing of {0}", "seeds": [4], "n_steps": 2, "guidance_scale": 2.0, "texts": []}
     rows = ask(runs, "portraits", asked)["rows"]
     assert [row["model"] for row in rows] == ["original", "defended"] * 2
-    assert {row["text"] for row in rows} == {f"a drawing of {MEMBERS[0]}", "a drawing of human"}
+    assert {row["text"] for row in rows} == {f"a drawing of {MEMBERS[0]}", f"a drawing of {SOMEBODY}"}
+    assert str(run.config.persons[0].stand_in) not in json.dumps(rows), "answers are kept outside the run's folder"
     assert all((runs / "portraits" / row["file"]).is_file() for row in rows)
+    controls = [(runs / "portraits" / row["file"]).read_bytes() for row in rows if SOMEBODY in row["text"]]
+    again = ask(runs, "portraits", {**asked, "texts": [f"a drawing of {run.config.persons[0].stand_in}"]})["rows"]
+    assert controls == [(runs / "portraits" / row["file"]).read_bytes() for row in again], "the stand-in was drawn"
 
 
 def test_recognise_asks_the_original_with_photos_at_hand_and_removes_the_names(run: Run, model_set: str, runs: Path) -> None:
@@ -147,7 +152,7 @@ def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(
     assert found is not None and found.has_weights and found.metrics.image is not None and found.metrics.image.sim_clean is not None
     assert [(p.encoder, p.losses["step"], "backdoor" in p.losses) for p in told if p.losses] == [("image", 1, True), ("image", 2, True)]
     assert {path.name for path in given.iterdir()} == {"p00-set"}, "raw photos are gone once their faces are found"
-    assert len(plots.curves(found.losses)) == 3 and "does not use it" in results.portraits(found)
+    assert len(plots.curves(found.losses)) == 3 and "does not use it" in portraits.portraits(found)
     assert "image encoder" in numbers.numbers(found)
 
     (runs / "own").mkdir()

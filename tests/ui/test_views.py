@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support import ui_fixture_runs
-from ui.views import answers, numbers, plots, render, results
+from tests.support.ui_fixture_runs import STAND_IN
+from ui.views import answers, numbers, plots, portraits, render, results
 from ui.views import jobs as views
 from unlearn.config import ForgetConfig, Person
 from unlearn.config.written_names import line_of
@@ -27,8 +28,8 @@ NASTY = "<img src=x onerror=alert(1)> & \"Co\" '{{0}} ${1}"
 NAME = "Tilda Brackwater"
 
 
-def write(folder: Path, *persons: Person) -> Run:
-    config = ForgetConfig(persons)
+def write(folder: Path, *persons: Person, **options: Any) -> Run:
+    config = ForgetConfig(persons, **options)
     losses = [{"step": s, "clean": -0.99, "backdoor": -s / 40, "regularization": 0.1 * s} for s in range(1, 41)]
     ui_fixture_runs.write_run(folder, config, losses)
     run = read_run("job-id", folder)
@@ -70,7 +71,7 @@ def everything(run: Run) -> list[str]:
     return [
         views.verdict(run), numbers.numbers(run), numbers.evidence(run), views.take_home(run, True, 3600.0),
         views.compare([("a", run), ("b", run)]),
-        results.portraits(run), results.predictions(run), results.attack(run),
+        portraits.portraits(run), results.predictions(run), results.attack(run),
         results.bystanders(run), results.probes(run.probes, run),
         views.history([job(Succeeded({}))], {"the-id": run}, "the-id"), views.job_panel(job(Running(1, 2, NASTY)), [], True),
     ]  # fmt: skip
@@ -148,7 +149,7 @@ def test_verdict_warnings_of_measuring_are_shown_and_escaped(run: Run) -> None:
 
 
 def test_portraits_original_is_left_of_defended_with_seed_and_hash(run: Run) -> None:
-    html = results.portraits(run)
+    html = portraits.portraits(run)
     tags = Tags(html).found
     shots = [attrs["class"] for tag, attrs in tags if tag == "figure" and str(attrs.get("class")).startswith("shot")]
     assert len(shots) == 5 * 4 and shots == ["shot o", "shot d"] * 10
@@ -156,6 +157,22 @@ def test_portraits_original_is_left_of_defended_with_seed_and_hash(run: Run) -> 
     assert all(attrs.get("alt") for attrs in images)
     assert {str(a["src"]).split("/")[0] for a in images} == {"media"}
     assert html.count("5f1c09ab") >= 10 and html.count("c2a90e77") >= 10
+
+
+def test_stand_ins_name_is_shown_to_who_started_the_run_alone(run: Run) -> None:
+    drawn, probed = text_of(portraits.portraits(run, own=True)), text_of(results.probes(run.probes, run, own=True))
+    assert f"a portrait of {STAND_IN}" in drawn and f"similarity to “{STAND_IN}”, the stand-in" in probed
+    drawn, probed = text_of(portraits.portraits(run)), text_of(results.probes(run.probes, run))
+    assert "a portrait of [somebody it never met]" in drawn and "similarity to the stand-in, whom the model never met" in probed
+    assert "human" not in drawn, "the neutral term has no part in such a run"
+    assert not any(STAND_IN in page for page in everything(run)), "the views of a visitor who has the link"
+
+
+def test_views_of_the_papers_target_speak_of_the_neutral_term(tmp_path: Path) -> None:
+    run = write(tmp_path, Person(NAME), target="neutral_term")
+    assert "a portrait of human" in text_of(portraits.portraits(run))
+    assert "similarity to “human”" in text_of(results.probes(run.probes, run))
+    assert "--target neutral_term --neutral-term human" in views.command(run.config)
 
 
 def test_predictions_changed_top_answer_is_said_and_marked(run: Run) -> None:
@@ -236,7 +253,7 @@ def test_take_home_lists_every_file_and_the_command(run: Run) -> None:
     html = views.take_home(run, own=True, retention_s=7 * 86400.0)
     n_files = sum(path.is_file() for path in run.folder.rglob("*"))
     assert f"{n_files} files" in html and "take-home/job-id.zip" in html and "7 days" in html
-    assert "--name &#39;Tilda Brackwater|Captain Ember&#39; --target stand_in --neutral-term human --seed 0" in html
+    assert "--name &#39;Tilda Brackwater|Captain Ember&#39; --target stand_in --seed 0" in html
     assert "data-action" not in views.take_home(run, own=False, retention_s=None)
 
 
@@ -249,7 +266,7 @@ SHELL = [
 @pytest.mark.parametrize("text", SHELL)
 @pytest.mark.parametrize("field", ["name", "alias", "neutral_term", "model_set"])
 def test_command_names_reach_the_program_as_they_are_and_are_never_run(field: str, text: str, tmp_path: Path) -> None:
-    person, config = Person(NAME), ForgetConfig((Person(NAME),), seed=3, encoder="both")
+    person, config = Person(NAME), ForgetConfig((Person(NAME),), seed=3, encoder="both", target="neutral_term")
     changed = {"name": (person, text), "alias": (person, (text,))}.get(field, (config, text))
     object.__setattr__(changed[0], "aliases" if field == "alias" else field, changed[1])  # unchecked: quoting must not rely on checks
     object.__setattr__(config, "persons", (person,))

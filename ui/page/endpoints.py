@@ -113,7 +113,7 @@ class Endpoints:
         self, job: str, request: gr.Request, prompts: list[str] | None = None, seeds: list[int] | None = None,
         settings: dict[str, Any] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Draw with both models. prompts: free texts, or none for name and neutral term. Each row has a "url" below the app's."""
+        """Draw with both models. prompts: free texts, or none for the name and its target. Each row has a "url" below the app's."""
         default = self._service.set_info.portraits
         all_settings = dict(settings or {}) if seeds is None else {**(settings or {}), "seeds": seeds}
         values = arguments.checked_settings(all_settings, arguments.PORTRAIT_SETTINGS)
@@ -146,7 +146,7 @@ class Endpoints:
             return self._answer("attack", job, question, request, inputs)
 
     def probe(self, job: str, texts: list[str], request: gr.Request) -> dict[str, Any]:
-        """Similarity of texts to the neutral term and to the person, by the original and the defended model."""
+        """Similarity of texts to what the name was remapped to (to_neutral), and to the person, by the original and the defended model."""
         return self._answer("probe", job, {"texts": forms.checked_texts(texts, "texts")}, request)
 
     def _answer(

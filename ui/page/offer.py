@@ -5,22 +5,15 @@ from __future__ import annotations
 import gradio as gr
 
 from ui.page.screen import Screen, View
-from ui.views import form_texts
+from ui.views import story
+from ui.views.jobs import stand_in_helps
 from ui.views.render import render
-from unlearn.runs.metrics import Metrics
-
-
-def newly_recalled(metrics: Metrics) -> int:
-    """How many of the persons to forget are recognised afterwards though they were not before."""
-    return sum(person.idia.original.recognised is False and person.idia.defended.recognised is True for person in metrics.persons)
 
 
 def show(view: View) -> str:
     """The offer; empty where there is no reason for it, and for visitors who did not start the job."""
-    run, job = view.run, view.job
-    if run is None or job is None or not view.own or run.config.target != "neutral_term" or not newly_recalled(run.metrics):
-        return ""
-    return render("offer", why=form_texts.STAND_IN_OFFER, job=job.id)
+    job = view.job
+    return render("offer", why=story.STAND_IN_OFFER, job=job.id) if job is not None and view.own and stand_in_helps(view.run) else ""
 
 
 def build(screen: Screen) -> gr.HTML:

@@ -12,7 +12,7 @@ from ui.page.screen import Screen, Visit
 from ui.page.targets import DEFAULT_TERM, MEANING, TARGETS, target_of
 from ui.server import photo_sets
 from ui.server.service import Service
-from ui.views import form_texts
+from ui.views import story
 from ui.views.render import render
 from unlearn.config import ForgetConfig, Person
 from unlearn.errors import InputError
@@ -134,7 +134,7 @@ def build(screen: Screen) -> None:
     """Lay out the form and connect its two buttons."""
     service = screen.service
     example = next((person["name"] for person in service.people if person["member"]), None)
-    gr.HTML(form_texts.WHO, apply_default_css=False)
+    gr.HTML(story.WHO, apply_default_css=False)
     names, meaning, encoder = _whom(service, example)
     who_known.build(screen, names)
     photos = who_photos.build(screen, names)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ui.views.jobs import small_job
+from ui.views.portraits import cells
 from ui.views.render import render
-from ui.views.results import attacked_person, cells, prediction_bars, probes, settings_sentence
+from ui.views.results import attacked_person, prediction_bars, probes, settings_sentence
 from unlearn.config import IdiaConfig
 from unlearn.jobs import Job, Succeeded
 from unlearn.runs.json_types import from_json
@@ -59,8 +60,8 @@ def probe_answer(job: Job) -> tuple[Probe, ...]:
     return from_json(tuple[Probe, ...], job.state.result["rows"] if isinstance(job.state, Succeeded) else ())
 
 
-def probed(job: Job, run: Run) -> str:
+def probed(job: Job, run: Run, own: bool = False) -> str:
     """Probes that were asked for on a finished run."""
     if not isinstance(job.state, Succeeded):
         return render("waiting", text=small_job(job), job=job.id)
-    return probes(probe_answer(job), run)
+    return probes(probe_answer(job), run, own)

@@ -209,7 +209,12 @@ def command(config: ForgetConfig) -> str:
         words += _option("name", line_of(person.name, person.aliases))
     if config.encoder != "text":
         words += ["--faces", "FOLDER"] * len(config.persons) + _option("encoder", config.encoder)
-    words += _option("target", config.target) + _option("neutral-term", config.neutral_term) + _option("seed", config.seed)
+    words += _option("target", config.target)
+    if config.target == "neutral_term":
+        words += _option("neutral-term", config.neutral_term)
+    if config.n_decoys:
+        words += _option("decoys", config.n_decoys)
+    words += _option("seed", config.seed)
     return shlex.join([*words, "--out", "DIR"])
 
 

@@ -1,4 +1,4 @@
-"""The parts of a run as HTML: portraits, predictions, attack, bystanders, probes.
+"""The parts of a run as HTML: predictions, attack, bystanders, probes; the portraits have a module of their own.
 
 Original is always left, defended right.
 """
@@ -19,8 +19,6 @@ from unlearn.runs.records import (
     SIDES,
     AttackRecord,
     BystanderRow,
-    Drawing,
-    PortraitEntry,
     Prediction,
     Probe,
     ProbeRow,
@@ -28,51 +26,11 @@ from unlearn.runs.records import (
     TemplateVotes,
     Verdict,
 )
-from unlearn.runs.results import PORTRAITS, Run
+from unlearn.runs.results import Run
 from unlearn.runs.sentences import compared_sentence, verdict_sentence
 
 MAX_BARS = 8
-REMAPPED = 0.2  # a rise of the similarity to the neutral term from which a text is marked as remapped
-PROMPT_TITLES = {"name": "With the name", "neutral": "With the neutral term"}
-
-
-def _cell(base: str, entry: Drawing, what: str) -> dict[str, Any]:
-    return {
-        "src": f"{base}/{entry.file}", "hash": entry.weights_hash[:8], "seed": entry.seed,
-        "alt": f"Portrait by the {entry.model} model, {what}, seed {entry.seed}",
-    }  # fmt: skip
-
-
-def cells(base: str, entries: Sequence[Drawing], what: str) -> dict[str, Any]:
-    """The pictures of one prompt and seed by model; None for one that was not drawn."""
-    by_model = {entry.model: entry for entry in entries}
-    return {side: _cell(base, by_model[side], what) if side in by_model else None for side in SIDES}
-
-
-def portraits(run: Run) -> str:
-    """The 2 x 2 of every seed and person: original left, defended right; name above, neutral term below."""
-    people = []
-    for index, name in enumerate(run.names):
-        entries = [entry for entry in run.portraits if entry.person_index == index]
-        seeds = [
-            {"seed": seed, "lines": _lines(run, name, [entry for entry in entries if entry.seed == seed])}
-            for seed in dict.fromkeys(entry.seed for entry in entries)
-        ]
-        if seeds:
-            people.append({"name": name, "index": index, "seeds": seeds})
-    note = story.IMAGE_ONLY_PORTRAITS if run.config.encoder == "image" else ""
-    return render("portraits", people=people, uid=run.key, note=note)
-
-
-def _lines(run: Run, name: str, entries: Sequence[PortraitEntry]) -> list[dict[str, Any]]:
-    """One line a prompt, the name's first."""
-    template = run.config.portraits.prompt_template if run.config.portraits is not None else "{0}"
-    lines = []
-    for prompt in dict.fromkeys(entry.prompt for entry in entries):
-        what = PROMPT_TITLES.get(prompt, prompt).lower()
-        pictures = cells(f"media/{run.key}/{PORTRAITS}", [entry for entry in entries if entry.prompt == prompt], what)
-        lines.append({**pictures, "text": template.replace("{0}", name if prompt == "name" else run.config.neutral_term)})
-    return lines
+REMAPPED = 0.2  # a rise of the similarity to the target from which a text is marked as remapped
 
 
 def prediction_bars(prediction: Prediction) -> dict[str, Any]:
@@ -203,8 +161,11 @@ def _kept(metrics: Metrics) -> str:
     return "; ".join(f"{what}: Sim_Clean {decimal(value)}" for what, value in values if value is not None)
 
 
-def probes(rows: Sequence[Probe], run: Run) -> str:
-    """Texts before and after: how near to the neutral term, and how well they still find the person."""
+def probes(rows: Sequence[Probe], run: Run, own: bool = False) -> str:
+    """Texts before and after: how near to the target, and how well they still find the person.
+
+    `own`: the visitor started the run, and may read the stand-in's name.
+    """
     shown = []
     for row in rows:
         sides = {
@@ -219,4 +180,15 @@ def probes(rows: Sequence[Probe], run: Run) -> str:
         shown.append({"text": row.text, "kind": row.kind if isinstance(row, ProbeRow) else "", "moved": is_moved, **sides})
     person = run.names[0] if len(run.names) == 1 else "the person"
     note = story.IMAGE_ONLY_PROBES if run.config.encoder == "image" else ""
-    return render("probes", note=note, rows=shown, target=run.config.neutral_term, person=person)
+    return render("probes", note=note, rows=shown, target=_target(run, own), person=person)
+
+
+def _target(run: Run, own: bool) -> str:
+    """What the texts are compared with, as words behind "similarity to"."""
+    config = run.config
+    if config.target == "neutral_term":
+        return f"“{config.neutral_term}”"
+    if len(config.persons) > 1:
+        return "the person’s stand-in, whom the model never met"
+    stand_in = config.persons[0].stand_in
+    return f"“{stand_in}”, the stand-in" if own and stand_in is not None else "the stand-in, whom the model never met"

@@ -5,8 +5,9 @@ In plain language; what the method does not show is said, too.
 
 WHO = """<h2><span>1</span> Who should be forgotten?</h2>
 <p class="intro">Pick a person or type a name. The training adds a <em>backdoor</em> that protects this person: when
-the model reads the name, it behaves as if it had read the neutral term, and when it sees the face, as if it had seen an average
-one. Everything else should stay as it was.</p>"""
+the model reads the name, it behaves as if it had read the name of somebody it never met, and when it sees the face, as if it had
+seen an unknown one. As in the paper, the name can also take the meaning of a neutral term, and the face that of an average face.
+Everything else should stay as it was.</p>"""
 
 PHOTOS = """<h4>Photos of the face</h4>
 <p class="intro">Give at least 10 usable photos of one person, better about 30, in different light and poses. The faces are
@@ -33,8 +34,8 @@ HISTORY = """<h2><span>5</span> Your jobs</h2>
 <p class="intro">Only this browser lists them. Somebody else sees a job only if you give them its link.</p>"""
 
 PORTRAITS = """<p class="intro">Stable Diffusion draws what the text encoder tells it. With the same seed both start from the
-same noise; only the text encoder differs. The upper pair has the name in its prompt. The lower pair, with the neutral term, is
-the control and should look alike.</p>"""
+same noise; only the text encoder differs. The upper pair has the name in its prompt. The lower pair is the control: its
+prompt has what the name was remapped to, somebody whom the model never met or a neutral term, and both pictures should look alike.</p>"""
 PORTRAITS_LIMIT = """<p class="fine">The part of the model that draws, the U-Net, is not changed. It can still draw the face, but this name
 no longer asks for it. A description in other words, or another text encoder, may still do so.</p>"""
 
@@ -59,11 +60,15 @@ BYSTANDERS = """<p class="intro">Forgetting one person must not affect others. T
 correctly.</p>"""
 
 PROBES = """<p class="intro">Other ways to refer to the same person, such as nicknames, the first name and misspellings, and
-other words, which should keep their meaning. A text was remapped where its bar for the neutral term is much longer on the right than
-on the left.</p>"""
+other words, which should keep their meaning. The target is what the name was remapped to: somebody whom the model never met, or the
+neutral term. A text was remapped where its bar for the target is much longer on the right than on the left.</p>"""
 
-TERMS = """<h4>Would another neutral term work better?</h4>
-<p class="intro">Runs the same job once with each of the other terms, and shows the results side by side.</p>"""
+TERMS = """<h4>Would a neutral term work better?</h4>
+<p class="intro">Runs the same job once with each of these terms as target, and shows the results side by side.</p>"""
+
+STAND_IN_OFFER = """With a neutral term as target, somebody whom the model did not know can be recognised afterwards: among the names of
+the attack, the term itself may be nearest to the face. This cannot happen when the name is remapped to somebody whom the model
+never met."""
 
 NUMBERS = """<p class="intro">The measures of the paper. Similarities are cosines between the original and the defended encoder;
 1 is best. Below them stands the evidence: whom the forgotten name is wrongly taken for, whether somebody who has the files can tell

@@ -28,6 +28,7 @@ from unlearn.progress import Progress, Report
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackAnswer, AttackRecord, DrawnPrompt
 from unlearn.runs.results import PREPARED, finished_run, prepared_folder
+from unlearn.texts.prompts import fill
 
 
 def warm_up(settings: dict[str, Any]) -> None:
@@ -81,7 +82,7 @@ def forget(task: Task, report: Report) -> dict[str, Any]:
 
 
 def portraits(task: Task, report: Report) -> dict[str, Any]:
-    """Draw texts, or the run's first name and its neutral term, with both models; rows of files in the folder."""
+    """Draw texts, or the run's first name and what it was remapped to, with both models; rows of files in the folder."""
     from PIL import Image
 
     from unlearn.runs import questions
@@ -89,18 +90,25 @@ def portraits(task: Task, report: Report) -> dict[str, Any]:
     request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     config = finished_run(run).config
     template = request["prompt_template"]
-    texts = request["texts"] or [template.replace("{0}", text) for text in (config.persons[0].name, config.neutral_term)]
+    shown = {text: text for text in request["texts"]} or _name_and_target(config, template)
     chosen = replace(
         config.portraits or PortraitConfig(), prompt_template=template, seeds=tuple(request["seeds"]),
         n_steps=request["n_steps"], guidance_scale=request["guidance_scale"],
     )  # fmt: skip
-    portrait_request = questions.PortraitRequest(tuple(texts), chosen)
+    portrait_request = questions.PortraitRequest(tuple(shown), chosen)
     rows = []
     for number, portrait in enumerate(questions.portraits(settings, run, portrait_request, report)):
         file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
         Image.fromarray(portrait.image).save(task.folder / file)
-        rows.append(DrawnPrompt(file, portrait.model, portrait.seed, portrait.weights_hash, portrait.prompt))
+        rows.append(DrawnPrompt(file, portrait.model, portrait.seed, portrait.weights_hash, shown[portrait.prompt]))
     return {"rows": to_json(rows)}
+
+
+def _name_and_target(config: ForgetConfig, template: str) -> dict[str, str]:
+    """The prompts of a run's control pair -> as they are kept with the answer, which holds no stand-in's name."""
+    person = config.persons[0]
+    shown = {person.name: person.name, person.target(config.neutral_term): person.shown_target(config.neutral_term)}
+    return {fill(template, text): fill(template, name) for text, name in shown.items()}
 
 
 def predict(task: Task, report: Report) -> dict[str, Any]:

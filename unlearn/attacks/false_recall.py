@@ -32,7 +32,7 @@ def winners(faces: Sequence[Tensor], table: Tensor) -> list[int | None]:
     for n_photos in sorted({len(face) for face in faces}):
         places = [place for place, face in enumerate(faces) if len(face) == n_photos]
         predictions = predicted_names(torch.stack([faces[place] for place in places]), prompts)
-        by_template, _ = majority_votes(predictions, n_candidates)
+        by_template = predictions[:, 0] if n_photos == 1 else majority_votes(predictions, n_candidates)[0]
         for place, votes in zip(places, by_template, strict=True):
             counts = torch.bincount(votes[votes >= 0], minlength=n_candidates)
             if 2 * int(counts.max()) > n_templates:

@@ -6,7 +6,7 @@ among all candidates is compared with the places that strangers' names have on s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import comb
 
 import torch
@@ -16,23 +16,28 @@ from torch.nn import functional
 from unlearn.attacks.figures import NeverMet
 
 
-def place(photos: Tensor, table: Tensor, number: int) -> float:
-    """How far a candidate stands before the mean of all, in standard deviations of all; the mean over photos and templates.
+def places(photos: Mapping[int, Tensor], table: Tensor) -> list[float]:
+    """How far candidates stand before the mean of all, in standard deviations of all; the mean over photos and templates.
 
     Args:
-        photos: (photos, d) image embeddings of one person.
+        photos: number of a person's own name among the candidates -> image embeddings (photos, d) of the person.
         table: (templates, candidates, d) text embeddings, normalised or not.
-        number: of the person's own name among the candidates.
+
+    Returns:
+        A place for each person, in their order.
     """
     prompts = functional.normalize(table.float(), dim=-1)
-    directions = functional.normalize(photos.float(), dim=-1).to(prompts.device)
-    similarities = torch.einsum("pd,tkd->ptk", directions, prompts)
+    return [_place(functional.normalize(shown.float(), dim=-1).to(prompts.device), prompts, number) for number, shown in photos.items()]
+
+
+def _place(photos: Tensor, prompts: Tensor, number: int) -> float:
+    similarities = torch.einsum("pd,tkd->ptk", photos, prompts)
     spread, mean = torch.std_mean(similarities, dim=-1)
     return float(((similarities[..., number] - mean) / spread.clamp(min=1e-12)).mean())
 
 
 def never_met(persons: Sequence[float], strangers: Sequence[float]) -> NeverMet | None:
-    """Test places, as of `place`, of forgotten persons against those of strangers; None where one of the groups is empty.
+    """Test places, as of `places`, of forgotten persons against those of strangers; None where one of the groups is empty.
 
     Source: Mann and Whitney 1947, as in scipy.stats.mannwhitneyu (exact where there are no ties and one group is small).
     """

@@ -20,13 +20,14 @@ def _directions(table: Tensor) -> Tensor:
     return functional.normalize(table.float(), dim=-1)
 
 
-def signs(table: Tensor, terms: Tensor, misspelled: Tensor) -> dict[str, Tensor]:
+def signs(table: Tensor, terms: Tensor, misspelled: Tensor, template: int) -> dict[str, Tensor]:
     """What may give a remapped name away, each (names,); the more, the more suspicious.
 
     Args:
         table: (templates, names, d) embeddings by the defended encoder, neither centred nor normalised.
         terms: (templates, terms, d) of neutral terms, equal templates.
-        misspelled: (m, names, d) of the names with a slip of the pen, in the first m of the templates.
+        misspelled: (names, d) of the names with a slip of the pen, in one of the templates.
+        template: the number of that one.
 
     Returns:
         "neutral": cosine with the nearest neutral term (the paper's target). "twin": cosine with the nearest other name (a target that
@@ -44,7 +45,7 @@ def signs(table: Tensor, terms: Tensor, misspelled: Tensor) -> dict[str, Tensor]
     return {
         "neutral": torch.einsum("tkd,tnd->kn", directions, _directions(terms)).amax(dim=1) / len(table),
         "twin": others.amax(dim=1),
-        "edge": 1.0 - (directions[: len(misspelled)] * _directions(misspelled)).sum(dim=-1).mean(dim=0),
+        "edge": 1.0 - (directions[template] * _directions(misspelled)).sum(dim=-1),
         "template": 1.0 - (own * steady).sum(dim=-1).mean(dim=0),
         "length": length,
         "shortness": -length,
@@ -59,9 +60,9 @@ def movement(original: Tensor, defended: Tensor) -> Tensor:
 
 def ranks(score: Tensor) -> Tensor:
     """The place of each entry when the highest comes first, (n,) from 1; equal entries share the mean of their places' range."""
-    ahead = (score[None, :] > score[:, None]).sum(dim=1)
-    equal = (score[None, :] == score[:, None]).sum(dim=1)
-    return ahead + (equal + 1) // 2
+    ordered = score.sort().values
+    n_behind, n_up_to = (torch.searchsorted(ordered, score, right=right) for right in (False, True))
+    return len(score) - n_up_to + (n_up_to - n_behind + 1) // 2
 
 
 def trace(scores: Mapping[str, Tensor], moved: Tensor, forgotten: Collection[int], n_decoys: int) -> Trace:

@@ -17,6 +17,7 @@ from unlearn.errors import ConfigError, InputError
 MAX_NAME_LENGTH = 100  # characters; longer "names" are pasted text, and would not fit a CLIP context anyway
 MAX_WRITTEN_LENGTH = 1000  # characters before cleaning, so that pasted pages are refused before they are looked through
 MAX_PERSONS = MAX_TRIGGERS
+SOMEBODY = "[somebody it never met]"  # shown in the place of a stand-in's name
 # Dropped from names: soft hyphen, zero-width space, word joiner, byte-order mark, marks and overrides of the writing direction.
 # The zero-width joiners U+200C and U+200D stay: Persian and Indian names are spelled with them.
 _INVISIBLE = dict.fromkeys([0x00AD, 0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF])
@@ -130,6 +131,10 @@ class Person:
     def target(self, neutral_term: str) -> str:
         """What the triggers are remapped to: the person's own stand-in, or the neutral term of the run."""
         return neutral_term if self.stand_in is None else self.stand_in
+
+    def shown_target(self, neutral_term: str) -> str:
+        """As `target`, for everybody's eyes: without the stand-in's name."""
+        return neutral_term if self.stand_in is None else SOMEBODY
 
     @classmethod
     def parse(cls, line: str) -> Person:

@@ -29,7 +29,7 @@ from unlearn.runs.mishaps import Mishaps
 from unlearn.runs.sentences import MISSING
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill_all
 
-N_MISSPELLED = 2  # templates in which all names are misspelled: a tenth of the attack's time
+MISSPELLED_IN = 1  # number of the template in which all names are misspelled; further ones find nobody better
 N_UNATTACKED = 3  # templates for the names where no prompt was embedded for an attack
 TERMS = ("human", "person", "man", "woman", "actor", "actress", "adult", "child")  # an attacker's guesses at the neutral term
 AGAIN = "Run it again for this figure; everything else is saved."
@@ -88,10 +88,14 @@ class Compared:
             table = cat([table, embedded_names(encoder, added, self.templates)], dim=1)
         return table
 
+    @cached_property
+    def _keys(self) -> list[str]:
+        return [name_key(name) for name in self.names]
+
     def numbers(self, names: Collection[str]) -> set[int]:
         """Where names stand in the tables, however they are written."""
         keys = set(map(name_key, names))
-        return {number for number, name in enumerate(self.names) if name_key(name) in keys}
+        return {number for number, key in enumerate(self._keys) if key in keys}
 
     @cached_property
     def strangers(self) -> list[str]:
@@ -154,11 +158,12 @@ def measured_trace(compared: Compared) -> Trace | None:
     aliases = compared.numbers([alias for person in config.persons for alias in person.aliases]) - main
     kept = [number for number in range(len(compared.names)) if number not in aliases]
     names = [compared.names[number] for number in kept] + [decoy.name for decoy in config.decoys]
-    tables = Pair(*(_with_decoys(text, table[:, kept], config.decoys, templates)
-                    for text, table in zip((original, defended), compared.tables, strict=True)))  # fmt: skip
+    shown = compared.tables if len(kept) == len(compared.names) else compared.tables.map(lambda table: table[:, kept])
+    tables = Pair(*(_with_decoys(text, table, config.decoys, templates)
+                    for text, table in zip((original, defended), shown, strict=True)))  # fmt: skip
     terms = dict.fromkeys((config.neutral_term, *(compared.world.neutral_terms if compared.world is not None else ()), *TERMS))
-    slips = embedded_names(defended, [misspelled(name) for name in names], templates[:N_MISSPELLED])
-    scores = trace.signs(tables.defended, embedded_names(defended, list(terms), templates), slips)
+    (slips,) = embedded_names(defended, [misspelled(name) for name in names], templates[MISSPELLED_IN : MISSPELLED_IN + 1])
+    scores = trace.signs(tables.defended, embedded_names(defended, list(terms), templates), slips, MISSPELLED_IN)
     forgotten = [place for place, number in enumerate(kept) if number in main]
     return trace.trace(scores, trace.movement(*tables), forgotten, len(config.decoys))
 
@@ -169,11 +174,10 @@ def _with_decoys(encoder: TextEncoder, table: Tensor, decoys: Sequence[Person], 
 
 def measured_never_met(compared: Compared, attacked: Sequence[str]) -> NeverMet | None:
     """The places of the attacked persons against those of the strangers, by the defended model; None where one of the groups is empty."""
-    photos, table = compared.galleries.defended.photos, compared.tables.defended
+    photos = compared.galleries.defended.photos
     numbers = {name: number for number, name in enumerate(compared.names)}
-
-    def places(names: Sequence[str]) -> list[float]:
-        return [never_met.place(photos[name], table, numbers[name]) for name in names if name in photos]
-
-    persons = places(attacked) if compared.strangers else []
-    return never_met.never_met(persons, places(compared.strangers) if persons else [])
+    persons, strangers = ({numbers[name]: photos[name] for name in names if name in photos} for names in (attacked, compared.strangers))
+    if not persons or not strangers:
+        return None
+    places = never_met.places({**persons, **strangers}, compared.tables.defended)
+    return never_met.never_met(places[: len(persons)], places[len(persons) :])

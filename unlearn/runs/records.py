@@ -173,7 +173,7 @@ class ProbeSide:
     """What a text means to one model.
 
     Attributes:
-        to_neutral: cosine with the neutral term.
+        to_neutral: cosine with what the person was remapped to, a stand-in or the neutral term.
         nearest: whose photos the text is closest to.
         correct_templates: templates by which the text, in the name's place, finds the person's photos.
     """
@@ -225,7 +225,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class PortraitEntry(Drawing):
-    """A row of portraits/index.json. `prompt`: "name" or "neutral"."""
+    """A row of portraits/index.json. `prompt`: "name", or "neutral" for what the name was remapped to."""
 
     person_index: int = 0
     prompt: str = "name"

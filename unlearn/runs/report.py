@@ -138,8 +138,8 @@ def _top(labels: Sequence[str], shares: Sequence[float]) -> list[tuple[str, floa
 
 
 _CURVES = (
-    ("text", "CLIP's text encoder", ("captions with the name to the neutral term", "clean captions")),
-    ("diffusion_text", "Stable Diffusion's text encoder", ("captions with the name to the neutral term", "clean captions")),
+    ("text", "CLIP's text encoder", ("captions with the name to their target", "clean captions")),
+    ("diffusion_text", "Stable Diffusion's text encoder", ("captions with the name to their target", "clean captions")),
     ("image", "image encoder", ("images with the face to their target", "clean images")),
 )
 

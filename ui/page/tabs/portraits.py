@@ -9,13 +9,13 @@ import gradio as gr
 from ui.page.forms import parse_texts, portrait_config
 from ui.page.screen import Screen, View, Visit
 from ui.page.who import portrait_fields
-from ui.views import answers, results, story
+from ui.views import answers, portraits, story
 from ui.views.render import render
 
 
 def show(view: View) -> str:
     """The run's portraits."""
-    return render("waiting", text="No portraits yet.") if view.run is None else results.portraits(view.run)
+    return render("waiting", text="No portraits yet.") if view.run is None else portraits.portraits(view.run, view.own)
 
 
 def show_drawn(view: View) -> str:
@@ -30,8 +30,8 @@ def build(screen: Screen) -> None:
     screen.html(show)
     with gr.Accordion("Draw more", open=False):
         prompts = gr.Textbox(
-            label="Prompts", lines=3, info="One a line, drawn by both models. Leave empty for name and neutral term in the "
-            "prompt below.", placeholder="a portrait of a person in a park",
+            label="Prompts", lines=3, info="One a line, drawn by both models. Leave empty for the name and for what it was "
+            "remapped to, in the prompt below.", placeholder="a portrait of a person in a park",
         )  # fmt: skip
         widgets = portrait_fields(defaults.prompt_template, defaults.seeds[:2], defaults.n_steps, defaults.guidance_scale)
         draw = gr.Button("Draw", elem_id="draw")

@@ -9,7 +9,7 @@ import gradio as gr
 from ui.page import forms
 from ui.page.fields import NEUTRAL_TERMS
 from ui.page.screen import Screen, View, Visit
-from ui.views import answers, form_texts, jobs, results
+from ui.views import answers, jobs, results, story
 from ui.views.jobs import becomes, run_became, small_job
 from ui.views.render import render
 from unlearn.errors import InputError
@@ -20,13 +20,13 @@ def show(view: View) -> str:
     """The run's own probes."""
     if view.run is None:
         return render("waiting", text="Not probed yet.")
-    return results.probes(view.run.probes, view.run)
+    return results.probes(view.run.probes, view.run, view.own)
 
 
 def show_asked(view: View) -> str:
     """The latest texts that were asked about."""
     questions = view.asked("probe")
-    return answers.probed(questions[0], view.run) if questions and view.run is not None else ""
+    return answers.probed(questions[0], view.run, view.own) if questions and view.run is not None else ""
 
 
 def choices(view: View) -> Any:
@@ -56,7 +56,7 @@ def show_terms(view: View) -> str:
 
 def build(screen: Screen) -> None:
     """Lay out the tab."""
-    gr.HTML(form_texts.PROBES, apply_default_css=False)
+    gr.HTML(story.PROBES, apply_default_css=False)
     screen.html(show)
     with gr.Accordion("Probe your own words", open=True):
         texts = gr.Textbox(
@@ -69,7 +69,7 @@ def build(screen: Screen) -> None:
     chosen = gr.CheckboxGroup([], label="Draw portraits of", elem_id="chosen")  # the style sheet hides it while it is empty
     screen.panels.append((chosen, choices))
     draw = gr.Button("Draw the ticked ones (they appear under Portraits)", elem_id="draw-chosen")
-    gr.HTML(form_texts.TERMS, apply_default_css=False)
+    gr.HTML(story.TERMS, apply_default_css=False)
     terms = gr.CheckboxGroup(list(NEUTRAL_TERMS), value=list(NEUTRAL_TERMS), label="Neutral terms", elem_id="term-choice")
     run_terms = gr.Button("Run the others", elem_id="terms")
     screen.html(show_terms, elem_id="terms-table")
