@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from unlearn.cli.options import ScheduleOptions, face_folders, with_image_options
+from unlearn.cli.folders import face_folders
+from unlearn.cli.options import ScheduleOptions, with_image_options
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.sets import find_model_set

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from unlearn.cli.options import ScheduleOptions, chosen_target, photo_folders, starting_config, with_fields, with_text_options
+from unlearn.cli.folders import photo_folders
+from unlearn.cli.options import ScheduleOptions, chosen_target, starting_config, with_fields, with_text_options
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.sets import find_model_set

@@ -8,14 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from unlearn.cli.console import not_attacked, print_json, print_metrics, progress_bar, table, verdict
+from unlearn.cli.folders import face_folders, photo_folders
 from unlearn.cli.options import (
     AsJson,
     ScheduleOptions,
     SetName,
     chosen_set,
     chosen_target,
-    face_folders,
-    photo_folders,
     settings_of,
     starting_config,
     with_image_options,

@@ -1,4 +1,4 @@
-"""Every setting of the project as frozen dataclasses whose defaults are the paper's; validated when made.
+"""The settings of a process and of a run as frozen dataclasses whose defaults are the paper's, but for the target; validated when made.
 
 A value outside its range raises `ConfigError`, a name that cannot be used raises `InputError`. Source of the defaults:
 Hintersdorf et al. 2024, appendix A.2.
@@ -19,21 +19,12 @@ from unlearn.config.limits import require_range, require_short
 from unlearn.config.paths import user_path
 from unlearn.config.persons import Person, check_persons, clean_name
 from unlearn.config.plain_values import from_plain, require
+from unlearn.config.portraits import PortraitConfig
 from unlearn.config.schedules import ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.stand_ins import check_remapped
 from unlearn.errors import ConfigError
 
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
-
-
-def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
-    """The seeds 0, 1, 2... where only their number is given; `what` names the option.
-
-    Raises:
-        ConfigError: none, or too many to be of use.
-    """
-    require_range(what, n_seeds, 1, limits.MAX_PORTRAIT_SEEDS)
-    return tuple(range(n_seeds))
 
 
 @dataclass(frozen=True)
@@ -139,38 +130,6 @@ class IdiaConfig:
         require_range("n_images", self.n_images, 1, limits.MAX_IMAGES)
         require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
         require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
-
-
-@dataclass(frozen=True)
-class PortraitConfig:
-    """Portraits of original and defended Stable Diffusion, with the name and with the neutral term.
-
-    Attributes:
-        seeds: one row of four images a seed, all four from the same starting noise.
-        n_steps: denoising steps.
-        guidance_scale: classifier-free guidance; 1 turns it off.
-        scheduler: name of a diffusers scheduler class; None: the model's own.
-        prompt_template: {0} is replaced by the name or the neutral term.
-    """
-
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    n_steps: int = 50
-    guidance_scale: float = 7.5
-    scheduler: str | None = None
-    prompt_template: str = "a portrait of {0}, realistic, 4k, high resolution, photograph, portrait"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "seeds", tuple(self.seeds))
-        n_seeds, most = len(self.seeds), limits.MAX_PORTRAIT_SEEDS
-        require(n_seeds <= most, f"{n_seeds} seeds are given; use at most {most}.")
-        require(1 <= len(set(self.seeds)) == n_seeds, "seeds must be one or more different numbers.")
-        fit = all(isinstance(seed, int) and -limits.MAX_SEED <= seed <= limits.MAX_SEED for seed in self.seeds)
-        require(fit, "seeds must be whole numbers of at most 64 bits.")
-        require(1 <= self.n_steps <= 1000, f"n_steps is {self.n_steps}; use 1 to 1000.")
-        require(1.0 <= self.guidance_scale <= 50.0, f"guidance_scale is {self.guidance_scale}; use 1 to 50.")
-        require_short("prompt_template", self.prompt_template, limits.MAX_PROMPT_LENGTH)
-        require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
-        require_short("scheduler", self.scheduler, 100)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ Source of the table: Hintersdorf et al. 2024, section 4 and appendix A.2.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -22,15 +21,15 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
-from unlearn.config.plain_values import checked
 from unlearn.errors import ConfigError
+from unlearn.models.set_defaults import folder_defaults
 
 Activation = Literal["matched", "gelu", "quick_gelu"]
 ACTIVATIONS = ("gelu", "quick_gelu")
 
-EMBEDDED_ROOT = Path(__file__).resolve().parent.parent.parent / "assets" / "embedded"
+PROJECT = Path(__file__).resolve().parent.parent.parent
+EMBEDDED_ROOT = PROJECT / "assets" / "embedded"
 STABLE_DIFFUSION_14 = "CompVis/stable-diffusion-v1-4"
-
 
 PAPER_RESNET = ImageFineTuneConfig(learning_rate=1e-5, regularization_weight=0.01)
 PAPER_LARGE = TextFineTuneConfig(regularization_weight=0.005)
@@ -125,8 +124,7 @@ def list_model_sets() -> tuple[ModelSet, ...]:
 def folder_set(name: str, root: Path) -> ModelSet:
     """The set of a folder laid out as assets/embedded; what is not there is not possible with it.
 
-    An optional `defaults.json` in the folder overrides fields: {"text": {...}, "neutral_text": {...}, "image": {...},
-    "portraits": {...}, "needs_gpu": ...}; "neutral_text" has what differs from "text".
+    An optional `defaults.json` in the folder overrides fields; see `set_defaults`.
     """
     diffusion = root / "stable-diffusion"
     has_world = (root / "world.json").is_file()
@@ -138,42 +136,8 @@ def folder_set(name: str, root: Path) -> ModelSet:
         clip_folder=root / "clip",
         diffusion=str(diffusion) if diffusion.is_dir() else None,
         world=root if has_world else None,
-        **_folder_defaults(root / "defaults.json"),
+        **folder_defaults(root / "defaults.json", PROJECT),
     )
-
-
-def _folder_defaults(path: Path) -> dict[str, Any]:
-    defaults: dict[str, Any] = {}
-    if path.is_file():
-        try:
-            defaults = json.loads(path.read_text("utf-8"))
-            for part in ("text", "neutral_text", "image"):
-                stop = defaults.get(part, {}).get("early_stop")
-                if isinstance(stop, dict):
-                    defaults[part]["early_stop"] = EarlyStop(**stop)
-            for key in ("captions", "kept_names"):
-                source = defaults.get("text", {}).get(key)
-                if isinstance(source, str) and not source.startswith("hub:"):
-                    defaults["text"][key] = _portable(path.parent / source)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
-    try:
-        text = TextFineTuneConfig(**{"early_stop": EarlyStop(), **defaults.get("text", {})})
-        return {
-            "text": text,
-            "neutral_text": replace(text, **defaults["neutral_text"]) if "neutral_text" in defaults else None,
-            "image": ImageFineTuneConfig(**defaults.get("image", {})),
-            "portraits": PortraitConfig(**defaults.get("portraits", {})),
-            "needs_gpu": checked(bool, defaults.get("needs_gpu", True), f"{path}: needs_gpu"),
-        }
-    except TypeError as error:
-        raise ConfigError(f"{path} names an unknown setting: {error}.") from error
-
-
-def _portable(path: Path) -> str:
-    """The path as a config may carry it to another machine: relative to the project where it lies inside."""
-    inside = path.is_relative_to(EMBEDDED_ROOT.parent.parent)
-    return str(path.relative_to(EMBEDDED_ROOT.parent.parent) if inside else path)
 
 
 def find_model_set(name: str) -> ModelSet:
