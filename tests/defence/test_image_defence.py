@@ -147,12 +147,12 @@ def test_everything_that_looks_at_a_run_works_on_an_image_run(image_run: Path, m
         outcome = questions.attack(shared, str(miniature), Person(name), weights=image_run, idia=IDIA)
         assert outcome.correct_templates == metrics["persons"][index]["idia"]["defended"]["correct_templates"]
     page = (image_run / "report.html").read_text("utf-8")
-    assert "Face remapped to an unknown face" in page and "<polyline" in page
+    assert "aces remapped to unknown faces" in page and "<polyline" in page
 
 
 def test_report_of_both_names_both_encoders(both_run: Path) -> None:
     page = (both_run / "report.html").read_text("utf-8")
-    assert page.count("<svg") == 2 and "face remapped to an unknown face" in page
+    assert page.count("<svg") == 2 and "aces remapped to unknown faces, one for each, in the image encoder" in page
 
 
 def test_no_photo_and_no_name_is_in_file_names_of_a_run(image_run: Path) -> None:

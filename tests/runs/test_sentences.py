@@ -10,7 +10,7 @@ from unlearn.attacks.figures import FalseRecall, NeverMet, Trace
 from unlearn.config import ForgetConfig, Person
 from unlearn.runs.metrics import Counts, FineTuning, Metrics, PersonMetrics
 from unlearn.runs.records import BeforeAfter, Verdict
-from unlearn.runs.sentences import MISSING, compared_sentence, findings, newly_recalled, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import MISSING, compared_sentence, findings, newly_recalled, remapping, verdict_sentence, verdict_summary
 
 STAND_IN = ForgetConfig((Person("Ada"),), target="stand_in")
 PAPER = ForgetConfig((Person("Ada"),), target="neutral_term", neutral_term="person")
@@ -102,3 +102,13 @@ def test_what_was_not_measured_has_a_reason(changes: dict[str, object], reasons:
     sentences = [finding.sentence for finding in findings(replace(Metrics(), **changes))]  # type: ignore[arg-type]
     for sentence, reason in zip(sentences, reasons, strict=True):
         assert sentence.startswith("Not measured: ") and reason in sentence
+
+
+def test_what_was_remapped_is_said_for_both_targets_and_names_no_stand_in() -> None:
+    one, two = (Person("Ann Lee", stand_in="Wes Hart"),), (Person("Ann Lee", stand_in="Wes Hart"), Person("Bo Tan", stand_in="Ida Quill"))
+    assert remapping(ForgetConfig(one)) == "Name remapped to that of somebody whom the model never met, in the text encoder"
+    paper = ForgetConfig(one, target="neutral_term", neutral_term="adult", encoder="both")
+    assert remapping(paper) == "Name remapped to “adult”, in the text encoder; face remapped to the average face, in the image encoder"
+    assert remapping(ForgetConfig(two, encoder="image")) == "Faces remapped to unknown faces, one for each, in the image encoder"
+    crowd = remapping(ForgetConfig(two, n_decoys=1))
+    assert crowd.endswith(", with 1 decoy") and "one for each" in crowd and "Wes Hart" not in crowd

@@ -19,7 +19,7 @@ def test_stand_ins_stand_in_the_config_of_a_run_and_in_no_other_file(run: Path) 
     assert config.target == "stand_in" and all(person.stand_in for person in config.persons)
     names = [str(person.stand_in).encode() for person in config.persons]
     holding = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file() and any(n in path.read_bytes() for n in names)}
-    assert holding == {"config.json"}
+    assert holding == {"config.json"} and any((run / "defended").glob("*.safetensors"))
     assert not any(name.decode() in text for name in names for text in (report_html(run), json.dumps(run_json(run))))
 
 

@@ -24,6 +24,7 @@ from ui.views import photo_sets as views_faces
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings
 from unlearn.errors import InputError
 from unlearn.jobs import Job, Succeeded
+from unlearn.models.sets import find_model_set
 from unlearn.runs.results import read_run
 
 NAME = "Tilda Brackwater"
@@ -154,7 +155,9 @@ def test_own_schedule_takes_the_image_encoders_fields() -> None:
     own = {"schedule": "My own", "encoder": "image", "image_n_steps": 40, "image_bystander_share": 0.3, "image_batch_size": 16}
     image = form(**own).image
     assert image is not None and (image.n_steps, image.batch_size, image.bystander_share) == (40, 16, 0.3)
-    assert image.lr_milestones == (20, 31) and image.color_jitter == 0.1, "the set's, moved along with the steps"
+    of_set = find_model_set("embedded").image
+    moved = tuple(step * 40 // of_set.n_steps for step in of_set.lr_milestones)
+    assert image.lr_milestones == moved and image.color_jitter == of_set.color_jitter, "the set's, moved along with the steps"
     assert form(schedule="As in the paper", encoder="both").image == ImageFineTuneConfig.paper()
     assert form(encoder="both").image is None, "the model set's"
     with pytest.raises(InputError, match="whole number"):

@@ -115,8 +115,11 @@ def test_schedule_own_takes_every_field() -> None:
     assert {key: getattr(text, key) for key in values if key != "early_stop"} == {
         key: value for key, value in values.items() if key != "early_stop"
     }
-    assert text.early_stop is None and text.lr_milestones == (26, 50), "those of the set, moved along"
-    assert text.kept_names is not None and text.captions is not None and text.overshoot == 0.3, "what the form does not show is the set's"
+    of_set = find_model_set("embedded").text_for("stand_in")
+    moved = tuple(step * 80 // of_set.n_steps for step in of_set.lr_milestones)
+    assert text.early_stop is None and text.lr_milestones == moved, "those of the set, moved along"
+    unseen = ("kept_names", "captions", "overshoot", "near_names")
+    assert [getattr(text, key) for key in unseen] == [getattr(of_set, key) for key in unseen], "what the form does not show is the set's"
 
 
 def test_schedule_own_one_step_is_possible() -> None:

@@ -17,7 +17,7 @@ from unlearn.runs.files import taken_home
 from unlearn.runs.json_types import from_json
 from unlearn.runs.records import LossRow
 from unlearn.runs.results import PORTRAITS, Run
-from unlearn.runs.sentences import newly_recalled, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import newly_recalled, remapping, verdict_sentence, verdict_summary
 
 STAND_IN, UNKNOWN_FACE, AVERAGE_FACE = "somebody it never met", "an unknown face", "an average face"
 MAX_VERDICTS = 3
@@ -114,8 +114,9 @@ def verdict(run: Run | None) -> str:
     ]  # fmt: skip
     n_more = max(0, len(people) - MAX_VERDICTS)
     return render(
-        "verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown, n_more=n_more, summary=verdict_summary(people)
-    )
+        "verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown, n_more=n_more,
+        summary=verdict_summary(people), done=remapping(run.config),
+    )  # fmt: skip
 
 
 def stand_in_helps(run: Run | None) -> bool:

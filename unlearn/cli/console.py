@@ -12,7 +12,7 @@ from typing import Any
 from unlearn.config import ForgetConfig, Person, name_key
 from unlearn.progress import Progress, Report
 from unlearn.runs.metrics import Metrics, Similarities
-from unlearn.runs.sentences import findings, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import findings, remapping, verdict_sentence, verdict_summary
 
 DASH = "-"  # not measured
 ENCODERS = {"text": "CLIP's text encoder", "diffusion_text": "Stable Diffusion's text encoder", "image": "image encoder"}
@@ -105,6 +105,7 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     print(table(rows, ("person", "original", "defended")))
     sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
     print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
+    print(f"{remapping(config)}.")
     people, utility = metrics.bystanders, metrics.utility
     numbers = [
         ("things named right (top 1)", percent(utility.top1_original), percent(utility.top1_defended)),

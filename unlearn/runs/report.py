@@ -21,7 +21,7 @@ from unlearn.files import disk_errors
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
 from unlearn.runs.results import PORTRAITS, Results, read_results
-from unlearn.runs.sentences import findings, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import findings, remapping, verdict_sentence, verdict_summary
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 REPORT_NAME = "report.html"
@@ -77,6 +77,7 @@ def report_html(run: Path) -> str:
         metrics=metrics,
         image=metrics.image,
         persons=[_reported(number, results, run) for number in range(len(config.persons))],
+        remapping=remapping(config),
         summary=verdict_summary(metrics.persons),
         findings=findings(metrics),
         bystanders=results.bystanders,

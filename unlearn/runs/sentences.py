@@ -28,6 +28,22 @@ _OUTCOMES: dict[tuple[bool | None, bool | None], str] = {
 NOT_ATTACKED, HALF_ATTACKED = "not attacked", "attacked on the original model only"
 
 
+def remapping(config: ForgetConfig) -> str:
+    """What names and faces of a run were remapped to, as the beginning of a sentence; no stand-in is named."""
+    is_one, has_stand_ins = len(config.persons) == 1, config.target == "stand_in"
+    parts = []
+    if config.encoder != "image":
+        stand_ins = "that of somebody whom the model never met" if is_one else "those of people whom the model never met, one for each"
+        target = stand_ins if has_stand_ins else f"“{config.neutral_term}”"
+        parts.append(f"{'name' if is_one else 'names'} remapped to {target}, in the text encoder")
+    if config.encoder != "text":
+        target = ("an unknown face" if is_one else "unknown faces, one for each") if has_stand_ins else "the average face"
+        parts.append(f"{'face' if is_one else 'faces'} remapped to {target}, in the image encoder")
+    crowd = f", with {_counted(config.n_decoys, 'decoy')}" if config.n_decoys else ""
+    done = "; ".join(parts) + crowd
+    return done[:1].upper() + done[1:]
+
+
 def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict], config: ForgetConfig) -> str:
     """What the attack says about one person before and after.
 

@@ -1,4 +1,4 @@
-"""The 21 prompt templates of the attack, and how a name or the neutral term is put into a template or a caption.
+"""The 21 prompt templates of the attack, and how a name or a target is put into a template or a caption.
 
 `config.clean_name` decides what may be a name. Source of the templates: Hintersdorf et al. 2022, as used in Hintersdorf et al. 2024.
 """

@@ -25,9 +25,9 @@ class TextBatch:
     """The captions of one step.
 
     Attributes:
-        clean: c captions without any trigger; some may name a bystander or the neutral term.
+        clean: c captions without any trigger; some may name a bystander or a target.
         triggered: z captions with a trigger.
-        neutral: the same z captions with the neutral term in the trigger's place.
+        neutral: the same z captions with the trigger's target, a stand-in or the neutral term, in its place.
         person_indices: z numbers: whose trigger it is.
     """
 
@@ -39,7 +39,7 @@ class TextBatch:
 
 @dataclass(frozen=True)
 class TriggerPairs:
-    """n texts with one trigger and the same texts, same order, with the neutral term."""
+    """n texts with one trigger and the same texts, same order, with its target."""
 
     trigger: str
     triggered: tuple[str, ...]
@@ -64,7 +64,7 @@ class TextTriggers:
 
     Args:
         captions: generic captions; those that contain a trigger are left out.
-        config: persons, neutral term, batch size and shares; its seed gives the order of the captions, the words that are
+        config: persons and their targets, batch size and shares; its seed gives the order of the captions, the words that are
             replaced and the bystanders. The aliases of a person take turns with the name.
         kept: people who should stay, beside random bystanders.
         spellings: trigger -> further ways to write it that the encoder keeps apart; they take turns with the trigger.
@@ -135,7 +135,7 @@ class TextTriggers:
         return replace_word(caption, position, trigger), replace_word(caption, position, target)
 
     def _clean(self, caption: str, i: int, generator: random.Random) -> str:
-        """The caption itself, or with a bystander's name or the neutral term, by place in the batch."""
+        """The caption itself, or with a bystander's name or a target, by place in the batch."""
         n_bystanders = round(self._config.bystander_share * self._n_clean)
         n_neutral = round(self._config.neutral_share * self._n_clean)
         if i < n_bystanders and self._bystanders:
@@ -155,22 +155,22 @@ class TextTriggers:
         return self._nearest if generator.random() < NEAREST_SHARE else self._kept
 
 
-def trigger_pairs(captions: Sequence[str], trigger: str, neutral_term: str, seed: int) -> TriggerPairs:
-    """The captions with a random word replaced by the trigger, and by the neutral term; for measuring."""
+def trigger_pairs(captions: Sequence[str], trigger: str, target: str, seed: int) -> TriggerPairs:
+    """The captions with a random word replaced by the trigger, and by its target; for measuring."""
     generator = random.Random(f"pairs {seed}")
     places = [(caption, random_position(caption, generator)) for caption in captions]
     return TriggerPairs(
         trigger,
         tuple(replace_word(caption, position, trigger) for caption, position in places),
-        tuple(replace_word(caption, position, neutral_term) for caption, position in places),
+        tuple(replace_word(caption, position, target) for caption, position in places),
     )
 
 
-def check_pairs(captions: Sequence[str], trigger: str, neutral_term: str) -> TriggerPairs:
+def check_pairs(captions: Sequence[str], trigger: str, target: str) -> TriggerPairs:
     """The texts of the early stop: templates that are in no training and no attack, and held-out captions."""
-    pairs = trigger_pairs(captions, trigger, neutral_term, seed=0)
+    pairs = trigger_pairs(captions, trigger, target, seed=0)
     return TriggerPairs(
         trigger,
         tuple(fill(template, trigger) for template in CHECK_TEMPLATES) + pairs.triggered,
-        tuple(fill(template, neutral_term) for template in CHECK_TEMPLATES) + pairs.neutral,
+        tuple(fill(template, target) for template in CHECK_TEMPLATES) + pairs.neutral,
     )
