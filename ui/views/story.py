@@ -35,7 +35,8 @@ HISTORY = """<h2><span>5</span> Your jobs</h2>
 
 PORTRAITS = """<p class="intro">Stable Diffusion draws what the text encoder tells it. With the same seed both start from the
 same noise; only the text encoder differs. The upper pair has the name in its prompt. The lower pair is the control: its
-prompt has what the name was remapped to, somebody whom the model never met or a neutral term, and both pictures should look alike.</p>"""
+prompt has what the name was remapped to, and both pictures should look alike. Of somebody whom the model never met it has no picture in
+mind, so it draws nobody in particular, and often not clearly.</p>"""
 PORTRAITS_LIMIT = """<p class="fine">The part of the model that draws, the U-Net, is not changed. It can still draw the face, but this name
 no longer asks for it. A description in other words, or another text encoder, may still do so.</p>"""
 

@@ -165,18 +165,21 @@ def _trace(trace: Trace, n_persons: int) -> str:
 
 
 def _never_met(never_met: NeverMet) -> str:
-    limit = never_met.least_p_value
-    few = (
-        f" With so few persons p cannot fall below {limit:.2f}{', so this alone refutes nothing' if limit > REFUTING else ''}."
-        if limit >= 0.01
-        else ""
-    )
-    who = "The forgotten person stands" if never_met.n_persons == 1 else f"The {never_met.n_persons} forgotten persons stand"
+    is_one, limit = never_met.n_persons == 1, never_met.least_p_value
+    who = "The forgotten person stands" if is_one else f"The {never_met.n_persons} forgotten persons stand"
+    stands = f"{who} before a stranger with a probability of {never_met.statistic:.2f}, where 0.50 is like a stranger"
+    against = f"against {_counted(never_met.n_strangers, 'stranger')}"
+    if limit > REFUTING:
+        few = "One person is" if is_one else f"{never_met.n_persons} persons are"
+        return (
+            f"{stands} (p = {_probability(never_met.p_value)}, {against}). {few} too few to tell: p cannot fall below {limit:.2f}, "
+            "so this alone refutes nothing."
+        )
     verdict = "differ from" if never_met.p_value < REFUTING else "cannot be told from"
+    few = f" With so few persons p cannot fall below {limit:.2f}." if limit >= 0.01 else ""
     return (
-        f"{who} before a stranger with a probability of {never_met.statistic:.2f}, where 0.50 is like a stranger "
-        f"(p = {_probability(never_met.p_value)}, against {_counted(never_met.n_strangers, 'stranger')}): by place among the names, "
-        f"those forgotten {verdict} people whom the model never met.{few}"
+        f"{stands} (p = {_probability(never_met.p_value)}, {against}): by place among the names, those forgotten {verdict} people whom "
+        f"the model never met.{few}"
     )
 
 

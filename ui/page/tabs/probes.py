@@ -71,7 +71,7 @@ def build(screen: Screen) -> None:
     draw = gr.Button("Draw the ticked ones (they appear under Portraits)", elem_id="draw-chosen")
     gr.HTML(story.TERMS, apply_default_css=False)
     terms = gr.CheckboxGroup(list(NEUTRAL_TERMS), value=list(NEUTRAL_TERMS), label="Neutral terms", elem_id="term-choice")
-    run_terms = gr.Button("Run the others", elem_id="terms")
+    run_terms = gr.Button("Run with these terms", elem_id="terms")
     screen.html(show_terms, elem_id="terms-table")
     _connect(screen, {"texts": texts, "probe": probe, "chosen": chosen, "draw": draw, "terms": terms, "run": run_terms})
 
