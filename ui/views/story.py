@@ -67,9 +67,8 @@ neutral term. A text was remapped where its bar for the target is much longer on
 TERMS = """<h4>Would a neutral term work better?</h4>
 <p class="intro">Runs the same job once with each of these terms as target, and shows the results side by side.</p>"""
 
-STAND_IN_OFFER = """With a neutral term as target, somebody whom the model did not know can be recognised afterwards: among the names of
-the attack, the term itself may be nearest to the face. This cannot happen when the name is remapped to somebody whom the model
-never met."""
+STAND_IN_OFFER = """The same job can be run again with somebody whom the model never met as target: one unknown person is then taken
+for another, and nobody is recognised."""
 
 NUMBERS = """<p class="intro">The measures of the paper. Similarities are cosines between the original and the defended encoder;
 1 is best. Below them stands the evidence: whom the forgotten name is wrongly taken for, whether somebody who has the files can tell

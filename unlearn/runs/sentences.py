@@ -90,7 +90,7 @@ def compared_sentence(name: str, verdicts: BeforeAfter[Verdict]) -> str:
 def _why_recalled(config: ForgetConfig) -> str:
     if config.target == "stand_in":
         return "With a stand-in as target this should not happen: do not trust this run."
-    avoid = "A run with a stand-in as target, somebody whom the model never met, avoids this."
+    avoid = "A run with somebody whom the model never met as target avoids this."
     if config.encoder == "image":
         return f"The model did not learn the face: all faces to forget are remapped to one average face, which is nearest to this name. {avoid}"
     term = config.neutral_term
