@@ -43,7 +43,7 @@ def test_verdict_sentence_every_outcome_is_told_apart(before: bool | None, after
 def test_recognised_only_now_is_explained_by_the_papers_target() -> None:
     sentence = verdict_sentence("Ada", _verdicts(False, True), PAPER)
     assert "was not recognised before, but is now" in sentence and "now means “person”" in sentence and "1,000 names" in sentence
-    assert "A run with a stand-in" in sentence and "do not trust" not in sentence
+    assert "A run with somebody whom the model never met as target avoids this." in sentence and "do not trust" not in sentence
     image = verdict_sentence("Ada", _verdicts(False, True), replace(PAPER, encoder="image"))
     assert "“person”" not in image and "average face" in image
 
