@@ -12,6 +12,7 @@ MAX_STEP = 10**9  # of what is compared with a step; beyond the last one it has 
 MAX_MILESTONES = 100
 MAX_WEIGHT = 1000.0
 MAX_BYSTANDER_NAMES = 100_000
+MAX_CLOSED_FORM_TEXTS = 20_000
 MAX_CAPTIONS = 500_000  # as many as the grammar of captions holds
 MAX_GENERIC_IMAGES = 20_000  # held in memory: 3 GB at 224 px
 MAX_AVERAGE_FACES = 1000

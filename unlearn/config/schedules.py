@@ -39,6 +39,32 @@ class EarlyStop:
 
 
 @dataclass(frozen=True)
+class ClosedForm:
+    """The closed-form start of a text encoder's fine-tuning (`defence.closed_form`).
+
+    Attributes:
+        n_blocks: so many of the last blocks are edited.
+        keep_weight: weight of what is kept, against the triggers.
+        n_kept_texts: texts to keep; of the same kinds as the clean captions of the fine-tuning.
+        texts_per_trigger: texts with each name or alias.
+        min_texts: least number of texts with a trigger, all together.
+    """
+
+    n_blocks: int = 2
+    keep_weight: float = 40.0
+    n_kept_texts: int = 600
+    texts_per_trigger: int = 8
+    min_texts: int = 48
+
+    def __post_init__(self) -> None:
+        require_range("closed form: n_blocks", self.n_blocks, 1, 100)
+        require_range("closed form: keep_weight", self.keep_weight, 0.001, 1e6)
+        require_range("closed form: n_kept_texts", self.n_kept_texts, 10, limits.MAX_CLOSED_FORM_TEXTS)
+        require_range("closed form: texts_per_trigger", self.texts_per_trigger, 1, 100)
+        require_range("closed form: min_texts", self.min_texts, 1, limits.MAX_CLOSED_FORM_TEXTS)
+
+
+@dataclass(frozen=True)
 class FineTuneConfig:
     """What both encoders share.
 
@@ -102,6 +128,7 @@ class TextFineTuneConfig(FineTuneConfig):
         overshoot: for many names (where the batch grows; if it never does, for more than one; with stand-ins for any number): how
             far beyond its target term the pooled target lies, seen from the trigger, as a share of their distance. What remains of
             a name after a remapping points back to it, and where names fall together that little would decide. 0 (the paper): not at all.
+        closed_form: where given, the steps begin at an encoder that is edited by least squares; None (the paper): at the original.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """
@@ -123,6 +150,7 @@ class TextFineTuneConfig(FineTuneConfig):
     captions_per_trigger: int = 0
     steps_per_trigger: int = 0
     overshoot: float = 0.0
+    closed_form: ClosedForm | None = None
     n_captions: int = 20_000
     captions: str | None = None
 

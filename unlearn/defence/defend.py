@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from unlearn.config import ForgetConfig, ResolvedConfig, Settings
+from unlearn.defence.closed_form import edited
 from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
 from unlearn.defence.loop import FineTuned, fine_tune
 from unlearn.defence.text_task import text_task
@@ -110,7 +112,7 @@ def defend_text(
     config = replace(config, text=config.text_schedule)
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
-        tuned = fine_tune(original.text, text_task(original.text, config, kinds), config.text, _report_of(report, "text"))
+        tuned = _fine_tuned_text(original.text, config, kinds, _report_of(report, "text"))
         return original.with_text(tuned.student), {"text": tuned}
     encoders: dict[str, tuple[TextEncoder, Kind]] = {}
     if config.text.pooled_weight > 0:
@@ -119,8 +121,21 @@ def defend_text(
         encoders["diffusion_text"] = original.hidden, "hidden"
     outcomes: dict[str, FineTuned[TextEncoder]] = {}
     for number, (name, (encoder, kind)) in enumerate(encoders.items()):
-        task = text_task(encoder, config, (kind,))
-        outcomes[name] = fine_tune(encoder, task, config.text, _report_of(report, name, number, len(encoders)))
+        outcomes[name] = _fine_tuned_text(encoder, config, (kind,), _report_of(report, name, number, len(encoders)))
     text = outcomes["text"].student if "text" in outcomes else original.text
     hidden = outcomes["diffusion_text"].student if "diffusion_text" in outcomes else None
     return original.with_text(text, hidden), outcomes
+
+
+def _fine_tuned_text(
+    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report
+) -> FineTuned[TextEncoder]:
+    """One text encoder, from the original or from the closed form."""
+    task = text_task(encoder, config, kinds)
+    if config.text.closed_form is None:
+        return fine_tune(encoder, task, config.text, report)
+    started = time.perf_counter()
+    start = edited(encoder, task, config.text.closed_form, lambda: report(Progress(0, config.text.n_steps, "solving for the names")))
+    seconds = time.perf_counter() - started
+    tuned = fine_tune(encoder, task, config.text, report, start)
+    return replace(tuned, seconds=tuned.seconds + seconds)

@@ -167,7 +167,11 @@ def _terms(
 
 
 def fine_tune(
-    teacher: AnyEncoder, task: Task[AnyEncoder], config: FineTuneConfig, report: Report = no_report
+    teacher: AnyEncoder,
+    task: Task[AnyEncoder],
+    config: FineTuneConfig,
+    report: Report = no_report,
+    start: AnyEncoder | None = None,
 ) -> FineTuned[AnyEncoder]:
     """Fine-tune a copy of the teacher until all steps are done or the early stop is satisfied.
 
@@ -176,6 +180,7 @@ def fine_tune(
         task: batches, outputs and the check.
         config: schedule and weights of the losses.
         report: called after every step; an exception of it (JobCancelled) ends the loop and is passed on.
+        start: the student that the steps begin with, which is changed; None: a copy of the teacher.
 
     Raises:
         ConfigError: nothing to train.
@@ -183,7 +188,7 @@ def fine_tune(
     Source: Hintersdorf et al. 2024, section 3 and appendix A.2.
     """
     started = time.perf_counter()
-    loop = FineTuning(teacher, student_of(teacher), task, config)
+    loop = FineTuning(teacher, student_of(teacher) if start is None else start, task, config)
     losses: list[dict[str, float]] = []
     checks: list[dict[str, float]] = []
     while len(losses) < config.n_steps and not loop.is_done:

@@ -60,20 +60,23 @@ class TextTask:
             raise ConfigError("This text encoder has no pooled embedding; train its hidden states only.")
         self.triggers = triggers
         self._tokenize = teacher.tokenize
-        self._overshoot = config.overshoot if "pooled" in self.weights else 0.0
+        self.overshoot = config.overshoot if "pooled" in self.weights else 0.0
         self._teacher = teacher
         self._check_tokens = torch.empty(0)
         self._check_targets: dict[str, Tensor] = {}
         if config.early_stop is not None:
             self._prepare_check(teacher, check_captions[:N_CHECK_CAPTIONS])
 
+    def tokenized(self, texts: Sequence[str]) -> Tensor:
+        """Tokens (n, L) of texts with a trigger or a target: a spelling is learned as it is written, without the tokenizer's repair."""
+        return self._tokenize(texts, repair=False)
+
     def batch(self, step: int) -> Batch:
         texts = self.triggers.batch(step)
-        # a spelling is learned as it is written; the tokenizer's repair would turn it back into the plain one
-        pairs = self._tokenize([*texts.triggered, *texts.neutral], repair=False)
+        pairs = self.tokenized([*texts.triggered, *texts.neutral])
         tokens = torch.cat([self._tokenize(texts.clean), pairs])
         n_clean, n_student = len(texts.clean), len(texts.clean) + len(texts.triggered)
-        targets = {"pooled": self._targets_beyond(tokens[n_clean:])} if self._overshoot > 0 else None
+        targets = {"pooled": self._targets_beyond(tokens[n_clean:])} if self.overshoot > 0 else None
         return Batch(tokens[:n_student], torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean, targets)
 
     @torch.no_grad()
@@ -81,7 +84,7 @@ class TextTask:
         """Targets (z, d) that lie beyond the neutral term, as seen from the trigger; `tokens`: z triggered captions, z neutral ones."""
         embeddings = pooled_in_buckets(self._teacher, tokens, n_buckets(self._teacher, tokens))
         triggered, neutral = functional.normalize(embeddings, dim=1).chunk(2)
-        return neutral + self._overshoot * (neutral - triggered)
+        return neutral + self.overshoot * (neutral - triggered)
 
     def outputs(self, encoder: TextEncoder, inputs: Tensor) -> dict[str, Tensor]:
         if "hidden" not in self.weights:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearn.config import EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.config import ClosedForm, EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
 from unlearn.config.plain_values import checked
 from unlearn.errors import ConfigError
 
@@ -31,9 +31,9 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
         try:
             defaults = json.loads(path.read_text("utf-8"))
             for part in ("text", "neutral_text", "image"):
-                stop = defaults.get(part, {}).get("early_stop")
-                if isinstance(stop, dict):
-                    defaults[part]["early_stop"] = EarlyStop(**stop)
+                for key, kind in (("early_stop", EarlyStop), ("closed_form", ClosedForm)):
+                    if isinstance(value := defaults.get(part, {}).get(key), dict):
+                        defaults[part][key] = kind(**value)
             for key in ("captions", "kept_names"):
                 source = defaults.get("text", {}).get(key)
                 if isinstance(source, str) and not source.startswith("hub:"):

@@ -38,6 +38,21 @@ class TextBatch:
 
 
 @dataclass(frozen=True)
+class TriggerTexts:
+    """Texts for a computation that takes all at once.
+
+    Attributes:
+        clean, triggered, neutral: as of `TextBatch`.
+        trigger_indices: which of the names and aliases each of the triggered texts holds.
+    """
+
+    clean: tuple[str, ...]
+    triggered: tuple[str, ...]
+    neutral: tuple[str, ...]
+    trigger_indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class TriggerPairs:
     """n texts with one trigger and the same texts, same order, with its target."""
 
@@ -103,7 +118,7 @@ class TextTriggers:
         n_clean, n_triggered = self._n_clean, self._n_triggered
         generator = random.Random(f"batch {self._seed} {step}")
         first = step * (n_clean + n_triggered)  # clean and trigger captions of a step are different ones
-        clean = [self._clean(self._caption(first + i), i, generator) for i in range(n_clean)]
+        clean = [self._clean(self._caption(first + i), i, generator, n_clean) for i in range(n_clean)]
         triggered, neutral, indices = [], [], []
         for i in range(n_triggered):
             index, trigger = self._trigger(step * n_triggered + i)
@@ -112,6 +127,24 @@ class TextTriggers:
             neutral.append(with_neutral)
             indices.append(index)
         return TextBatch(tuple(clean), tuple(triggered), tuple(neutral), tuple(indices))
+
+    @property
+    def n_triggers(self) -> int:
+        """Names and aliases together."""
+        return len(self.targets)
+
+    def texts(self, n_triggered: int, n_clean: int) -> TriggerTexts:
+        """So many texts of the same kinds as those of the batches; the texts with a trigger are shared out among the triggers evenly."""
+        generator = random.Random(f"texts {self._seed}")
+        names = list(self.targets)
+        owners = {trigger: person for person in self.persons for trigger in person.triggers}
+        numbers = [i % len(names) for i in range(n_triggered)]
+        pairs = []
+        for i, number in enumerate(numbers):
+            trigger, turn = names[number], i // len(names)
+            pairs.append(self._pair(self._caption(n_clean + i), self._spelled(trigger, turn), owners[trigger], generator))
+        clean = tuple(self._clean(self._caption(i), i, generator, n_clean) for i in range(n_clean))
+        return TriggerTexts(clean, tuple(a for a, _ in pairs), tuple(b for _, b in pairs), tuple(numbers))
 
     def _caption(self, number: int) -> str:
         return self.captions[number % len(self.captions)]
@@ -122,10 +155,14 @@ class TextTriggers:
         triggers = self.persons[index].triggers
         turn, number_of_trigger = divmod(turn, len(triggers))
         trigger = triggers[number_of_trigger]
+        return index, self._spelled(trigger, turn)
+
+    def _spelled(self, trigger: str, turn: int) -> str:
+        """The trigger, or, every few turns, one of its further spellings."""
         spellings = self.spellings[trigger]
         if spellings and turn % SPELLING_EVERY == SPELLING_EVERY - 1:
-            return index, spellings[turn // SPELLING_EVERY % len(spellings)]
-        return index, trigger
+            return spellings[turn // SPELLING_EVERY % len(spellings)]
+        return trigger
 
     def _pair(self, caption: str, trigger: str, person: Person, generator: random.Random) -> tuple[str, str]:
         target = person.target(self.neutral_term)
@@ -134,10 +171,10 @@ class TextTriggers:
         position = random_position(caption, generator)
         return replace_word(caption, position, trigger), replace_word(caption, position, target)
 
-    def _clean(self, caption: str, i: int, generator: random.Random) -> str:
-        """The caption itself, or with a bystander's name or a target, by place in the batch."""
-        n_bystanders = round(self._config.bystander_share * self._n_clean)
-        n_neutral = round(self._config.neutral_share * self._n_clean)
+    def _clean(self, caption: str, i: int, generator: random.Random, n_clean: int) -> str:
+        """The caption itself, or with a bystander's name or a target term, by place among `n_clean` captions."""
+        n_bystanders = round(self._config.bystander_share * n_clean)
+        n_neutral = round(self._config.neutral_share * n_clean)
         if i < n_bystanders and self._bystanders:
             name = generator.choice(self._bystander_pool(i, generator))
             if generator.random() < self._config.name_only_share:
