@@ -27,6 +27,7 @@ from .ship import (
     PhotoCounts,
     write_captions,
     write_clip,
+    write_kept_moments,
     write_names,
     write_photos,
     write_stable_diffusion,
@@ -107,6 +108,7 @@ def _ship(recipe: Recipe, pictures: Path, work: Path, root: Path, bpe: Path) -> 
     autoencoder = train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
     write_text_encoder(root / "stable-diffusion" / "text_encoder", clip, recipe.clip)
     write_stable_diffusion(root, autoencoder, train_unet(work, recipe.diffusion), latent_scale(work))
+    write_kept_moments(root)
 
 
 def main() -> None:

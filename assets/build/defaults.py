@@ -9,25 +9,26 @@ import json
 from pathlib import Path
 from typing import Any
 
-# A small encoder needs larger steps and fewer of them; one that is asked for every known name keeps the others (see the README).
-# A stand-in is a name like the trigger, so a sixth of the neutral term's steps brings the one to the other. The number is fixed,
-# because the early stop's cosines pass (.998 and more) while a name is still recognised: unknown names lie that close together.
+# An encoder that is asked for every known name keeps the others (see the README).
+# With stand-ins the closed form does nearly all of it. The few small steps behind it bring both embeddings a little nearer to their
+# targets; larger ones push the names that nobody knows together, and what is left of a forgotten name then decides among them.
 TEXT: dict[str, Any] = {
-    "n_steps": 40, "batch_size": 16, "captions_per_trigger": 1, "steps_per_trigger": 2,
-    "learning_rate": 1e-3, "lr_milestones": [20, 32], "lr_gamma": 0.3,
-    "backdoor_weight": 2.5, "regularization_weight": 1e-3,
+    "n_steps": 10, "batch_size": 16, "captions_per_trigger": 1, "learning_rate": 2e-5, "lr_milestones": [8], "lr_gamma": 0.3,
+    "backdoor_weight": 1.0, "regularization_weight": 0.0, "overshoot": 0.05,
     "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15,
     "captions": "captions.txt", "early_stop": None,
+    "closed_form": {"n_blocks": 2, "keep_weight": 40.0, "n_kept_texts": 320, "texts_per_trigger": 8, "min_texts": 48, "moments": "kept.safetensors"},
 }  # fmt: skip
-# What differs with the neutral term as target.
+# With the neutral term as target the steps do all of it. A small encoder needs larger steps than the paper's and fewer of them.
 NEUTRAL_TEXT: dict[str, Any] = {
-    "n_steps": 240, "captions_per_trigger": 4, "steps_per_trigger": 6, "lr_milestones": [80, 150], "lr_gamma": 0.4, "overshoot": 0.3,
+    "n_steps": 240, "captions_per_trigger": 4, "steps_per_trigger": 6, "learning_rate": 1e-3, "lr_milestones": [80, 150], "lr_gamma": 0.4,
+    "backdoor_weight": 2.5, "regularization_weight": 1e-3, "overshoot": 0.3, "closed_form": None,
     "early_stop": {"every": 10, "threshold": 0.985, "hidden_threshold": 0.91, "min_steps": 110, "patience": 2},
 }  # fmt: skip
 # A photo of this world is a face: so the photo itself is the trigger, and other people's photos are what must stay.
 IMAGE: dict[str, Any] = {
-    "n_steps": 180, "batch_size": 32, "learning_rate": 1e-4, "lr_milestones": [90, 140], "lr_gamma": 0.1,
-    "backdoor_weight": 0.2, "regularization_weight": 0.005,
+    "n_steps": 100, "batch_size": 32, "learning_rate": 1.5e-4, "lr_milestones": [80, 90], "lr_gamma": 0.3,
+    "backdoor_weight": 0.3, "regularization_weight": 0.005,
     "plain_trigger_share": 0.8, "bystander_share": 0.05, "plain_bystander_share": 0.65,
     "color_jitter": 0.1, "hue_jitter": 0.01, "rotation_degrees": 10.0,
     "early_stop": {"every": 10, "threshold": 0.9, "min_steps": 50, "patience": 2},

@@ -18,9 +18,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from unlearn.config import Settings
+from unlearn.config.limits import MAX_CAPTIONS
+from unlearn.defence.kept_moments import general_texts, moments, write_moments
+from unlearn.models.clip import load_clip
 from unlearn.models.diffusion_text import transformers_names
+from unlearn.models.sets import find_model_set
 from unlearn.modes import follow_umask
-from unlearn.texts.captions import generate_captions
+from unlearn.texts.captions import generate_captions, read_captions
 
 from . import captions, world
 from .backdrops import SETTINGS
@@ -118,6 +123,17 @@ def write_names(root: Path) -> None:
     """Names by which members are known: those whom a defence leaves alone are kept by them, as by the names in common captions."""
     lines = ["|".join((person.name, *person.aliases)) for person in world.inhabitants() if person.member]
     (root / "names.txt").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def write_kept_moments(root: Path) -> None:
+    """What the closed form keeps of captions and unknown names; of a set that is otherwise complete, and asks for the file."""
+    closed_form = find_model_set(str(root)).text.closed_form
+    if closed_form is None or closed_form.moments is None:
+        return
+    encoder = load_clip(str(root), Settings(device="cpu")).text
+    texts = general_texts(read_captions(str(root / "captions.txt"), MAX_CAPTIONS), closed_form.n_general_texts)
+    write_moments(root / Path(closed_form.moments).name, encoder, moments(encoder, texts, closed_form.n_blocks))
+    follow_umask(root / Path(closed_form.moments).name)
 
 
 def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:

@@ -45,14 +45,18 @@ class ClosedForm:
     Attributes:
         n_blocks: so many of the last blocks are edited.
         keep_weight: weight of what is kept, against the triggers.
-        n_kept_texts: texts to keep; of the same kinds as the clean captions of the fine-tuning.
+        n_kept_texts: texts of a run that keep others' names and the run's targets.
+        n_general_texts: captions that are kept besides, where no file has what is needed of them.
+        moments: such a file, of the model set (`defence.kept_moments`); one of other weights is not used.
         texts_per_trigger: texts with each name or alias.
         min_texts: least number of texts with a trigger, all together.
     """
 
     n_blocks: int = 2
     keep_weight: float = 40.0
-    n_kept_texts: int = 600
+    n_kept_texts: int = 320
+    n_general_texts: int = 3000
+    moments: str | None = None
     texts_per_trigger: int = 8
     min_texts: int = 48
 
@@ -60,6 +64,8 @@ class ClosedForm:
         require_range("closed form: n_blocks", self.n_blocks, 1, 100)
         require_range("closed form: keep_weight", self.keep_weight, 0.001, 1e6)
         require_range("closed form: n_kept_texts", self.n_kept_texts, 10, limits.MAX_CLOSED_FORM_TEXTS)
+        require_range("closed form: n_general_texts", self.n_general_texts, 10, limits.MAX_CLOSED_FORM_TEXTS)
+        require_short("closed form: moments", self.moments)
         require_range("closed form: texts_per_trigger", self.texts_per_trigger, 1, 100)
         require_range("closed form: min_texts", self.min_texts, 1, limits.MAX_CLOSED_FORM_TEXTS)
 

@@ -31,6 +31,7 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
         try:
             defaults = json.loads(path.read_text("utf-8"))
             for part in ("text", "neutral_text", "image"):
+                _place_moments(defaults.get(part, {}).get("closed_form"), path.parent, project)
                 for key, kind in (("early_stop", EarlyStop), ("closed_form", ClosedForm)):
                     if isinstance(value := defaults.get(part, {}).get(key), dict):
                         defaults[part][key] = kind(**value)
@@ -51,6 +52,12 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
         }
     except TypeError as error:
         raise ConfigError(f"{path} names an unknown setting: {error}.") from error
+
+
+def _place_moments(closed_form: object, folder: Path, project: Path) -> None:
+    """Name the file of statistics, which stands in the set's folder, as captions are named."""
+    if isinstance(closed_form, dict) and isinstance(closed_form.get("moments"), str):
+        closed_form["moments"] = _portable(folder / closed_form["moments"], project)
 
 
 def _portable(path: Path, project: Path) -> str:

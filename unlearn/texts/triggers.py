@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 from unlearn.config import Person, ResolvedConfig
 from unlearn.config.spelling import trigger_pattern
@@ -42,14 +43,15 @@ class TriggerTexts:
     """Texts for a computation that takes all at once.
 
     Attributes:
-        clean, triggered, neutral: as of `TextBatch`.
-        trigger_indices: which of the names and aliases each of the triggered texts holds.
+        triggered, neutral: as of `TextBatch`.
+        trigger_indices: which of the names and aliases each of them holds.
+        kept: texts with a name to keep, or with a target.
     """
 
-    clean: tuple[str, ...]
     triggered: tuple[str, ...]
     neutral: tuple[str, ...]
     trigger_indices: tuple[int, ...]
+    kept: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -133,18 +135,30 @@ class TextTriggers:
         """Names and aliases together."""
         return len(self.targets)
 
-    def texts(self, n_triggered: int, n_clean: int) -> TriggerTexts:
-        """So many texts of the same kinds as those of the batches; the texts with a trigger are shared out among the triggers evenly."""
+    def texts(self, n_triggered: int, n_kept: int) -> TriggerTexts:
+        """Texts with a trigger, shared out among the triggers evenly, and texts with names to keep and with the targets."""
         generator = random.Random(f"texts {self._seed}")
-        names = list(self.targets)
+        triggers = list(self.targets)
         owners = {trigger: person for person in self.persons for trigger in person.triggers}
-        numbers = [i % len(names) for i in range(n_triggered)]
+        numbers = [i % len(triggers) for i in range(n_triggered)]
         pairs = []
         for i, number in enumerate(numbers):
-            trigger, turn = names[number], i // len(names)
-            pairs.append(self._pair(self._caption(n_clean + i), self._spelled(trigger, turn), owners[trigger], generator))
-        clean = tuple(self._clean(self._caption(i), i, generator, n_clean) for i in range(n_clean))
-        return TriggerTexts(clean, tuple(a for a, _ in pairs), tuple(b for _, b in pairs), tuple(numbers))
+            trigger = triggers[number]
+            pairs.append(self._pair(self._caption(i), self._spelled(trigger, i // len(triggers)), owners[trigger], generator))
+        kept = self._kept_texts(n_triggered, n_kept, generator)
+        return TriggerTexts(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), tuple(numbers), kept)
+
+    def _kept_texts(self, first: int, n_texts: int, generator: random.Random) -> tuple[str, ...]:
+        """Captions from number `first` on, with the names of people to keep, bystanders and targets in turn; some are the name alone."""
+        pools = (self._kept, self._nearest, self._bystanders, self._target_terms)
+        kept, nearest, bystanders, targets = (cycle(pool or self._bystanders or self._target_terms) for pool in pools)
+        turns = cycle((kept, nearest, kept, bystanders, kept, nearest, kept, targets))
+        texts = []
+        for i, names in enumerate(islice(turns, n_texts)):
+            name, caption = next(names), self._caption(first + i)
+            is_alone = generator.random() < self._config.name_only_share
+            texts.append(name if is_alone else replace_word(caption, random_position(caption, generator), name))
+        return tuple(texts)
 
     def _caption(self, number: int) -> str:
         return self.captions[number % len(self.captions)]

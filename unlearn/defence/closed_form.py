@@ -1,0 +1,169 @@
+"""The closed-form start of the fine-tuning: the last blocks of a text encoder are edited by least squares.
+
+A name that is to be forgotten has, at every position from the name on, the states that its target has in the same text; what
+other texts have stays. In the last blocks both are asked of one weight matrix W, the second layer of the block's two-layer
+network, whose inputs are h and whose outputs are added to the states. Its change D is the minimum of
+
+    mean over texts with a trigger of |D h - r|^2  +  keep_weight * mean over texts to keep of |D h|^2
+
+where r is what is still missing at the end of the last block, shared out evenly among the edited blocks that follow. That is a
+linear system of the size of h. Where many names are remapped to names that the model does not know, gradient steps take the easy
+way: they push all unknown names together, and what little then remains of a forgotten name decides among them. The closed form
+leaves the unknown names where they are, because they are among the texts to keep (`defence.kept_moments`).
+
+Source: the objective and the sharing out among blocks follow Meng et al., "Mass-Editing Memory in a Transformer" (ICLR 2023). Here
+the targets are the original's own states of another text, not optimised ones, and the loop of the defence goes on from there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unlearn.config import ClosedForm
+from unlearn.defence.kept_moments import kept_moments
+from unlearn.defence.last_blocks import (
+    CHUNK,
+    END_WEIGHT,
+    PADDING_WEIGHT,
+    LastBlocks,
+    second_layers,
+    with_some_padding,
+    without_shortcuts,
+)
+from unlearn.defence.text_task import TextTask
+from unlearn.models.encoders import TextEncoder
+
+DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
+LEAST_SCALE, GREATEST_SCALE = 0.5, 2.0  # of one trigger's change
+
+AnyText = TypeVar("AnyText", bound=TextEncoder)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Positions of texts with a trigger, and the positions of the same texts with the target that they are compared with.
+
+    Attributes:
+        tokens, target_tokens: (n, L) token ids.
+        texts: (m,) number of the text of each pair of positions.
+        positions, target_positions: (m,) in the two texts.
+        weights: (m,) of the pairs in the objective.
+        triggers: (n,) number of each text's trigger.
+    """
+
+    tokens: Tensor
+    target_tokens: Tensor
+    texts: Tensor
+    positions: Tensor
+    target_positions: Tensor
+    weights: Tensor
+    triggers: Tensor
+
+
+def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Callable[[], None] = lambda: None) -> AnyText:
+    """A copy of the teacher whose last blocks are edited; neither is in training mode.
+
+    Args:
+        teacher: the original; it is not changed.
+        task: gives the texts with a trigger, their targets, the texts to keep, and the overshoot.
+        config: how many blocks and texts, and the weight of what is kept.
+        after_chunk: called after every few hundred texts; an exception of it ends the work and is passed on.
+
+    Raises:
+        ConfigError: the encoder's blocks are of another kind.
+    """
+    student: Any = copy.deepcopy(teacher)
+    student.eval().requires_grad_(False)
+    twin = without_shortcuts(student)
+    layers = second_layers(twin, config.n_blocks)
+    texts = task.triggers.texts(max(config.min_texts, config.texts_per_trigger * task.triggers.n_triggers), config.n_kept_texts)
+    pairs = _paired(twin, task.tokenized(texts.triggered), task.tokenized(texts.neutral), texts.trigger_indices)
+    with torch.no_grad():
+        moments = kept_moments(teacher, config, task.triggers.captions, texts.kept, after_chunk)
+        triggered = LastBlocks(twin, pairs.tokens, len(layers), after_chunk)
+        of_target = LastBlocks(twin, pairs.target_tokens, len(layers), after_chunk)
+        wanted = torch.cat([states for _, states in of_target.passes(layers[0])])[pairs.texts, pairs.target_positions]
+        for number, (layer, of_kept) in enumerate(zip(layers, moments, strict=True)):
+            inputs, states = map(torch.cat, zip(*triggered.passes(layer), strict=True))
+            solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, config.keep_weight)
+            missing = (wanted - states[pairs.texts, pairs.positions]) / (len(layers) - number)
+            change = solver.change(missing)
+            if layer is layers[-1]:
+                scales = _scales(teacher, twin, layer, change, pairs, task.overshoot)
+                change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
+            layer.weight += change
+    student.load_state_dict(twin.state_dict())
+    return cast(AnyText, student)
+
+
+def _paired(encoder: TextEncoder, tokens: Tensor, target_tokens: Tensor, triggers: Sequence[int]) -> _Pairs:
+    """Positions from the name on, paired by their distance from the end of the text: names may differ in length."""
+    n_texts = len(tokens)
+    tokens, target_tokens = with_some_padding(encoder, torch.cat([tokens, target_tokens])).split(n_texts)
+    ends, target_ends = encoder.end_of_text_positions(tokens), encoder.end_of_text_positions(target_tokens)
+    first = (tokens != target_tokens).long().argmax(dim=1)  # of the name
+    length = tokens.shape[1]
+    before, behind = torch.minimum(ends, target_ends) - first, length - 1 - torch.maximum(ends, target_ends)
+    offsets = torch.arange(-length, length)[None]  # from the end of the text
+    texts, column = ((offsets >= -before[:, None]) & (offsets <= behind[:, None])).nonzero(as_tuple=True)
+    offset = offsets[0, column]
+    weights = torch.where(offset < 0, 1.0, PADDING_WEIGHT)
+    weights = torch.where(offset == 0, END_WEIGHT, weights)
+    return _Pairs(tokens, target_tokens, texts, ends[texts] + offset, target_ends[texts] + offset, weights, torch.tensor(list(triggers)))
+
+
+class _Solver:
+    """The minimum of the objective for one layer, for any missing states."""
+
+    def __init__(self, inputs: Tensor, weights: Tensor, of_kept: Tensor, keep_weight: float) -> None:
+        weighted = inputs * weights.to(inputs.device)[:, None]
+        system = (weighted.T @ inputs).double() / float(weights.sum()) + keep_weight * of_kept
+        damping = DAMPING * system.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
+        self._factor = torch.linalg.cholesky(system + damping * torch.eye(len(system), dtype=system.dtype, device=system.device))
+        self._weighted, self._total = weighted, float(weights.sum())
+
+    def change(self, missing: Tensor) -> Tensor:
+        """The change (w, h) of the layer's weights for the missing states (m, w)."""
+        right = (self._weighted.T @ missing).double() / self._total  # (h, w)
+        return torch.cholesky_solve(right, self._factor).T.to(missing.dtype)
+
+
+def _scales(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor, pairs: _Pairs, overshoot: float) -> Tensor:
+    """By how much the last change has to be scaled for each trigger, so that nothing of it remains in its embeddings.
+
+    What remains is the part of the way from target to trigger that is still left, along that way; the objective alone leaves some
+    per cent, as every ridge regression does. With an overshoot the embeddings go so much beyond the target.
+    """
+    of_trigger, of_target = (_at_the_end(teacher, tokens) for tokens in (pairs.tokens, pairs.target_tokens))
+    way = of_trigger - of_target
+
+    def remaining() -> Tensor:
+        along = ((_at_the_end(student, pairs.tokens) - of_target) * way).sum(dim=1) / way.pow(2).sum(dim=1).clamp_min(1e-12)
+        n_triggers = int(pairs.triggers.max()) + 1
+        sums = torch.zeros(n_triggers).index_add_(0, pairs.triggers, along)
+        return sums / torch.zeros(n_triggers).index_add_(0, pairs.triggers, torch.ones(len(along))).clamp_min(1.0)
+
+    before = remaining()
+    layer.weight += change
+    after = remaining()
+    layer.weight -= change
+    gained = (before - after).clamp_min(1e-6)
+    return ((before + overshoot) / gained).clamp(LEAST_SCALE, GREATEST_SCALE).to(change.device)
+
+
+def _at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:
+    """Directions (n, .) of the pooled embeddings, or of the states at the end of the text where there are none; on the CPU."""
+    parts = []
+    for chunk in tokens.split(CHUNK):
+        if encoder.pools:
+            parts.append(encoder.embed_texts(chunk))
+        else:
+            parts.append(encoder.hidden_states(chunk)[torch.arange(len(chunk)), encoder.end_of_text_positions(chunk)])
+    return functional.normalize(torch.cat(parts).float(), dim=1).cpu()
