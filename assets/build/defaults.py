@@ -14,7 +14,7 @@ from typing import Any
 # targets; larger ones push the names that nobody knows together, and what is left of a forgotten name then decides among them.
 TEXT: dict[str, Any] = {
     "n_steps": 10, "batch_size": 16, "captions_per_trigger": 1, "learning_rate": 2e-5, "lr_milestones": [8], "lr_gamma": 0.3,
-    "backdoor_weight": 1.0, "regularization_weight": 0.0, "overshoot": 0.05,
+    "backdoor_weight": 1.0, "regularization_weight": 0.0, "overshoot": 0.08,
     "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15,
     "captions": "captions.txt", "early_stop": None,
     "closed_form": {"n_blocks": 2, "keep_weight": 40.0, "n_kept_texts": 320, "texts_per_trigger": 8, "min_texts": 48, "moments": "kept.safetensors"},
