@@ -20,6 +20,7 @@ from unlearn.config import ForgetConfig, Person, ResolvedConfig, Settings
 from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError
 from unlearn.evaluation.evaluated_set import EvaluatedSet
+from unlearn.evaluation.evidence import evidence_figures
 from unlearn.evaluation.original_model import original_figures
 from unlearn.evaluation.portraits import PortraitNaming
 from unlearn.evaluation.rows import KeptRows, change, outcomes_by_name, rows_file, share_recognised, texts_hash
@@ -118,6 +119,7 @@ class Evaluation:
             "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers) if self.strangers else None,
             **similarities(Pair(self.clip.text, defended.text), captions, config.persons, config.neutral_term),
             "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),
+            **evidence_figures(Pair(self.clip, defended), self.gallery, Pair(self.prompts, prompts), config, self.evaluated.world),
             "n_steps": {encoder: outcome.n_steps_done for encoder, outcome in defence.tuned.items()},
             "seconds": sum(outcome.seconds for outcome in defence.tuned.values()),
         }  # fmt: skip

@@ -14,6 +14,7 @@ PAPER = (
 )
 
 
+HIDDEN_SHARE = 0.01  # of the names; who stands further behind counts as hidden
 DASH = "–"  # not measured
 STAND_IN = "stand-in"  # the target of rows without a neutral term
 
@@ -51,9 +52,9 @@ def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         groups.setdefault((len(row["names"]), row["neutral_term"], row["are_members"]), []).append(row)
     lines = [(_title(*key), *_cells(group)) for key, group in groups.items()]
-    lines += [(name, tpr, "", "", clean, backdoor, target, "", "", "", "") for name, tpr, clean, backdoor, target in PAPER]
+    lines += [(name, tpr, "", "", clean, backdoor, target, *[""] * 7) for name, tpr, clean, backdoor, target in PAPER]
     head = ("forgotten", "to 0 of 21 templates", "others kept", "strangers recognised", "Sim_Clean", "Sim_Backdoor", "Sim_Target",
-            "top-1 change", "seconds", "portraits still named", "others' portraits named")  # fmt: skip
+            "top-1 change", "false recall", "hidden (rank blind)", "never met", "seconds", "portraits still named", "others' portraits named")  # fmt: skip
     return _table(head, lines)
 
 
@@ -76,10 +77,21 @@ def _cells(group: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         _spread(measured(group, "strangers_recognised"), lambda x: f"{x:g}"),
         *(_spread(measured(group, key), lambda x: f"{x:.3f}") for key in ("sim_clean", "sim_backdoor", "sim_target")),
         _spread(measured(group, "object_top1_change"), lambda x: f"{100 * x:+.2f} pts"),
+        _spread(measured(group, "false_recalled"), lambda x: f"{x:g}"),
+        _hidden(group),
+        _spread(measured(group, "never_met"), lambda x: f"{x:.2f}"),
         _spread(measured(group, "seconds"), lambda x: f"{x:.0f}"),
         _percent(statistics.mean(own) if own else None) + (f" (of {len(own)})" if 0 < len(own) < n_names else ""),
         _percent(statistics.mean(other) if other else None),
     )
+
+
+def _hidden(group: Sequence[dict[str, Any]]) -> str:
+    """In how many runs the forgotten name stands behind the first per cent of the names, and the least rank."""
+    ranks = [(row["rank_blind"], row["n_traced"]) for row in group if row.get("rank_blind") is not None]
+    if not ranks:
+        return DASH
+    return f"{_of(sum(rank > HIDDEN_SHARE * n for rank, n in ranks), len(ranks))} (first at {min(rank for rank, _ in ranks)})"
 
 
 def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
