@@ -154,7 +154,6 @@ class Evaluation:
         return self.portraits.shares(clip, names, self.config.portrait_seeds) if self.portraits is not None else None
 
     def _others_drawn(self, names: Sequence[str]) -> list[str]:
-        """Other members whose portraits are drawn."""
         others = [name for name in self.members if name not in names]
         if self.config.n_others_drawn is None:
             return others

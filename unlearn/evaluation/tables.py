@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from unlearn.runs.sentences import HIDDEN
+
 # Hintersdorf et al. 2024, tables 5 and 6: regularised text encoders, means over ten runs.
 PAPER = (
     ("paper, ViT-B/32, 1 name", "0 % TPR", ".99", ".99", ".99"),
@@ -14,14 +16,13 @@ PAPER = (
 )
 
 
-HIDDEN_SHARE = 0.01  # of the names; who stands further behind counts as hidden
 DASH = "–"  # not measured
 STAND_IN = "stand-in"  # the target of rows without a neutral term
 
 
 def measured(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
     """The values of the rows that have one."""
-    return [row[key] for row in rows if row[key] is not None]
+    return [row[key] for row in rows if row.get(key) is not None]
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -54,7 +55,8 @@ def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
     lines = [(_title(*key), *_cells(group)) for key, group in groups.items()]
     lines += [(name, tpr, "", "", clean, backdoor, target, *[""] * 7) for name, tpr, clean, backdoor, target in PAPER]
     head = ("forgotten", "to 0 of 21 templates", "others kept", "strangers recognised", "Sim_Clean", "Sim_Backdoor", "Sim_Target",
-            "top-1 change", "false recall", "hidden (rank blind)", "never met", "seconds", "portraits still named", "others' portraits named")  # fmt: skip
+            "top-1 change", "false recall", "hidden (rank blind)", "never met", "seconds", "portraits still named",
+            "others' portraits named")  # fmt: skip
     return _table(head, lines)
 
 
@@ -91,7 +93,7 @@ def _hidden(group: Sequence[dict[str, Any]]) -> str:
     ranks = [(row["rank_blind"], row["n_traced"]) for row in group if row.get("rank_blind") is not None]
     if not ranks:
         return DASH
-    return f"{_of(sum(rank > HIDDEN_SHARE * n for rank, n in ranks), len(ranks))} (first at {min(rank for rank, _ in ranks)})"
+    return f"{_of(sum(rank > HIDDEN * n for rank, n in ranks), len(ranks))} (first at {min(rank for rank, _ in ranks)})"
 
 
 def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
