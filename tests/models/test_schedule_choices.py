@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -13,6 +13,7 @@ from unlearn.errors import ConfigError, InputError
 from unlearn.models.schedule_choices import schedule
 from unlearn.models.sets import find_model_set, list_model_sets
 
+TARGET: Literal["stand_in"] = "stand_in"  # of the form and the command line, where nobody says otherwise
 SETS = [found.name for found in list_model_sets()]
 OTHERS = ["ViT-L-14:openai", "ViT-L-14-336:openai", "ViT-B-32:laion2b_s34b_b79k", "RN50-quickgelu:openai", "sd14@gelu", "vit-l-14+none"]
 LABELS = dict(zip(fields.SCHEDULES.values(), fields.SCHEDULES, strict=True))
@@ -27,7 +28,7 @@ def page(name: str, **values: Any) -> ForgetConfig:
 
 def command_line(name: str, paper: bool, steps: int | None = None, text: tuple[str, ...] = (), image: tuple[str, ...] = ()) -> ForgetConfig:
     options = ScheduleOptions(paper, steps)
-    config = with_text_options(ForgetConfig((Person("Ada Lark"),), name, target=fields.TARGET), options, None, text, ())
+    config = with_text_options(ForgetConfig((Person("Ada Lark"),), name, target=TARGET), options, None, text, ())
     return with_image_options(config, "both", options, image)
 
 
@@ -58,14 +59,14 @@ def test_paper_on_page_and_command_line_is_the_papers_table(name: str) -> None:
 def test_own_begins_with_the_sets_own_and_changes_what_is_changed(name: str) -> None:
     defaults = find_model_set(name)
     for untouched in (page(name, schedule=LABELS["own"], **shown(name)), page(name, schedule="own"), command_line(name, False)):
-        assert (untouched.text, untouched.image) == (defaults.text_for(fields.TARGET), defaults.image)
+        assert (untouched.text, untouched.image) == (defaults.text_for(TARGET), defaults.image)
     changes = {"backdoor_weight": 0.123, "bystander_share": 0.3, "image_learning_rate": 3e-6}
     own = page(name, schedule=LABELS["own"], **{**shown(name), **changes})
     line = command_line(name, False, None, ("backdoor_weight=0.123", "bystander_share=0.3"), ("learning_rate=3e-6",))
     assert own.text == line.text and own.image == line.image
     assert own.text is not None and own.image is not None
     kept = ("kept_names", "near_names", "captions", "overshoot", "neutral_share", "name_only_share", "steps_per_trigger", "early_stop")
-    start = defaults.text_for(fields.TARGET)
+    start = defaults.text_for(TARGET)
     assert all(getattr(own.text, key) == getattr(start, key) for key in kept) and own.text.backdoor_weight == 0.123
     kept = ("color_jitter", "hue_jitter", "rotation_degrees", "early_stop", "lr_gamma")
     assert all(getattr(own.image, key) == getattr(defaults.image, key) for key in kept) and own.image.learning_rate == 3e-6
@@ -78,7 +79,7 @@ def test_other_steps_move_the_milestones_along_in_the_same_way(name: str, n_step
     own = page(name, **{**shown(name), "schedule": "own", "n_steps": n_steps, "image_n_steps": n_steps})
     assert (own.text, own.image) == ((line := command_line(name, False, n_steps)).text, line.image)
     assert own.text is not None and own.image is not None
-    for found, start in ((own.text, defaults.text_for(fields.TARGET)), (own.image, defaults.image)):
+    for found, start in ((own.text, defaults.text_for(TARGET)), (own.image, defaults.image)):
         assert found.n_steps == n_steps and len(found.lr_milestones) == len(start.lr_milestones)
         assert all(m == max(1, n * n_steps // start.n_steps) for m, n in zip(found.lr_milestones, start.lr_milestones, strict=True))
         assert found.early_stop is None or found.early_stop.min_steps <= n_steps
@@ -88,7 +89,7 @@ def test_other_steps_move_the_milestones_along_in_the_same_way(name: str, n_step
 
 
 def test_early_stop_is_switched_off_and_on() -> None:
-    of_embedded = find_model_set("embedded").text_for(fields.TARGET).early_stop or EarlyStop()
+    of_embedded = find_model_set("embedded").text_for(TARGET).early_stop or EarlyStop()
     for name, start in (("embedded", of_embedded), ("vit-b-32", EarlyStop())):
         off, on = (page(name, schedule="own", early_stop=value).text for value in (False, True))
         assert off is not None and off.early_stop is None
@@ -101,14 +102,14 @@ def test_form_shows_the_sets_values() -> None:
         for field in fields.own_fields("image", name):
             assert field.value == getattr(defaults.image, field.key)
         values = {field.key: field.value for field in fields.own_fields("text", name)}
-        assert values.pop("early_stop") is (defaults.text_for(fields.TARGET).early_stop is not None)
-        assert values == {key: getattr(defaults.text_for(fields.TARGET), key) for key in values}
+        assert values.pop("early_stop") is (defaults.text_for(TARGET).early_stop is not None)
+        assert values == {key: getattr(defaults.text_for(TARGET), key) for key in values}
 
 
 def test_callers_who_name_fields_alone_mean_their_own() -> None:
     defaults = find_model_set("embedded")
     assert page("embedded").text is None and page("embedded").image is None
-    assert page("embedded", batch_size=5).text == schedule(defaults, "text", "own", {"batch_size": 5}, defaults.text_for(fields.TARGET))
+    assert page("embedded", batch_size=5).text == schedule(defaults, "text", "own", {"batch_size": 5}, defaults.text_for(TARGET))
     assert page("embedded", image_batch_size=5).image == schedule(defaults, "image", "own", {"batch_size": 5})
     assert page("embedded", schedule=LABELS["default"], **shown("embedded")).text is None
 

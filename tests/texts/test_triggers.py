@@ -155,3 +155,20 @@ def test_other_spellings_take_every_fourth_turn_of_their_trigger_and_plain_names
     assert counts == {"Conan O'Brien": 96, "Conan O\u2019Brien": 16, "Conan O\u02bcBrien": 16, "Ann Lee": 128}
     plain = TextTriggers(CAPTIONS, run).batch(0)
     assert [text for text in triggers.batch(0).triggered if "Ann" in text] == [text for text in plain.triggered if "Ann" in text]
+
+
+def test_texts_for_one_computation_share_out_the_triggers_and_keep_names_and_targets() -> None:
+    persons = (Person("Ann Lee", ("The Boss",), stand_in="Bo Ek"), Person("Carol Smith", stand_in="Walter Brooks"))
+    config = ResolvedConfig(persons, seed=5, text=TextFineTuneConfig(bystander_share=0.5, name_only_share=0.2), target="stand_in")
+    triggers = TextTriggers(CAPTIONS, config, KeptNames(["Gina Hartman", "Hugo Reed"], ["Hugo Reed"]))
+    texts = triggers.texts(12, 40)
+    assert texts == triggers.texts(12, 40) and triggers.n_triggers == 3
+    assert Counter(texts.trigger_indices) == {0: 4, 1: 4, 2: 4}
+    names = [("Ann Lee", "Bo Ek"), ("The Boss", "Bo Ek"), ("Carol Smith", "Walter Brooks")]
+    for number, triggered, neutral in zip(texts.trigger_indices, texts.triggered, texts.neutral, strict=True):
+        trigger, target = names[number]
+        assert trigger in triggered and triggered.replace(trigger, target) == neutral
+    assert not any(trigger in text for trigger, _ in names for text in texts.kept)
+    counted = {name: sum(name in text for text in texts.kept) for name in ("Gina Hartman", "Hugo Reed", "Bo Ek", "Walter Brooks")}
+    assert counted["Hugo Reed"] > counted["Gina Hartman"] >= 10 and 5 <= counted["Bo Ek"] + counted["Walter Brooks"] <= 6
+    assert any(text in ("Gina Hartman", "Hugo Reed") for text in texts.kept), "some are the name alone"
