@@ -1,6 +1,7 @@
 """The folder of a run: how it is begun and finished, and what the attack adds to it.
 
-    config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  recovery.json  report.html
+    config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  heard.json  recovery.json
+    report.html
     photos/  portraits/  defended/            and, last, manifest.json
     cache/   embeddings for later questions to the run; not part of what is taken home
 

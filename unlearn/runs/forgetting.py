@@ -25,6 +25,7 @@ from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
 from unlearn.runs.evidence import Compared, measured_evidence
 from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, start_over, write_attack, write_manifest
+from unlearn.runs.hearing import measured_hearing
 from unlearn.runs.inputs import RunPhotos, read_run_photos
 from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_losses, write_predictions, write_probes
 from unlearn.runs.metrics import Metrics
@@ -135,6 +136,8 @@ def _measured(run: PreparedRun, defence: Defence, before: _Before, after: _After
         others = defence.image.sources.others if defence.image is not None else None
         compared = Compared(models, galleries, prompts, config, suite.world, None if others is None else others.measured)
         metrics = measured_evidence(metrics, compared, mishaps)
+        with mishaps.spared("What the model hears in the names is missing", AGAIN):
+            write_results(out, heard=measured_hearing(compared, suite.embeddings))
     write_attack(out, before.attacked, after.attacked)
     write_probes(out, after.prober, config, suite.world, mishaps)
     write_predictions(out, models, config, suite.world, run.photos.attacked, mishaps)

@@ -16,6 +16,7 @@ from unlearn.config import ForgetConfig
 from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError, UnlearnError
 from unlearn.files import write_json
+from unlearn.runs.heard_records import Heard
 from unlearn.runs.json_types import field_types, from_json, to_json
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.records import Attacks, BystanderRow, LossRow, Manifest, PortraitEntry, PredictionRow, ProbeRow
@@ -39,6 +40,7 @@ class Results:
     predictions: tuple[PredictionRow, ...] = ()
     portraits: tuple[PortraitEntry, ...] = ()
     recovery: Recovery = Recovery()
+    heard: tuple[Heard, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
