@@ -9,27 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unlearn.attacks.recovery.catalogue import Budget
-from unlearn.runs.json_types import absent
+from unlearn.attacks.recovery.scores import TryScore
 from unlearn.runs.records import BeforeAfter
-
-
-@dataclass(frozen=True)
-class TryScore:
-    """What one try finds on one model.
-
-    Attributes:
-        recognised: by the attack's usual bar, with the try in the name's place.
-        correct_templates: templates by which the try, in the name's place, wins the person's photos among all candidates.
-        similarity: mean cosine between the try and the person's photos; of a fine-tuned or rebuilt model, with that model.
-        rank: place of that similarity among those that the same attack reaches with strangers; 1 is the first.
-        steps: fine-tuning steps until the person was recognised; only where an attack trains.
-    """
-
-    recognised: bool | None = None
-    correct_templates: int | None = None
-    similarity: float | None = None
-    rank: int | None = None
-    steps: int | None = absent()
 
 
 @dataclass(frozen=True)
@@ -159,8 +140,7 @@ class Recovery:
 
 def danger(result: AttackResult) -> tuple[bool, int, float]:
     """Orders attacks: whether the person is found now, by how many templates, and how near the best try comes."""
-    score = result.defended
-    return bool(result.found_defended), score.correct_templates or 0, score.similarity if score.similarity is not None else -1.0
+    return (bool(result.found_defended), *result.defended.nearness)
 
 
 def n_found(attacks: Iterable[AttackResult]) -> tuple[int, int, int]:
