@@ -76,7 +76,7 @@ def recovery_of(run: Run, questions: Iterable[Job]) -> Recovery:
             if job.request["kind"] == ATTACKS:
                 recovery = _joined(recovery, from_json(Recovery, job.state.result["recovery"]))
             elif job.request["kind"] == TEXTS:
-                recovery = replace(recovery, own=(*recovery.own, *own_tries(job)))
+                recovery = replace(recovery, own=(*own_tries(job), *recovery.own))
     return recovery
 
 

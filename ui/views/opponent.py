@@ -13,7 +13,6 @@ from unlearn.jobs import Job
 from unlearn.runs.recovery_records import AttackResult, OwnTry, Recovery, Try, TryScore
 from unlearn.runs.recovery_sentences import (
     N_TEMPLATES,
-    SENTENCES,
     control_words,
     of_person,
     own_of,
@@ -66,7 +65,8 @@ def _row(result: AttackResult) -> dict[str, Any]:
     kind = attack_kind(result.attack)
     return {
         "attack": result.attack, "title": kind.title, "why": kind.explanation, "n_tries": result.n_tries,
-        "best": visible(result.best_try or DASH), "is_prompt": result.is_prompt, "seconds": result.seconds, "control": control_words(result.control),
+        "best": visible(result.best_try or DASH), "is_prompt": result.is_prompt, "seconds": result.seconds,
+        "control": control_words(result.control),
         "before": _side(result.found_original, result_words(result, result.original)),
         "after": _side(result.found_defended, result_words(result, result.defended)),
         "notes": [note for note in (result.note, "" if result.is_complete else "The time ran out before all tries were made.") if note],
@@ -117,5 +117,5 @@ def prompts_to_draw(recovery: Recovery, person_index: int, most: int, template: 
     found = [template.replace("{0}", one.text) for one in own_of(recovery, person_index) if one.found_defended]
     for result in of_person(recovery, person_index):
         if result.is_prompt and result.best_try:
-            found.append(result.best_try if result.family == SENTENCES else template.replace("{0}", result.best_try))
+            found.append(result.best_try if attack_kind(result.attack).rule == "votes" else template.replace("{0}", result.best_try))
     return list(dict.fromkeys(found))[:most]

@@ -18,13 +18,11 @@ from unlearn.progress import Report, no_report
 from unlearn.runs.evidence import Compared
 from unlearn.runs.opponent_context import Opponent, compared_run
 from unlearn.runs.opponent_results import result_of, success_of
-from unlearn.runs.recovery_records import AttackResult, NotTried, OwnTry, Recovery
+from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, NotTried, OwnTry, Recovery
 from unlearn.runs.results import MANIFEST, Run, finished_run, write_results
 
 TOTAL_S: dict[Budget, float] = {"quick": 10.0, "full": 180.0}  # for one person
 MAX_OWN, MAX_OWN_LENGTH = 200, 200  # tries kept, and their characters
-NO_TIME = "The time was over before its turn; start it alone."
-ON_DEMAND = "It is part of the full set, which is tried on demand."
 NO_PHOTOS = "There are no photos of this person, or too few, so that nothing tells whether the person was found."
 
 
@@ -37,12 +35,14 @@ class RecoveryRequest:
         budget: how many tries each may make and how long it may take.
         person_index: number of the person in the run's config.
         seed: of what is drawn at random.
+        keep: whether the results are kept in the run's recovery.json; else they are only returned.
     """
 
     attacks: tuple[str, ...] = ()
     budget: Budget = "quick"
     person_index: int = 0
     seed: int = 0
+    keep: bool = True
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
@@ -57,7 +57,7 @@ class RecoveryRequest:
 
 
 def recover(settings: Settings, run: Path, request: RecoveryRequest, report: Report = no_report) -> Recovery:
-    """Attack a person of a finished run, and keep the results in its recovery.json.
+    """Attack a person of a finished run, and keep the results in its recovery.json where the request says so.
 
     A result takes the place of an earlier one of the same attack on the same person; other results and own tries stay.
 
@@ -68,7 +68,7 @@ def recover(settings: Settings, run: Path, request: RecoveryRequest, report: Rep
         report: told about the progress at least every two seconds; what it raises (JobCancelled) ends the attacks, and nothing is kept.
 
     Returns:
-        What recovery.json holds now.
+        What recovery.json holds now, or would hold.
 
     Raises:
         ConfigError: an unknown attack or budget.
@@ -82,12 +82,13 @@ def recover(settings: Settings, run: Path, request: RecoveryRequest, report: Rep
     clock = Clock(report, TOTAL_S[request.budget], len(request.kinds))
     added = attacked_person(opponent, person, finished.metrics.trace, request, clock)
     recovery = merged(finished_run(run).recovery, added, request)
-    write_results(run, recovery=recovery)
+    if request.keep:
+        write_results(run, recovery=recovery)
     return recovery
 
 
-def try_text(settings: Settings, run: Path, text: str, person_index: int = 0) -> OwnTry:
-    """Put a text in the name's place, and keep the answer in recovery.json.
+def try_text(settings: Settings, run: Path, text: str, person_index: int = 0, *, keep: bool = True) -> OwnTry:
+    """Put a text in the name's place, and keep the answer in recovery.json where `keep` says so.
 
     Raises:
         InputError: no finished run, no such person, no photos of the person, or a text that is empty or does not fit.
@@ -104,9 +105,10 @@ def try_text(settings: Settings, run: Path, text: str, person_index: int = 0) ->
     (tried,) = scored_texts(opponent.context(subject, seed=0), [typed])
     before, after = tried.scores
     own = OwnTry(before, after, typed, is_named(before), is_named(after), person_index=person_index)
-    recovery = finished_run(run).recovery
-    others = [other for other in recovery.own if (other.text, other.person_index) != (typed, person_index)]
-    write_results(run, recovery=replace(recovery, own=(own, *others)[:MAX_OWN]))
+    if keep:
+        recovery = finished_run(run).recovery
+        others = [other for other in recovery.own if (other.text, other.person_index) != (typed, person_index)]
+        write_results(run, recovery=replace(recovery, own=(own, *others)[:MAX_OWN]))
     return own
 
 

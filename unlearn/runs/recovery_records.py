@@ -12,6 +12,8 @@ from unlearn.attacks.recovery.catalogue import Budget
 from unlearn.attacks.recovery.scores import TryScore
 from unlearn.runs.records import BeforeAfter
 
+NO_TIME = "The time was over before its turn; start it alone."  # reasons that do not keep an attack from being started
+ON_DEMAND = "It is part of the full set, which is tried on demand."
 
 @dataclass(frozen=True)
 class Try(BeforeAfter[TryScore]):

@@ -6,12 +6,11 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.attacks.recovery.catalogue import ATTACKS, NEVER_TRIED, attack_kind
+from unlearn.attacks.recovery.catalogue import ATTACKS, NEVER_TRIED, AttackKind, attack_kind
 from unlearn.runs.heard_records import Heard, HeardCaption
-from unlearn.runs.recovery_records import AttackResult, Control, OwnTry, Recovery, Success, TryScore
+from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, Control, OwnTry, Recovery, Success, TryScore
 
 ORIGINAL_WEIGHTS = "original weights"  # the family of attacks for which the original model is needed itself
-SENTENCES = "another sentence"  # the family of attacks that count sentences, not templates
 N_TEMPLATES = 21  # of the usual attack
 MAX_NAMED = 3
 NOT_YET = "Not tried yet."
@@ -36,7 +35,7 @@ def of_person(recovery: Recovery, person_index: int) -> tuple[AttackResult, ...]
 
 def own_of(recovery: Recovery, person_index: int) -> tuple[OwnTry, ...]:
     """What was typed for one person, the latest first."""
-    return tuple(one for one in reversed(recovery.own) if one.person_index == person_index)
+    return tuple(one for one in recovery.own if one.person_index == person_index)
 
 
 def recovery_sentence(name: str, results: Sequence[AttackResult]) -> str:
@@ -82,7 +81,7 @@ def verdict_word(is_found: bool | None) -> str:
 
 def result_words(result: AttackResult, score: TryScore) -> str:
     """What an attack reached on one model; empty where nothing was measured."""
-    if result.family == SENTENCES and score.correct_templates is not None:
+    if attack_kind(result.attack).rule == "votes" and score.correct_templates is not None:
         return f"{score.correct_templates} of {result.n_tries} sentences"
     return score_words(score)
 
@@ -127,8 +126,12 @@ def untried(recovery: Recovery, person_index: int) -> list[Untried]:
     """The attacks that were not made on a person, and why; last those that no budget makes."""
     made = {result.attack for result in recovery.attacks if result.person_index == person_index}
     reasons = {row.attack: row.why for row in recovery.not_tried if row.person_index == person_index}
-    rows = [Untried(kind.title, reasons.get(kind.name, NOT_YET), kind.name) for kind in ATTACKS if kind.name not in made]
+    rows = [_untried(kind, reasons.get(kind.name, NOT_YET)) for kind in ATTACKS if kind.name not in made]
     return rows + [Untried(NEVER_TITLES.get(what, what.capitalize()), why) for what, why in NEVER_TRIED.items()]
+
+
+def _untried(kind: AttackKind, why: str) -> Untried:
+    return Untried(kind.title, why, kind.name if why in (NOT_YET, NO_TIME, ON_DEMAND) else "")
 
 
 def visible(text: str) -> str:
