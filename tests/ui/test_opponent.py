@@ -60,7 +60,9 @@ def test_sentence_counts_the_ways_and_names_what_finds_the_person_now() -> None:
     assert none == f"2 of 2 ways found {NAME} before; none of them finds this person now."
     found = recovery_sentence(NAME, results("surface-forms", FINDING))
     assert found == f"2 of 2 ways found {NAME} before; 1 finds this person now: other names (“try of {FINDING}”)."
-    assert recovery_sentence(NAME, ()) == f"Nothing was tried yet that could bring {NAME} back."
+    typed = (OwnTry(TryScore(), TryScore(), "Storm", True, True), OwnTry(TryScore(), TryScore(), "Sun", True, False))
+    assert recovery_sentence(NAME, results("surface-forms"), typed).endswith("What was typed here finds this person now: “Storm”.")
+    assert recovery_sentence(NAME, ()) == f"No attack was tried yet that could bring {NAME} back."
 
 
 def test_putting_the_original_weights_back_is_told_apart() -> None:
@@ -133,8 +135,8 @@ def test_own_try_of_the_owner_is_answered_at_once_and_stays_in_the_table(service
 
 def test_run_of_an_earlier_version_offers_the_attacks(service: Service, job: str) -> None:
     view = View(service, job, _owner(service, ANN))
-    assert "Nothing was tried yet" in tab.show(view) and "data-value=\"quick\"" in tab.show(view)
-    assert "Not tried yet." in tab.show_not_tried(view)
+    assert "No attack was tried yet" in tab.show(view) and "data-value=\"quick\"" in tab.show(view)
+    assert tab.show_not_tried(view).count("data-value") == len(ATTACKS)
     assert tab.choices(view)["visible"] and [number for _, number in tab.choices(view)["choices"]] == [0, 1]
 
 

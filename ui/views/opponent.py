@@ -91,7 +91,7 @@ def opponent(view: OpponentView) -> str:
     rows = sorted([*map(_own_row, own), *map(_row, results)], key=lambda row: not row["after"]["found"])  # stable: danger within
     n_quick = sum(kind.is_quick for kind in ATTACKS)
     return render(
-        "opponent", sentence=recovery_sentence(view.name, results), rows=rows,
+        "opponent", sentence=recovery_sentence(view.name, results, own), rows=rows,
         jobs=[{"id": job.id, "note": small_job(job), "active": not job.ended} for job in view.jobs], askable=view.askable,
         busy=view.is_busy, any_tried=bool(results), success=success_sentence(view.recovery.success),
         can_draw=view.askable and any(row["is_prompt"] and row["best"] != DASH for row in rows), n_quick=n_quick, n_all=len(ATTACKS),
@@ -100,7 +100,9 @@ def opponent(view: OpponentView) -> str:
 
 def not_tried(view: OpponentView) -> str:
     """The attacks that were not made, and why."""
-    return render("untried", untried=untried(view.recovery, view.person_index), askable=view.askable, busy=view.is_busy)
+    rows = untried(view.recovery, view.person_index)
+    later, never = [row for row in rows if row.startable], [row for row in rows if not row.startable]
+    return render("untried", later=later, never=never, can_start=view.askable and not view.is_busy)
 
 
 def own_answer(job: Job | None, tries: Sequence[OwnTry], name: str) -> str:

@@ -21,10 +21,11 @@ NEVER_TITLES = {
 
 @dataclass(frozen=True)
 class Untried:
-    """An attack that was not made: what it is called, why, and its name where it can be started."""
+    """An attack that was not made: what it is called and does, why it was not, and its name where it can be started."""
 
     title: str
     why: str
+    does: str = ""
     startable: str = ""
 
 
@@ -38,29 +39,32 @@ def own_of(recovery: Recovery, person_index: int) -> tuple[OwnTry, ...]:
     return tuple(one for one in recovery.own if one.person_index == person_index)
 
 
-def recovery_sentence(name: str, results: Sequence[AttackResult]) -> str:
-    """How many ways found the person before, and how many do now; the way back to the original's weights is told apart."""
+def recovery_sentence(name: str, results: Sequence[AttackResult], own: Sequence[OwnTry] = ()) -> str:
+    """How many ways found the person before, and how many do now; told apart: what was typed, and the original's weights put back."""
+    typed = [f"“{visible(one.text)}”" for one in own if one.found_defended]
+    of_own = f"What was typed here finds this person now: {_listed(typed)}." if typed else ""
+    return " ".join(part for part in (_ways(name, results), of_own, _reversed(name, results)) if part)
+
+
+def _ways(name: str, results: Sequence[AttackResult]) -> str:
     ways = [result for result in results if result.family != ORIGINAL_WEIGHTS and result.found_defended is not None]
     if not ways:
-        return f"Nothing was tried yet that could bring {name} back." if not results else _reversed(name, results)
+        return "" if results else f"No attack was tried yet that could bring {name} back."
     before, now = sum(bool(result.found_original) for result in ways), [result for result in ways if result.found_defended]
     many = f"{before} of {len(ways)} ways found {name} before" if len(ways) > 1 else f"The one way tried {_found(before)} {name} before"
     if not now:
-        sentence = f"{many}; {'none of them finds' if len(ways) > 1 else 'it does not find'} this person now."
-    else:
-        finds = "it still finds" if len(ways) == 1 else "1 finds" if len(now) == 1 else f"{len(now)} find"
-        sentence = f"{many}; {finds} this person now: {_named(now)}."
-    return f"{sentence} {_reversed(name, results)}".strip()
+        return f"{many}; {'none of them finds' if len(ways) > 1 else 'it does not find'} this person now."
+    finds = "it still finds" if len(ways) == 1 else "1 finds" if len(now) == 1 else f"{len(now)} find"
+    return f"{many}; {finds} this person now: {_listed([_with_try(result) for result in now])}."
 
 
 def _found(before: int) -> str:
     return "found" if before else "did not find"
 
 
-def _named(results: Sequence[AttackResult]) -> str:
-    titles = [_with_try(result) for result in results[:MAX_NAMED]]
-    more = [f"{len(results) - MAX_NAMED} more"] if len(results) > MAX_NAMED else []
-    return ", ".join([*titles, *more])
+def _listed(words: Sequence[str]) -> str:
+    more = [f"{len(words) - MAX_NAMED} more"] if len(words) > MAX_NAMED else []
+    return ", ".join([*words[:MAX_NAMED], *more])
 
 
 def _with_try(result: AttackResult) -> str:
@@ -131,7 +135,7 @@ def untried(recovery: Recovery, person_index: int) -> list[Untried]:
 
 
 def _untried(kind: AttackKind, why: str) -> Untried:
-    return Untried(kind.title, why, kind.name if why in (NOT_YET, NO_TIME, ON_DEMAND) else "")
+    return Untried(kind.title, why, kind.explanation, kind.name if why in (NOT_YET, NO_TIME, ON_DEMAND) else "")
 
 
 def visible(text: str) -> str:

@@ -51,7 +51,7 @@ def reported_opponent(recovery: Recovery, name: str, person_index: int) -> Repor
     results, own = of_person(recovery, person_index), own_of(recovery, person_index)
     rows = [*map(_attack, results), *map(_own, own)]
     return ReportedOpponent(
-        recovery_sentence(name, results), rows, success_sentence(recovery.success), untried(recovery, person_index)
+        recovery_sentence(name, results, own), rows, success_sentence(recovery.success), untried(recovery, person_index)
     )
 
 
