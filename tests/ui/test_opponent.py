@@ -76,6 +76,8 @@ def test_words_of_an_outcome_follow_what_the_attack_counts() -> None:
     (forms,), (sentences,) = results("surface-forms"), results("templates")
     assert result_words(forms, forms.original) == "21 of 21 prompts"
     assert result_words(sentences, TryScore(True, 6)) == "6 of 7 sentences"
+    (looks,) = results("descriptions")
+    assert result_words(looks, TryScore(True, 20, 0.2, 2)) == "nearer than 2 of 3 strangers"
     assert result_words(forms, TryScore(steps=1)) == "after 1 step" and result_words(forms, TryScore()) == ""
 
 

@@ -85,8 +85,11 @@ def verdict_word(is_found: bool | None) -> str:
 
 def result_words(result: AttackResult, score: TryScore) -> str:
     """What an attack reached on one model; empty where nothing was measured."""
-    if attack_kind(result.attack).rule == "votes" and score.correct_templates is not None:
+    rule, strangers = attack_kind(result.attack).rule, result.control.n_strangers if result.control is not None else 0
+    if rule == "votes" and score.correct_templates is not None:
         return f"{score.correct_templates} of {result.n_tries} sentences"
+    if rule == "beyond strangers" and score.rank is not None and strangers:
+        return f"nearer than {strangers + 1 - score.rank} of {strangers} strangers"
     return score_words(score)
 
 
@@ -115,7 +118,8 @@ def success_sentence(success: Success | None) -> str:
     least = success.min_templates
     sentence = (
         f"A person counts as found when a try, in the name's place, wins the person's photos among all candidate names in at least "
-        f"{least} of the {N_TEMPLATES} prompts. Attacks that are given the photos must, besides, come nearer than they come with strangers."
+        f"{least} of the {N_TEMPLATES} prompts. Attacks that know the photos or the looks must, besides, come clearly nearer to the "
+        "photos than the same attack comes with strangers (by three standard deviations)."
     )
     rate = success.false_positive_rate
     if rate is None:
