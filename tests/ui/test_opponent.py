@@ -155,7 +155,7 @@ def test_attacks_show_in_the_tab_and_not_as_a_job_of_forgetting(service: Service
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"attacks": ["witchcraft"]}, "is no attack"), ({"budget": "endless"}, "quick or full"), ({"person": 2}, "the run has 2"),
+        ({"attacks": ["witchcraft"]}, "attacks is unknown"), ({"budget": "endless"}, "quick or full"), ({"person": 2}, "the run has 2"),
         ({"person": -1}, "the run has 2"), ({"seed": -1}, "whole number from 0"),
         ({"texts": [f"text {n}" for n in range(11)]}, "send 1 to 10"), ({"texts": []}, "no texts"), ({"texts": ["x" * 201]}, "longer than"),
         ({"texts": ["x"], "attacks": ["aliases"]}, "not both"),

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from ui.server.service import Service
-from unlearn.attacks.recovery.catalogue import BUDGETS, attack_kind
+from unlearn.attacks.recovery.catalogue import ATTACKS as KINDS
+from unlearn.attacks.recovery.catalogue import BUDGETS
 from unlearn.errors import InputError
 from unlearn.jobs import Job, Succeeded
 from unlearn.runs.json_types import from_json
@@ -19,6 +20,7 @@ from unlearn.runs.recovery_records import OwnTry, Recovery
 from unlearn.runs.results import Run
 
 ATTACKS, TEXTS = "recover", "own_try"  # kinds of questions: attacks, and what somebody typed in the name's place
+NAMES = tuple(kind.name for kind in KINDS)
 MAX_TEXTS = 10  # of a question
 MAX_SEED = 2**31 - 1
 
@@ -36,8 +38,8 @@ def ask_attacks(service: Service, key: str, owner: str, wanted: dict[str, Any]) 
         UnlearnError: no such attack, budget, person or run.
     """
     attacks, budget, seed = list(dict.fromkeys(wanted.get("attacks") or [])), wanted.get("budget", "quick"), wanted.get("seed", 0)
-    for name in attacks:
-        attack_kind(name)
+    if any(name not in NAMES for name in attacks):
+        raise InputError(f"One of the attacks is unknown; use {', '.join(NAMES)}.")
     if budget not in BUDGETS:
         raise InputError(f"budget takes {' or '.join(BUDGETS)}.")
     if not 0 <= seed <= MAX_SEED:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ui.views.jobs import small_job
 from ui.views.render import DASH, render
-from unlearn.attacks.recovery.catalogue import ATTACKS, attack_kind
+from unlearn.attacks.recovery.catalogue import ATTACKS, TOTAL_S, attack_kind
 from unlearn.jobs import Job
 from unlearn.runs.recovery_records import AttackResult, OwnTry, Recovery, Try, TryScore
 from unlearn.runs.recovery_sentences import (
@@ -94,7 +94,8 @@ def opponent(view: OpponentView) -> str:
         "opponent", sentence=recovery_sentence(view.name, results, own), rows=rows,
         jobs=[{"id": job.id, "note": small_job(job), "active": not job.ended} for job in view.jobs], askable=view.askable,
         busy=view.is_busy, any_tried=bool(results), success=success_sentence(view.recovery.success),
-        can_draw=view.askable and any(row["is_prompt"] and row["best"] != DASH for row in rows), n_quick=n_quick, n_all=len(ATTACKS),
+        can_draw=view.askable and any(row["is_prompt"] and row["best"] != DASH for row in rows), n_quick=n_quick,
+        n_all=len(ATTACKS), most_s=TOTAL_S,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unlearn.attacks.figures import Trace
-from unlearn.attacks.recovery.catalogue import ATTACKS, BUDGETS, NEVER_TRIED, AttackKind, Budget, attack_kind
+from unlearn.attacks.recovery.catalogue import ATTACKS, BUDGETS, NEVER_TRIED, TOTAL_S, AttackKind, Budget, attack_kind
 from unlearn.attacks.recovery.context import Clock, Context, scored_texts
 from unlearn.attacks.recovery.opponent import attacked
 from unlearn.attacks.recovery.scores import is_named
@@ -21,7 +21,6 @@ from unlearn.runs.opponent_results import result_of, success_of
 from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, NotTried, OwnTry, Recovery
 from unlearn.runs.results import MANIFEST, Run, finished_run, write_results
 
-TOTAL_S: dict[Budget, float] = {"quick": 10.0, "full": 180.0}  # for one person
 MAX_OWN, MAX_OWN_LENGTH = 200, 200  # tries kept, and their characters
 NO_PHOTOS = "There are no photos of this person, or too few, so that nothing tells whether the person was found."
 
