@@ -117,7 +117,9 @@ def own_answer(job: Job | None, tries: Sequence[OwnTry], name: str) -> str:
 
 def prompts_to_draw(recovery: Recovery, person_index: int, most: int, template: str) -> list[str]:
     """Prompts of the tries that can be drawn, the most dangerous first, none twice; sentences are prompts as they are."""
-    found = [template.replace("{0}", one.text) for one in own_of(recovery, person_index) if one.found_defended]
+    own = own_of(recovery, person_index)
+    typed = dict.fromkeys([*own[:1], *(one for one in own if one.found_defended)])  # the latest in any case
+    found = [template.replace("{0}", one.text) for one in typed]
     for result in of_person(recovery, person_index):
         if result.is_prompt and result.best_try:
             found.append(result.best_try if attack_kind(result.attack).rule == "votes" else template.replace("{0}", result.best_try))

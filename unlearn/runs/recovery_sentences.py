@@ -108,7 +108,7 @@ def control_words(control: Control | None) -> str:
     """The same attack on strangers."""
     if control is None or not control.n_strangers:
         return "no strangers to compare with"
-    return f"finds {control.n_found_defended} of {control.n_strangers} strangers"
+    return f"finds {control.n_found_defended} of {control.n_strangers} stranger{'' if control.n_strangers == 1 else 's'}"
 
 
 def success_sentence(success: Success | None) -> str:
@@ -125,8 +125,9 @@ def success_sentence(success: Success | None) -> str:
     if rate is None:
         return f"{sentence} There were no strangers to try it on, so nothing is known about false alarms."
     return (
-        f"{sentence} Control: of {success.n_cases} attacks on {success.n_strangers} people whom the model never met, {success.n_wrong} "
-        f"counted as found ({100 * rate:.1f} %)."
+        f"{sentence} Control: of {success.n_cases} attacks on {success.n_strangers} "
+        f"{'person' if success.n_strangers == 1 else 'people'} whom the model never met, {success.n_wrong} counted as found "
+        f"({100 * rate:.1f} %)."
     )
 
 
