@@ -33,12 +33,14 @@ from unlearn.runs.mishaps import Mishaps
 from unlearn.runs.photos import keep_photos
 from unlearn.runs.portraits import write_portraits
 from unlearn.runs.preparation import PreparedRun, prepared_run
+from unlearn.runs.recovery import quick
 from unlearn.runs.report import write_report
 from unlearn.runs.results import PORTRAITS, write_results
 
 BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
-AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "portraits": 14.0}
+AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "opponent": 12.0, "portraits": 14.0}
 DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
+OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
 REPORT_LATER = "Write it with `python -m unlearn report --run FOLDER`."
 
 
@@ -85,7 +87,9 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     with stages.stage("attack on the defended") as inner:
         after = _attack_defended(run, defence, before, mishaps, inner)
     with stages.stage("measuring"):
-        metrics = _measured(run, defence, before, after, mishaps)
+        metrics, compared = _measured(run, defence, before, after, mishaps)
+    with stages.stage("opponent") as inner:
+        _oppose(run, compared, metrics, mishaps, inner)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
     metrics = replace(
@@ -123,14 +127,17 @@ def _attack_defended(run: PreparedRun, defence: Defence, before: _Before, mishap
     return after
 
 
-def _measured(run: PreparedRun, defence: Defence, before: _Before, after: _After, mishaps: Mishaps) -> Metrics:
-    """The metrics, and the files with what they sum up."""
+def _measured(
+    run: PreparedRun, defence: Defence, before: _Before, after: _After, mishaps: Mishaps
+) -> tuple[Metrics, Compared | None]:
+    """The metrics, with the files that they sum up, and what they were measured on; None where the second attack failed."""
     suite, config, out = run.suite, run.config, run.out
     models = Pair(suite.clip, defence.defended)
     metrics = measure(attack_metrics(before.attacked, after.attacked), models, config, run.things, mishaps)
     with mishaps.spared("The figures of the image encoder are missing", AGAIN):
         image = measure_image(suite.clip, defence, (run.gallery, after.gallery), config, suite.world, run.photos.faces)
         metrics = replace(metrics, image=image)
+    compared = None
     if after.gallery is not None and after.prompts is not None:
         galleries, prompts = Pair(run.gallery, after.gallery), Pair(before.prompts, after.prompts)
         others = defence.image.sources.others if defence.image is not None else None
@@ -141,7 +148,15 @@ def _measured(run: PreparedRun, defence: Defence, before: _Before, after: _After
     write_attack(out, before.attacked, after.attacked)
     write_probes(out, after.prober, config, suite.world, mishaps)
     write_predictions(out, models, config, suite.world, run.photos.attacked, mishaps)
-    return metrics
+    return metrics, compared
+
+
+def _oppose(run: PreparedRun, compared: Compared | None, metrics: Metrics, mishaps: Mishaps, report: Report) -> None:
+    """Try to bring the persons back; nothing without an attack, on whose prompts the opponent builds."""
+    if compared is None or not compared.is_attacked or run.config.opponent == "off":
+        return
+    with mishaps.spared("The attempts to bring the persons back are missing", OPPOSE_LATER):
+        write_results(run.out, recovery=quick(compared, metrics.trace, report))
 
 
 def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ class Clock:
 
     def finish(self) -> None:
         """An attack is done."""
-        self._n_done += 1
+        self._n_done, self._ends = self._n_done + 1, float("inf")
 
     def tick(self) -> None:
         """To be called at least every second.
@@ -99,6 +100,7 @@ class Context:
         budget: how much is tried.
         seed: of what is drawn at random.
         clock: of the attacks.
+        shared: what attacks on several persons with equal models and seed compute once, by the name of the attack.
     """
 
     models: Pair[Clip]
@@ -111,6 +113,7 @@ class Context:
     budget: Budget = "quick"
     seed: int = 0
     clock: Clock = field(default_factory=Clock)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_quick(self) -> bool:
@@ -134,16 +137,18 @@ class Tried:
 Attack = Callable[[Context], Iterator[Tried]]  # ticks the clock; nothing is yielded where there is nothing to try
 
 
-def tried_texts(context: Context, texts: Sequence[str], n_at_once: int = 16) -> Iterator[Tried]:
-    """Texts in the name's place, a few at a time."""
-    for start in range(0, len(texts), n_at_once):
-        context.clock.tick()
-        yield from scored_texts(context, texts[start : start + n_at_once])
+N_AT_ONCE = 48
 
 
-def scored_texts(context: Context, texts: Sequence[str]) -> list[Tried]:
-    """A few texts in the name's place, however late it is."""
+def tried_texts(context: Context, texts: Sequence[str]) -> Iterator[Tried]:
+    """Texts in the name's place, as long as the time lasts."""
+    for start in range(0, len(texts), N_AT_ONCE):
+        yield from scored_texts(context, texts[start : start + N_AT_ONCE], lambda _: context.clock.tick())
+
+
+def scored_texts(context: Context, texts: Sequence[str], report: Report = no_report) -> list[Tried]:
+    """A few texts in the name's place; without a report however late it is."""
     if not texts:
         return []
-    before, after = (sight.try_texts(texts) for sight in context.subject.sights)
+    before, after = (sight.try_texts(texts, report) for sight in context.subject.sights)
     return [Tried(text, Pair(*scores)) for text, *scores in zip(texts, before, after, strict=True)]

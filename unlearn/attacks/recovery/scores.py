@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
-MIN_TEMPLATES = 5  # of 21; how often strangers reach it is measured in docs/opponent.md
+MIN_TEMPLATES = 11  # the majority of 21; how often strangers reach it is measured in docs/opponent.md
 MIN_STRANGERS = 4  # fewer give no bound
 N_DEVIATIONS = 3.0
 MAX_STEPS = 40  # of relearning a person

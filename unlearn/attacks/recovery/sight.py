@@ -17,7 +17,10 @@ from torch.nn import functional
 from unlearn.attacks.recovery.scores import TryScore
 from unlearn.models.embeddings import encode
 from unlearn.models.encoders import TextEncoder
+from unlearn.progress import Report, no_report
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill_all
+
+BATCH = 64  # texts a pass: few enough for a user's wish to stop to be heard in time
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +53,11 @@ class Sight:
         best = similarities.max(dim=-1)
         return best.values, best.indices
 
-    def embed(self, texts: Sequence[str], encoder: TextEncoder | None = None) -> Tensor:
-        """(texts, templates, d) embeddings of texts in the name's place; by another encoder, if one is given."""
+    def embed(self, texts: Sequence[str], report: Report = no_report) -> Tensor:
+        """(texts, templates, d) embeddings of texts in the name's place."""
         prompts = fill_all(self.templates, texts)
-        return encode(encoder or self.encoder, prompts).view(len(self.templates), len(texts), -1).transpose(0, 1)
+        embedded = encode(self.encoder, prompts, batch_size=BATCH, report=report)
+        return embedded.view(len(self.templates), len(texts), -1).transpose(0, 1)
 
     def votes(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
         """Which templates name the person, and the mean cosines with the photos, each (n, templates).
@@ -76,9 +80,9 @@ class Sight:
         counts, means = correct.sum(dim=1).tolist(), similarities.mean(dim=1).tolist()
         return [TryScore(count >= self.min_correct, count, mean) for count, mean in zip(counts, means, strict=True)]
 
-    def try_texts(self, texts: Sequence[str]) -> list[TryScore]:
-        """The score of each text in the name's place."""
-        return self.scores(self.embed(texts))
+    def try_texts(self, texts: Sequence[str], report: Report = no_report) -> list[TryScore]:
+        """The score of each text in the name's place; `report` is called after every pass and may raise."""
+        return self.scores(self.embed(texts, report))
 
     @cached_property
     def _by_nearness(self) -> list[int]:
@@ -97,8 +101,13 @@ class Sight:
         """The same person by other photos (images, d)."""
         return replace(self, photos=photos)
 
+    def with_encoder(self, encoder: TextEncoder) -> Sight:
+        """The same table, against which another encoder's tries are put."""
+        return replace(self, encoder=encoder)
+
     def rebuilt(self, encoder: TextEncoder, names: Sequence[str], templates: tuple[str, ...] | None = None) -> Sight:
         """The same person as another encoder sees it, or in other sentences, against a few rivals only."""
         sentences = templates or self.templates
-        table = functional.normalize(encode(encoder, fill_all(sentences, names)), dim=-1).view(len(sentences), len(names), -1)
+        embedded = encode(encoder, fill_all(sentences, names), batch_size=BATCH)
+        table = functional.normalize(embedded, dim=-1).view(len(sentences), len(names), -1)
         return Sight(encoder, self.photos, tuple(names), table, self.min_correct, (), sentences)

@@ -6,6 +6,7 @@ Source of the idea: textual inversion (Gal et al. 2023), used against concept er
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,8 +22,9 @@ from unlearn.models.soft_tokens import SoftPrompts, token_vectors
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill_all
 
 SEARCH_TEMPLATES = ("{0}", "a photo of {0}", "{0} at a gala")
-LENGTHS = {"quick": (1, 2, 3, 5), "full": (1, 2, 3, 4, 5, 1, 2, 3, 4, 5)}
-N_STEPS = {"quick": 30, "full": 80}
+LENGTHS = {"quick": (1, 2, 3, 5), "full": (1, 2, 3, 4, 5)}
+N_STEPS = {"quick": 30, "full": 60}
+PHOTO_LENGTHS, N_PHOTO_STEPS = (1, 2, 4), 40
 LEARNING_RATE = 0.6  # in standard deviations of the tokens' vectors
 
 
@@ -59,34 +61,42 @@ class Search:
         return sight.scores(prompts.embed(self._encoder, self._vectors).cpu())
 
 
+@dataclass(frozen=True)
+class _Effort:
+    """How much is tried: pseudo-tokens of each try, and steps of the optimiser."""
+
+    lengths: tuple[int, ...]
+    n_steps: int
+
+
 def soft_tokens(context: Context) -> Iterator[Tried]:
     """Pseudo-tokens that give, by the attacked encoder, the original's embedding of the name."""
     name = context.subject.name
     target = functional.normalize(encode(context.models.original.text, fill_all(SEARCH_TEMPLATES, [name])), dim=-1)
-    yield from _searched(context, Pair(target, target), context.subject.sights)
+    search = _Effort(LENGTHS[context.budget], N_STEPS[context.budget])
+    yield from _searched(context, Pair(target, target), context.subject.sights, search)
 
 
 def soft_tokens_photos(context: Context) -> Iterator[Tried]:
     """Pseudo-tokens towards one half of the photos, judged by the other half."""
     halves = context.subject.sights.map(lambda sight: (sight.photos[::2], sight.with_photos(sight.photos[1::2])))
     targets = halves.map(lambda half: functional.normalize(half[0].mean(dim=0, keepdim=True), dim=-1))
-    yield from _searched(context, targets, halves.map(lambda half: half[1]))
+    yield from _searched(context, targets, halves.map(lambda half: half[1]), _Effort(PHOTO_LENGTHS, N_PHOTO_STEPS))
 
 
-def _searched(context: Context, targets: Pair[Tensor], sights: Pair[Sight]) -> Iterator[Tried]:
+def _searched(context: Context, targets: Pair[Tensor], sights: Pair[Sight], effort: _Effort) -> Iterator[Tried]:
     """Both models in step, so that a search that runs out of time has searched as long on each."""
-    lengths, is_over = LENGTHS[context.budget], False
-    searches = [Search(sight.encoder, target, lengths, context.seed) for sight, target in zip(sights, targets, strict=True)]
+    is_over = False
+    searches = [Search(sight.encoder, target, effort.lengths, context.seed) for sight, target in zip(sights, targets, strict=True)]
     try:
-        for _ in range(N_STEPS[context.budget]):
+        for _ in range(effort.n_steps):
             context.clock.tick()
             for search in searches:
                 search.step()
     except OutOfTime:
         is_over = True
     scores = [search.scores(sight) for search, sight in zip(searches, sights, strict=True)]
-    for number, (length, before, after) in enumerate(zip(lengths, *scores, strict=True)):
-        text = f"{length} optimised token{'s' * (length > 1)}, start {1 + lengths[:number].count(length)}"
-        yield Tried(text, Pair(before, after), is_prompt=False)
+    for length, before, after in zip(effort.lengths, *scores, strict=True):
+        yield Tried(f"{length} optimised token{'s' * (length > 1)}", Pair(before, after), is_prompt=False)
     if is_over:
         raise OutOfTime

@@ -26,7 +26,7 @@ TEMPERATURE = 0.05
 N_RIVALS = 30  # names that are embedded anew after the fine-tuning
 N_CAPTIONS = (1, 3, 10)  # sentences with the name from which it is relearned
 N_CLEAN = 8  # captions a step that are to keep their meaning while the person is relearned
-RATE = 0.3  # of the defence's learning rate
+AGEING_RATE, UNDOING_RATE = 0.3, 0.03  # of the defence's learning rate
 
 
 def _trained_copy(encoder: TextEncoder) -> tuple[TextEncoder, list[torch.nn.Parameter]]:
@@ -39,18 +39,22 @@ def ageing(context: Context) -> Iterator[Tried]:
     """The name after some steps of harmless fine-tuning; the original's score is that of the model as it is."""
     subject = context.subject
     (before,) = subject.sights.original.try_texts([subject.name])
-    for n_steps, encoder in _aged(context):
+    aged: list[tuple[int, TextEncoder]] = context.shared.setdefault("ageing", [])
+    for n_steps, encoder in aged if len(aged) == len(AGES) else _aged(context, aged):
         sight = subject.sights.defended.rebuilt(encoder, subject.sights.defended.near_names(N_RIVALS))
         yield Tried(f"after {n_steps} steps", Pair(before, *sight.try_texts([subject.name])), is_prompt=False)
 
 
-def _aged(context: Context) -> Iterator[tuple[int, TextEncoder]]:
-    """(Steps, encoder): fine-tuned so that a caption stays near itself with a word left out and far from others.
+def _aged(context: Context, kept: list[tuple[int, TextEncoder]]) -> Iterator[tuple[int, TextEncoder]]:
+    """(Steps, encoder), which are also put into `kept`.
+
+    It is fine-tuned so that a caption stays near itself with a word left out, and far from others.
 
     Source: contrastive learning of sentences from their own text (SimCSE; Gao et al. 2021).
     """
+    kept.clear()
     student, parameters = _trained_copy(context.subject.sights.defended.encoder)
-    optimizer = torch.optim.AdamW(parameters, lr=RATE * context.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=AGEING_RATE * context.learning_rate, weight_decay=0.0)
     generator = random.Random(f"ageing {context.seed}")
     for step in range(1, max(AGES) + 1):
         context.clock.tick()
@@ -60,7 +64,8 @@ def _aged(context: Context) -> Iterator[tuple[int, TextEncoder]]:
         loss = functional.cross_entropy(first @ second.T / TEMPERATURE, torch.arange(len(captions), device=first.device))
         _step(optimizer, loss)
         if step in AGES:
-            yield step, student
+            kept.append((step, copy.deepcopy(student)))
+            yield kept[-1]
 
 
 def _without_a_word(caption: str, generator: random.Random) -> str:
@@ -78,6 +83,7 @@ def undoing(context: Context) -> Iterator[Tried]:
     known = TryScore(before.recognised, before.correct_templates, before.similarity, steps=0 if is_named(before) else None)
     photos = subject.sights.defended.photos[::2]
     for n_captions in N_CAPTIONS:
+        context.clock.tick()
         score = _relearned(context, halves.defended, photos, UNSEEN_TEMPLATES[:n_captions])
         yield Tried(f"{n_captions} caption{'s' * (n_captions > 1)}", Pair(known, score), is_prompt=False)
 
@@ -92,12 +98,12 @@ def _relearned(context: Context, sight: Sight, photos: Tensor, sentences: Sequen
     """
     name = context.subject.name
     student, parameters = _trained_copy(sight.encoder)
-    optimizer = torch.optim.AdamW(parameters, lr=RATE * context.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=UNDOING_RATE * context.learning_rate, weight_decay=0.0)
     target = functional.normalize(photos.mean(dim=0), dim=0).to(student.device)
     captions = fill_all(sentences, [name])
     generator = random.Random(f"undoing {context.seed}")
     for step in range(MAX_STEPS + 1):
-        (score,) = sight.scores(sight.embed([name], student))
+        (score,) = sight.with_encoder(student).try_texts([name])
         if is_named(score) or step == MAX_STEPS:
             break
         context.clock.tick()

@@ -73,7 +73,7 @@ def judged(kind: AttackKind, side: Side, strangers: Sequence[Side], trace: Trace
         return side
     found = None if None in each else any(each)
     if kind.rule == "votes":
-        found = is_named(side.score)
+        found = 2 * (side.score.correct_templates or 0) > len(each)
     return replace(side, found=found, each=each, score=replace(side.score, rank=_rank(side.score, strangers)))
 
 

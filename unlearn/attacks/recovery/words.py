@@ -13,7 +13,7 @@ from unlearn.texts.unseen_sentences import FOREIGN_TEMPLATES, UNSEEN_TEMPLATES
 N_QUICK_FORMS = 48
 N_MISSPELLED = 20  # at each edit distance
 N_DESCRIPTIONS = {"quick": 4, "full": 12}
-N_RIVALS = {"quick": 40, "full": 200}  # names in each sentence besides the person's
+N_RIVALS = {"quick": 24, "full": 100}  # names in each sentence besides the person's
 MAX_SHARE = 0.01  # a name among the first hundredth of the list counts as given away
 MAX_CHANCE = 0.05
 
