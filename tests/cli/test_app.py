@@ -18,7 +18,7 @@ from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.runs import forgetting
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
-COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "bench", "evaluate")
+COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "recover", "bench", "evaluate")
 
 
 def write_photos(folder: Path, n_photos: int) -> None:

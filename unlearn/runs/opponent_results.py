@@ -42,10 +42,7 @@ def result_of(outcome: Outcome, person_index: int) -> AttackResult:
 def _nearest(outcome: Outcome) -> tuple[Try, ...]:
     """The tries that came nearest on the defended model."""
     before, after = outcome.sides
-    tries = [
-        Try(*one.scores, one.text, *found, one.is_prompt)
-        for one, *found in zip(outcome.tried, before.each, after.each, strict=True)
-    ]
+    tries = [Try(*one.scores, one.text, *found, one.is_prompt) for one, *found in zip(outcome.tried, before.each, after.each, strict=True)]
     return tuple(sorted(tries, key=lambda one: (bool(one.found_defended), *one.defended.nearness), reverse=True)[:N_KEPT])
 
 
