@@ -165,6 +165,22 @@ def test_commands_on_a_run_print_json(call: Any, run: Path, tmp_path: Path) -> N
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
 
 
+def test_recover_prints_rows_of_the_attacks_and_refuses_what_it_does_not_know(call: Any, run: Path, tmp_path: Path) -> None:
+    fields = "attack family n_tries budget_s best_try found_original found_defended seconds original defended".split()
+    code, out, _ = call("recover", "--run", run, "--attack", "aliases", "--attack", "reversal", "--json")
+    rows = json.loads(out)["attacks"]
+    assert code == 0 and {row["attack"] for row in rows} == {"aliases", "reversal"}
+    assert all(sorted(row) == sorted(fields) and {"recognised", "correct_templates", "similarity"} <= row["defended"].keys() for row in rows)
+    code, out, _ = call("recover", "--run", run, "--attack", "languages", "--attack", "photo-to-photo", "--person", 1)
+    assert code == 0 and "ways found the person before" in out and "photo-to-photo was not tried" in out and MEMBERS[0] not in out
+    for arguments, message in (
+        (("--attack", "telepathy"), "'telepathy' is no attack"), (("--budget", "huge"), "use quick or full"), (("--person", 9), "Person 9"),
+    ):  # fmt: skip
+        code, out, error = call("recover", "--run", run, *arguments)
+        assert code == 2 and message in error and not out
+    assert call("recover", "--run", tmp_path / "nothing")[0] == 2 and "--run is missing" in call("recover")[2]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_every_command(call: Any, command: str) -> None:
     code, out, _ = call(command, "--help")

@@ -21,7 +21,7 @@ from unlearn.runs.opponent_results import result_of, success_of
 from unlearn.runs.recovery_records import AttackResult, NotTried, OwnTry, Recovery
 from unlearn.runs.results import MANIFEST, Run, finished_run, write_results
 
-TOTAL_S: dict[Budget, float] = {"quick": 10.0, "full": 180.0}  # for one person
+TOTAL_S: dict[Budget, float] = {"quick": 8.0, "full": 170.0}  # for one person
 MAX_OWN, MAX_OWN_LENGTH = 200, 200  # tries kept, and their characters
 NO_TIME = "The time was over before its turn; start it alone."
 ON_DEMAND = "It is part of the full set, which is tried on demand."
