@@ -120,7 +120,9 @@ def compared_run(run: Run, settings: Settings, report: Report) -> Compared:
     is_face_defended = models.defended.image is not models.original.image
     make = build_gallery if is_face_defended else gallery_with_strangers  # faces are told from everybody's
     gallery = make(suite.clip, suite.world, config.persons, config.idia, own.original)
-    galleries = Pair(gallery, make(models.defended, suite.world, config.persons, config.idia, own.defended) if is_face_defended else gallery)
+    galleries = Pair(
+        gallery, make(models.defended, suite.world, config.persons, config.idia, own.defended) if is_face_defended else gallery
+    )
     before = after = prompt_embeddings(suite.clip.text, gallery, suite.embeddings, report)
     if models.defended.text is not suite.clip.text:
         after = prompt_embeddings(models.defended.text, gallery, run_cache(run.folder, settings), report)

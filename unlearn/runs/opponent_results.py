@@ -42,19 +42,17 @@ def result_of(outcome: Outcome, person_index: int) -> AttackResult:
 def _nearest(outcome: Outcome) -> tuple[Try, ...]:
     """The tries that came nearest on the defended model."""
     before, after = outcome.sides
-    tries = [
-        Try(*one.scores, one.text, *found, one.is_prompt)
-        for one, *found in zip(outcome.tried, before.each, after.each, strict=True)
-    ]
+    rows = zip(outcome.tried, before.each, after.each, strict=True)
+    tries = [Try(one.scores.original, one.scores.defended, one.text, first, second, one.is_prompt) for one, first, second in rows]
     return tuple(sorted(tries, key=lambda one: (bool(one.found_defended), *one.defended.nearness), reverse=True)[:N_KEPT])
 
 
 def _control(strangers: Sequence[Pair[Side]]) -> Control | None:
     if not strangers:
         return None
-    best = [_best([stranger[number] for stranger in strangers]) for number in (0, 1)]
-    n_found = [sum(bool(stranger[number].found) for stranger in strangers) for number in (0, 1)]
-    return Control(*best, len(strangers), *n_found)
+    before, after = ([stranger[number] for stranger in strangers] for number in (0, 1))
+    n_found = [sum(bool(side.found) for side in sides) for sides in (before, after)]
+    return Control(_best(before), _best(after), len(strangers), n_found_original=n_found[0], n_found_defended=n_found[1])
 
 
 def _best(strangers: Sequence[Side]) -> TryScore:

@@ -85,6 +85,10 @@ class Subject:
     descriptions: tuple[str, ...] = ()
 
 
+def _nobody() -> Pair[Mapping[str, Tensor]]:
+    return Pair({}, {})
+
+
 @dataclass(frozen=True)
 class Context:
     """All that attacks work with.
@@ -106,7 +110,7 @@ class Context:
     models: Pair[Clip]
     subject: Subject
     strangers: tuple[Subject, ...] = ()
-    everybody: Pair[Mapping[str, Tensor]] = field(default_factory=lambda: Pair({}, {}))
+    everybody: Pair[Mapping[str, Tensor]] = field(default_factory=_nobody)
     captions: tuple[str, ...] = ()
     learning_rate: float = 1e-4
     trace: Trace | None = None

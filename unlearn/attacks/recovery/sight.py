@@ -88,7 +88,7 @@ class Sight:
     def _by_nearness(self) -> list[int]:
         """Numbers of the rivals: first those that win photos, then those that come near the photos on average."""
         winners = torch.bincount(self._rivals[1].flatten(), minlength=len(self.names)).float()
-        nearness = (self.photos.mean(dim=0) @ self.table.mean(dim=0).T)
+        nearness = self.photos.mean(dim=0) @ self.table.mean(dim=0).T
         nearness[list(self.no_rivals)] = -torch.inf
         return [int(number) for number in (winners + nearness).argsort(descending=True, stable=True)]
 

@@ -30,9 +30,10 @@ AGEING_RATE, UNDOING_RATE = 0.3, 0.03  # of the defence's learning rate
 
 
 def _trained_copy(encoder: TextEncoder) -> tuple[TextEncoder, list[torch.nn.Parameter]]:
+    """A copy whose transformer blocks take gradients, and their parameters."""
     student = copy.deepcopy(encoder)
-    parameters = [parameter.requires_grad_(True) for parameter in student.blocks.parameters()]
-    return student, parameters
+    student.blocks.requires_grad_(True)
+    return student, list(student.blocks.parameters())
 
 
 def ageing(context: Context) -> Iterator[Tried]:

@@ -20,7 +20,9 @@ def parts(encoder: TextEncoder) -> dict[str, list[str]]:
     """What a text encoder consists of, from the input to the output -> names of its parameters."""
     blocks = cast(Any, encoder.blocks).resblocks
     prefix = next(name for name, module in cast(nn.Module, encoder).named_modules() if module is blocks)
-    found: dict[str, list[str]] = {"token embedding": []} | {f"block {number} of {len(blocks)}": [] for number in range(1, len(blocks) + 1)}
+    found: dict[str, list[str]] = {"token embedding": []}
+    for number in range(1, len(blocks) + 1):
+        found[f"block {number} of {len(blocks)}"] = []
     for name, _ in encoder.named_parameters():
         if name.startswith(f"{prefix}."):
             number = int(name.removeprefix(f"{prefix}.").split(".")[0])
