@@ -88,8 +88,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         after = _attack_defended(run, defence, before, mishaps, inner)
     with stages.stage("measuring"):
         metrics, compared = _measured(run, defence, before, after, mishaps)
-    with stages.stage("opponent") as inner:
-        _oppose(run, compared, metrics, mishaps, inner)
+    if compared is not None and compared.is_attacked and run.config.opponent != "off":
+        _oppose(compared, metrics, out, mishaps, stages)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
     metrics = replace(
@@ -151,12 +151,10 @@ def _measured(
     return metrics, compared
 
 
-def _oppose(run: PreparedRun, compared: Compared | None, metrics: Metrics, mishaps: Mishaps, report: Report) -> None:
-    """Try to bring the persons back; nothing without an attack, on whose prompts the opponent builds."""
-    if compared is None or not compared.is_attacked or run.config.opponent == "off":
-        return
-    with mishaps.spared("The attempts to bring the persons back are missing", OPPOSE_LATER):
-        write_results(run.out, recovery=quick(compared, metrics.trace, report))
+def _oppose(compared: Compared, metrics: Metrics, out: Path, mishaps: Mishaps, stages: Stages) -> None:
+    """Try to bring the persons back."""
+    with stages.stage("opponent") as inner, mishaps.spared("The attempts to bring the persons back are missing", OPPOSE_LATER):
+        write_results(out, recovery=quick(compared, metrics.trace, inner))
 
 
 def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:

@@ -55,10 +55,10 @@ def attacked(context: Context, kind: AttackKind) -> Outcome:
     context.clock.start(limit, kind.title)
     tried, is_complete = _tries(context, kind)
     context.clock.start(limit, f"{kind.title}, on strangers")
-    controls = [_tries(replace(context, subject=stranger), kind)[0] for stranger in _strangers(context, kind, bool(tried))]
+    controls = [_tries(replace(context, subject=stranger), kind) for stranger in _strangers(context, kind, bool(tried))]
     context.clock.finish()
     reached = sides(tried, kind.rule)
-    of_strangers = [sides(tries, kind.rule) for tries in controls if tries]
+    of_strangers = [sides(tries, kind.rule) for tries, is_whole in controls if tries and is_whole]  # half an attack is no measure
     verdicts = Pair(*(_judged(context, kind, reached, of_strangers, number) for number in (0, 1)))
     by_stranger = tuple(
         Pair(*(_judged(context, kind, one, [other for other in of_strangers if other is not one], number) for number in (0, 1)))
