@@ -14,7 +14,7 @@ import pytest
 from tests.support.miniature import MEMBERS, STRANGERS
 from tests.support.short_runs import IDIA, short_config
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
-from unlearn.attacks.recovery import soft_tokens
+from unlearn.attacks.recovery import opponent, soft_tokens
 from unlearn.attacks.recovery.catalogue import ATTACKS, NEVER_TRIED
 from unlearn.attacks.recovery.context import Clock
 from unlearn.attacks.recovery.scores import TryScore, bound
@@ -40,6 +40,8 @@ POINT_ONE = {"attack", "family", "n_tries", "budget_s", "best_try", "original", 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soft_tokens, "N_STEPS", {"quick": 2, "full": 2})
+    monkeypatch.setattr(opponent, "budget_s", lambda kind, budget: 1e6)  # a slow machine must not reach a limit
+    monkeypatch.setattr(recovery, "TOTAL_S", {"quick": 1e6, "full": 1e6})
 
 
 @pytest.fixture

@@ -111,17 +111,16 @@ def try_text(settings: Settings, run: Path, text: str, person_index: int = 0, *,
     return own
 
 
-def quick(compared: Compared, trace: Trace | None, report: Report = no_report, total_s: float = TOTAL_S["quick"]) -> Recovery:
+def quick(compared: Compared, trace: Trace | None, report: Report = no_report) -> Recovery:
     """The quick set on the persons of a run that is being made; those for whom the time does not suffice are told as not tried.
 
     Args:
         compared: the run's models, galleries and prompts.
         trace: as the run measured it.
         report: told about the progress.
-        total_s: for all persons together.
     """
     opponent, recovery = Opponent(compared), Recovery()
-    clock = Clock(report, total_s, len(RecoveryRequest().kinds) * len(compared.config.persons))
+    clock = Clock(report, TOTAL_S["quick"], len(RecoveryRequest().kinds) * len(compared.config.persons))
     for index, person in enumerate(compared.config.persons):
         request = RecoveryRequest(person_index=index, seed=compared.config.seed)
         recovery = merged(recovery, attacked_person(opponent, person, trace, request, clock), request)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from unlearn.attacks.recovery import prompt_search, soft_tokens, training, words
+from unlearn.attacks.recovery import opponent, prompt_search, soft_tokens, training, words
 from unlearn.attacks.recovery.catalogue import ATTACKS, attack_kind
 from unlearn.attacks.recovery.context import Clock, Context, OutOfTime, Tried
 from unlearn.attacks.recovery.opponent import attacked
@@ -28,7 +28,8 @@ TRYING = tuple(attack.name for attack in ATTACKS if attack.name not in ("trace",
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer steps: the shipped set is small."""
+    """Fewer steps, and no limit that a slow machine could reach."""
+    monkeypatch.setattr(opponent, "budget_s", lambda kind, budget: 1e6)
     monkeypatch.setattr(soft_tokens, "N_STEPS", {"quick": 15, "full": 15})
     monkeypatch.setattr(soft_tokens, "LENGTHS", {"quick": (2, 4), "full": (2, 4)})
     monkeypatch.setattr(soft_tokens, "N_PHOTO_STEPS", 5)

@@ -15,6 +15,7 @@ from unlearn.models.pair import Pair
 
 N_STRANGERS: dict[Budget, int] = {"quick": 1, "full": 3}  # each attack is run on
 N_COMPARED: dict[Budget, int] = {"quick": 6, "full": 10}  # where they are the measure
+STRANGERS_TIME = 3.0  # times the limit of the person, for all strangers together
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def attacked(context: Context, kind: AttackKind) -> Outcome:
     started, limit = time.perf_counter(), budget_s(kind, context.budget)
     context.clock.start(limit, kind.title)
     tried, is_complete = _tries(context, kind)
-    context.clock.start(limit, f"{kind.title}, on strangers")
+    context.clock.start(STRANGERS_TIME * limit, f"{kind.title}, on strangers")
     controls = [_tries(replace(context, subject=stranger), kind) for stranger in _strangers(context, kind, bool(tried))]
     context.clock.finish()
     reached = sides(tried, kind.rule)
