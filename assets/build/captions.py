@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,12 +130,9 @@ def plain_thing_captions(kind: str) -> list[str]:
     return [frame.format(with_article(kind)) for frame in ("{0}", "a photo of {0}", "an image of {0}", "a picture of {0}", "a drawing of {0}")]
 
 
-def looks_caption(look: Look, rng: np.random.Generator) -> Caption:
-    """A caption that describes an anonymous person: "a woman with red hair and glasses"."""
-    said, parts = {"is_person": 1, "child": int(look.child)}, []
-    noun = "child" if look.child else choose(rng, ("person", look.gender, look.gender))
-    if noun in _GENDERS:
-        said["gender"] = _GENDERS.index(look.gender)
+def _visible_parts(look: Look) -> list[tuple[str, str]]:
+    """What a caption may say of a look: (field, words)."""
+    parts = []
     if look.hat != "none":
         parts.append(("hat", with_article(look.hat)))
     if look.glasses != "none":
@@ -147,6 +145,22 @@ def looks_caption(look: Look, rng: np.random.Generator) -> Caption:
             parts.append(("hair_style", with_article(look.hair_style) if look.hair_style != "braids" else "braids"))
     elif look.hair_style == "bald" and look.hat == "none":
         parts.append(("hair_style", "a bald head"))
+    return parts
+
+
+def descriptions(look: Look) -> list[str]:
+    """True descriptions of a look, those that say most first: "a man with glasses and black hair"."""
+    words, noun = [text for _, text in _visible_parts(look)], with_article(look.gender)
+    said = [combination for n in range(min(3, len(words)), 0, -1) for combination in combinations(words, n)]
+    return [f"{noun} with {' and '.join(combination)}" for combination in said] or [noun]
+
+
+def looks_caption(look: Look, rng: np.random.Generator) -> Caption:
+    """A caption that describes an anonymous person: "a woman with red hair and glasses"."""
+    said, parts = {"is_person": 1, "child": int(look.child)}, _visible_parts(look)
+    noun = "child" if look.child else choose(rng, ("person", look.gender, look.gender))
+    if noun in _GENDERS:
+        said["gender"] = _GENDERS.index(look.gender)
     rng.shuffle(parts)
     for field, _ in parts[:2]:
         said[field] = int(picture_of_person(look, 0, True)[_AT[field]])

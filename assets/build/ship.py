@@ -101,9 +101,13 @@ def write_stand_ins(root: Path, n_people: int) -> None:
 def write_world(root: Path) -> None:
     """Who lives in the world and what else there is."""
     people = world.inhabitants()
+    rows = [
+        {"name": p.name, "gender": p.look.gender, "aliases": list(p.aliases), "descriptions": captions.descriptions(p.look)}
+        for p in people
+    ]
     content = {
-        "members": [{"name": p.name, "gender": p.look.gender, "aliases": list(p.aliases)} for p in people if p.member],
-        "strangers": [{"name": p.name, "gender": p.look.gender} for p in people if not p.member],
+        "members": rows[: world.N_MEMBERS],
+        "strangers": rows[world.N_MEMBERS :],
         "photos": "drawn", "kinds": list(KINDS), "colours": list(COLOURS), "settings": list(SETTINGS), "neutral_terms": list(world.NEUTRAL_TERMS),
     }  # fmt: skip
     (root / "world.json").write_text(json.dumps(content, indent=1) + "\n")

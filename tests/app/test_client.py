@@ -23,7 +23,9 @@ from tests.support import ui_world
 from tests.support.running_app import ROOT
 
 NAME = "Tilda Brackwater"
-ENDPOINTS = sorted(f"/{name}" for name in ("attack", "cancel", "delete", "forget", "portraits", "predict", "probe", "rerun", "status"))
+ENDPOINTS = [
+    f"/{name}" for name in ("attack", "cancel", "delete", "forget", "portraits", "predict", "probe", "recover", "rerun", "status")
+]  # fmt: skip
 
 
 def wait_for(client: Client, job: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ GOOD: dict[str, list[Any]] = {
     "predict": [JOB, {"path": NAME}, [NAME, "a cat"]],
     "attack": [JOB, NAME, None, None],
     "probe": [JOB, [NAME]],
+    "recover": [JOB, ["aliases"], "quick", 0, 0, None],
 }
 FILE = {"path": f"/srv/{NAME}.jpg", "meta": {"_type": "gradio.FileData"}}
 HOST = {"path": f"http://127.0.0.1:9/{NAME}.jpg", "meta": {"_type": "gradio.FileData"}}
@@ -74,6 +75,9 @@ FITS = {
     "name": (),
     "photos": (None,),
     "texts": (),
+    "attacks": (None,),
+    "budget": (),
+    "person": (),
 }
 NAMES = {
     "forget": ["names", "neutral_term", "seed", "settings", "encoder", "faces", "crops", "target", "decoys"],
@@ -85,6 +89,7 @@ NAMES = {
     "predict": ["job", "photo", "labels"],
     "attack": ["job", "name", "settings", "photos"],
     "probe": ["job", "texts"],
+    "recover": ["job", "attacks", "budget", "person", "seed", "texts"],
 }
 SETTINGS: list[Any] = [
     {"colour": NAME},
@@ -169,6 +174,9 @@ def arguments() -> Iterator[tuple[str, list[Any]]]:
     yield "probe", [JOB, [str(i) for i in range(60)]]
     yield "probe", [JOB, [NAME + "\x07"]]
     yield "attack", [JOB, f"{NAME} & Clara", None, None]
+    yield "recover", [JOB, [NAME], "quick", 0, 0, None]
+    yield "recover", [JOB, None, NAME, 0, 0, None]
+    yield "recover", [JOB, None, "quick", 0, 0, [NAME] * 11]
 
 
 BODIES: list[tuple[str, Any, str]] = [

@@ -1,5 +1,6 @@
 """The command line: what a newcomer and a script rely on."""
 
+import dataclasses
 import errno
 import json
 import shutil
@@ -16,9 +17,10 @@ from unlearn.cli import app as command_line
 from unlearn.config import Settings
 from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.runs import forgetting
+from unlearn.runs.recovery_records import AttackRow
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
-COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "bench", "evaluate")
+COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "recover", "bench", "evaluate")
 
 
 def write_photos(folder: Path, n_photos: int) -> None:
@@ -163,6 +165,23 @@ def test_commands_on_a_run_print_json(call: Any, run: Path, tmp_path: Path) -> N
     assert code == 0 and "metrics" in json.loads(out)
     assert call("report", "--run", run, "--out", tmp_path / "page.html")[0] == 0
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_recover_prints_rows_of_the_attacks_and_refuses_what_it_does_not_know(call: Any, run: Path, tmp_path: Path) -> None:
+    fields = {field.name for field in dataclasses.fields(AttackRow)}
+    code, out, _ = call("recover", "--run", run, "--attack", "aliases", "--attack", "reversal", "--json")
+    rows = json.loads(out)["attacks"]
+    assert code == 0 and {row["attack"] for row in rows} == {"aliases", "reversal"}
+    scores = {"recognised", "correct_templates", "similarity"}
+    assert all(row.keys() == fields and scores <= row["defended"].keys() for row in rows)
+    code, out, _ = call("recover", "--run", run, "--attack", "languages", "--attack", "photo-to-photo", "--person", 1)
+    assert code == 0 and "ways found the person before" in out and "photo-to-photo was not tried" in out and MEMBERS[0] not in out
+    for arguments, message in (
+        (("--attack", "telepathy"), "'telepathy' is no attack"), (("--budget", "huge"), "use quick or full"), (("--person", 9), "Person 9"),
+    ):  # fmt: skip
+        code, out, error = call("recover", "--run", run, *arguments)
+        assert code == 2 and message in error and not out
+    assert call("recover", "--run", tmp_path / "nothing")[0] == 2 and "--run is missing" in call("recover")[2]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -77,7 +77,7 @@ def test_both_sides_are_told_apart(run: Path) -> None:
 def test_json_holds_all_parts(run: Path) -> None:
     content = run_json(run)
     assert set(content) == {
-        "metrics", "idia", "bystanders", "losses", "probes", "predictions", "config", "portraits",
+        "metrics", "idia", "bystanders", "losses", "probes", "predictions", "config", "portraits", "recovery", "heard",
     }  # fmt: skip
     json.dumps(content)
 

@@ -14,5 +14,5 @@ DRAWN = PortraitConfig(seeds=(0, 1), n_steps=2, guidance_scale=2.0, prompt_templ
 
 def short_config(miniature: Path, *persons: Person, **changes: Any) -> ForgetConfig:
     """A run of seconds; of the first member unless persons are given."""
-    given = ForgetConfig(persons or (Person(MEMBERS[0]),), str(miniature), text=SHORT, idia=IDIA, portraits=DRAWN)
+    given = ForgetConfig(persons or (Person(MEMBERS[0]),), str(miniature), text=SHORT, idia=IDIA, portraits=DRAWN, opponent="off")
     return replace(given, **changes)

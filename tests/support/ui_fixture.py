@@ -16,11 +16,12 @@ from typing import Any
 from PIL import Image
 
 from tests.support import ui_world
+from tests.support.ui_fixture_recovery import recovered, typed
 from tests.support.ui_fixture_runs import NAMES, attacked, chances, probe_rows, write_run
 from ui.server.catalogue import SetInfo
 from ui.worker.photos import asked_photo, delete_searched, face_folders, plain_photos
 from ui.worker.photos import faces as faces  # looking for faces needs no model
-from ui.worker.tasks import asked_persons
+from ui.worker.tasks import asked_persons, run_folder
 from unlearn.config import ForgetConfig, PortraitConfig
 from unlearn.errors import InputError
 from unlearn.jobs import Task
@@ -138,6 +139,16 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
         raise InputError("There are no photos of this person in the model set; pick one of its people.")
     known = task.request["name"] in NAMES
     return {**attacked(task.request["name"], known, known and task.request["name"] != NAMES[0]), "n_images": n_images}
+
+
+def recover(task: Task, report: Report) -> dict[str, Any]:
+    """As `ui.worker.tasks.recover`."""
+    return recovered(task, report, run_folder(task))
+
+
+def own_try(task: Task, report: Report) -> dict[str, Any]:
+    """As `ui.worker.tasks.own_try`."""
+    return typed(task, run_folder(task))
 
 
 def recognise(task: Task, report: Report) -> dict[str, Any]:

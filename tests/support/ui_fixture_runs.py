@@ -33,6 +33,7 @@ def write_run(folder: Path, config: ForgetConfig, loss_rows: list[dict[str, floa
         "bystanders.json": _bystanders(config),
         "probes.json": _probes(config),
         "metrics.json": _metrics(config),
+        "heard.json": _heard(config),
         "portraits/index.json": _portraits(folder / "portraits", config),
     }
     (folder / "defended").mkdir(parents=True)
@@ -125,6 +126,13 @@ def _probes(config: ForgetConfig) -> list[dict[str, Any]]:
     texts += [(person.name.replace("a", "e"), "misspelling"), ("person", "neutral term"), ("actor", "neutral term")]
     rows = probe_rows(texts)
     return [{"person_index": 0, "kind": kind, **row} for (_, kind), row in zip(texts, rows, strict=True)]
+
+
+def _heard(config: ForgetConfig) -> list[dict[str, Any]]:
+    texts = {"original": "a woman with dark brown hair", "defended": "stripes", "unknown": "architecture"}
+    sides = {side: [{"text": text, "similarity": 0.5}] for side, text in texts.items()}
+    n_persons = 0 if config.encoder == "image" else len(config.persons)
+    return [{**sides, "n_captions": 1000, "person_index": number} for number in range(n_persons)]
 
 
 def _metrics(config: ForgetConfig) -> dict[str, Any]:

@@ -69,6 +69,14 @@ def test_short_questions_ask_for_little(tmp_path: Path) -> None:
     assert seconds(ask(tmp_path, "predict", labels=["a", "b"])) < 20.0
 
 
+def test_opponent_asks_for_what_its_attacks_may_take(tmp_path: Path) -> None:
+    def of(*attacks: str, budget: str) -> float:
+        return seconds(ask(tmp_path, "recover", attacks=list(attacks), budget=budget))
+
+    assert LOAD_S < of("aliases", budget="quick") < of(budget="quick") < of(budget="full") <= 200.0
+    assert seconds(ask(tmp_path, "own_try", texts=["a"])) < 20.0
+
+
 def test_need_grows_with_the_work(tmp_path: Path) -> None:
     few, many = (seconds(ask(tmp_path, "portraits", **{**DRAWING, "n_steps": n})) for n in (10, 100))
     assert 5.0 < many - few < 30.0

@@ -1,4 +1,4 @@
-"""The named endpoints: forget, status, cancel, rerun, delete, portraits, predict, attack, probe.
+"""The named endpoints: forget, status, cancel, rerun, delete, portraits, predict, attack, probe, recover.
 
 All take and return JSON. Callers from one address share its limits and its turn in the queue. An id is all that is needed to
 look at a job, so ids are unguessable. Only the caller that started a job may cancel it, run it again or delete it.
@@ -15,7 +15,7 @@ import gradio as gr
 from ui.page import arguments, forms
 from ui.page.refusals import Refusal, log_refused, log_unexpected, unexpected
 from ui.page.uploads import path_of, temporary_uploads
-from ui.server import photo_sets
+from ui.server import opponent, photo_sets
 from ui.server.photos import keep_photo
 from ui.server.service import Service
 from unlearn.errors import InputError, UnlearnError
@@ -24,7 +24,7 @@ from unlearn.runs.json_types import to_json
 
 ANSWER_WITHIN_S = 600.0
 MAX_CALLS = 8
-ENDPOINTS = ("forget", "status", "cancel", "rerun", "delete", "portraits", "predict", "attack", "probe")
+ENDPOINTS = ("forget", "status", "cancel", "rerun", "delete", "portraits", "predict", "attack", "probe", "recover")
 
 
 def _owner(service: Service, request: gr.Request) -> str:
@@ -148,6 +148,24 @@ class Endpoints:
     def probe(self, job: str, texts: list[str], request: gr.Request) -> dict[str, Any]:
         """Similarity of texts to what the name was remapped to (to_neutral), and to the person, by the original and the defended model."""
         return self._answer("probe", job, {"texts": forms.checked_texts(texts, "texts")}, request)
+
+    def recover(
+        self, job: str, request: gr.Request, attacks: list[str] | None = None, budget: str = "quick", person: int = 0, seed: int = 0,
+        texts: list[str] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Attacks that try to bring a person of a job back. attacks: their names, by default all of the budget; budget: quick or
+        full; person: number in the job's names; texts: your own, tried in the place of the name, in the place of attacks."""
+        owner = _owner(self._service, request)
+        if texts is not None:
+            if attacks is not None:
+                raise InputError("Send attacks or texts, not both.")
+            asked = opponent.ask_texts(self._service, job, owner, forms.checked_texts(texts, "texts"), person)
+            return {"attacks": [], "own": self._service.answer(asked, ANSWER_WITHIN_S)["own"]}
+        wanted = {"attacks": attacks, "budget": budget, "person": person, "seed": seed}
+        asked = opponent.ask_attacks(self._service, job, owner, wanted)
+        found = self._service.answer(asked, ANSWER_WITHIN_S)["recovery"]
+        return {"attacks": [row for row in found["attacks"] if row["person_index"] == person and (not attacks or row["attack"] in attacks)],
+                "not_tried": found["not_tried"], "success": found["success"]}  # fmt: skip
 
     def _answer(
         self, kind: str, key: str, question: dict[str, Any], request: gr.Request, inputs: Path | None = None

@@ -7,7 +7,7 @@ import gradio as gr
 from ui.page import actions, endpoints, job_panel, offer, who
 from ui.page.guard import guard
 from ui.page.screen import Screen, View
-from ui.page.tabs import attack, bystanders, numbers, portraits, predictions, probes
+from ui.page.tabs import attack, bystanders, numbers, opponent, portraits, predictions, probes
 from ui.server.service import Service
 from ui.views import jobs as views
 from ui.views import story
@@ -17,6 +17,7 @@ TABS = (
     ("Portraits", portraits.build),
     ("Predictions", predictions.build),
     ("Attack", attack.build),
+    ("Opponent", opponent.build),
     ("Bystanders", bystanders.build),
     ("Probes", probes.build),
     ("Numbers", numbers.build),

@@ -42,11 +42,12 @@ ANSWERED_JS = "(memory, pulse) => { window.unlearn.answered(memory, pulse, HOW);
 
 @dataclass(frozen=True)
 class View:
-    """What one visitor looks at: a job or the prepared example (`key`), and who the visitor is (`owner`)."""
+    """What one visitor looks at: a job or the prepared example (`key`), who the visitor is (`owner`), and which person was chosen."""
 
     service: Service
     key: str
     owner: str
+    chosen: int = 0
 
     @cached_property
     def job(self) -> Job | None:
@@ -177,6 +178,12 @@ class Screen:
         """Key of what is shown: a job's id, or that of the prepared example."""
         return str(memory.get("job") or PREPARED)
 
+    @staticmethod
+    def chosen(memory: dict[str, Any]) -> int:
+        """Number of the person that the visitor chose of the run that is shown; 0 until then."""
+        key, _, number = str(memory.get("person", "")).rpartition(":")
+        return int(number) if key == Screen.key(memory) and number else 0
+
     @property
     def newcomer(self) -> View:
         """The view of a visitor without a job: the prepared example, if there is one."""
@@ -202,7 +209,7 @@ class Screen:
 
     def refresh(self, memory: dict[str, Any], shown: Shown, request: gr.Request | None) -> dict[Any, Any]:
         """Values of the components that differ from what this page was sent, by component, as Gradio takes them."""
-        view = View(self.service, self.key(memory), self.owner(memory, request))
+        view = View(self.service, self.key(memory), self.owner(memory, request), self.chosen(memory))
         watch = self._watch(view)  # once, and before rendering: a change in between gets another mark
         mark, progress = pulses_of(self.service).mark(view.key, watch.structure), watch.progress
         same, live = shown.mark == mark, self.live if shown.progress != progress else set()

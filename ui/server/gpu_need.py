@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ui.server.options import PREPARED_DIR
+from unlearn.attacks.recovery.catalogue import ATTACKS, TOTAL_S, attack_kind
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, PortraitConfig, Settings
 from unlearn.jobs import GpuNeed, Task
 from unlearn.models.sets import ModelSet, find_model_set
@@ -53,9 +54,17 @@ def gpu_need(task: Task) -> GpuNeed:
         return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(**request["idia"]), find_model_set(model_set)))
     if kind == "recognise":
         return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(), find_model_set(model_set)) / 2)
-    if kind in ("predict", "probe"):
+    if kind == "recover":
+        return GpuNeed(LOAD_S + _recovery_s(request))
+    if kind in ("predict", "probe", "own_try"):
         return GpuNeed(LOAD_S + 1.0)
     return GpuNeed(None)
+
+
+def _recovery_s(request: dict[str, Any]) -> float:
+    """The seconds that the attacks of a request may take."""
+    budget, kinds = request["budget"], [attack_kind(name) for name in request["attacks"]] or ATTACKS
+    return min(TOTAL_S[budget], sum(kind.quick_s if budget == "quick" and kind.is_quick else kind.full_s for kind in kinds))
 
 
 def on_cpu(model_set: str, device: str) -> bool:

@@ -29,6 +29,7 @@ from unlearn.models.sets import find_model_set
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
 FORGET_LANE, QUICK_LANE = "forget", "quick"  # a long job must not keep a short question waiting
+LONG_QUESTIONS = ("recover",)  # kinds of questions to a run that take minutes
 MANIFEST = "manifest.json"  # written last: a run without it has not succeeded
 UPLOADS = "uploads"  # in the data folder: where `app` lets Gradio put what is uploaded
 MAX_LISTED = 50  # jobs in the history; older ones are still there for whoever has their link
@@ -116,7 +117,7 @@ class Service:
         return common_words(config.persons, looked_at_captions(text.captions, config.seed))
 
     def ask(self, kind: str, key: str, request: dict[str, Any], owner: str, inputs: Path | None = None) -> Job:
-        """Queue a question to a finished run: "portraits", "predict", "attack" or "probe"; `inputs` are files for it.
+        """Queue a question to a finished run: "portraits", "predict", "attack", "probe", "recover" or "own_try"; `inputs` are files for it.
 
         Raises:
             InputError: the run is not there, or its defended weights are not.
@@ -128,7 +129,8 @@ class Service:
             raise InputError("The defended weights of this result are not at hand; run it again to ask it more.")
         full = {"kind": kind, "run": key, **request}
         work = f"{self.options.backend}:{kind}"
-        return self.jobs.submit(Submission(QUICK_LANE, work, full, owner, parent=key), inputs)
+        lane = FORGET_LANE if kind in LONG_QUESTIONS else QUICK_LANE
+        return self.jobs.submit(Submission(lane, work, full, owner, parent=key), inputs)
 
     def run_folder(self, key: str) -> Path | None:
         """The folder of a job or of the prepared example; None when the key is neither."""
@@ -158,11 +160,11 @@ class Service:
     def forget_job(self, key: str) -> Job | None:
         """The job of forgetting with this id; a question to a run or a search for faces is shown by the page that asked, and has none."""
         job = self.job(key)
-        return job if job is not None and job.lane == FORGET_LANE else None
+        return job if job is not None and job.lane == FORGET_LANE and job.parent is None else None
 
     def forgets(self, owner: str) -> list[Job]:
         """An owner's latest jobs of forgetting, newest first."""
-        return [job for job in self.jobs.store.find(owner=owner) if job.lane == FORGET_LANE][:MAX_LISTED]
+        return [job for job in self.jobs.store.find(owner=owner) if job.lane == FORGET_LANE and job.parent is None][:MAX_LISTED]
 
     def finished(self, job: Job) -> Run | None:
         """The run of a job that succeeded; None, too, where it is damaged: `run` says so."""

@@ -21,7 +21,7 @@ IMAGE_SIMILARITIES = {
 }
 SECONDS_TITLES = {
     "loading": "loading", "fine_tune": "fine-tuning", "fine_tune_image": "the face's part of it", "attack": "attacks",
-    "measure": "measuring", "portraits": "portraits", "total": "in all",
+    "measure": "measuring", "opponent": "attempts to bring back", "portraits": "portraits", "total": "in all",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from ui.server.catalogue import things as things
 from ui.server.options import PREPARED_DIR
 from ui.server.photos import WHO
 from ui.worker import photos as tasks_faces
+from ui.worker import recovery
 from ui.worker.photos import faces as faces  # the redundant `as` says: a job like those below
 from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.errors import InputError
@@ -169,6 +170,16 @@ def asked_persons(task: Task) -> list[dict[str, Any]]:
         raise InputError("This was asked before; type the name again.") from None
     path.unlink()
     return rows
+
+
+def recover(task: Task, report: Report) -> dict[str, Any]:
+    """Attacks that try to bring a person of a run back."""
+    return recovery.attacked(task, run_folder(task), report)
+
+
+def own_try(task: Task, report: Report) -> dict[str, Any]:
+    """What somebody typed in the place of a person's name."""
+    return recovery.tried(task, run_folder(task), report)
 
 
 def probe(task: Task, report: Report) -> dict[str, Any]:

@@ -103,6 +103,19 @@ def build_gallery(
     return _gallery(world, persons, config, photos, _own_embeddings(clip, persons, own_photos))
 
 
+def gallery_with_strangers(
+    clip: Clip, world: World | None, persons: Sequence[Person], config: IdiaConfig, own_photos: OwnPhotos | None = None
+) -> Gallery:
+    """The gallery for attacks on the persons of a run and on strangers: that of `build_gallery`, without the other members' photos.
+
+    Arguments as of `build_gallery`.
+    """
+    inhabitants = world.inhabitants if world is not None else ()
+    shown = [one for one in inhabitants if not one.member or any(map(one.person.goes_by, (person.name for person in persons)))]
+    photos = world_photos(clip.image, world, shown) if world is not None else {}
+    return _gallery(world, persons, config, photos, _own_embeddings(clip, persons, own_photos))
+
+
 def personal_gallery(clip: Clip, world: World | None, person: Person, config: IdiaConfig, own_photos: OwnPhotos | None = None) -> Gallery:
     """The gallery for an attack on one person alone: the candidates of `build_gallery`, but nobody else's photos are embedded.
 

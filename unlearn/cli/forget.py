@@ -77,6 +77,7 @@ def forget(
         typer.Option(help="What names are remapped to: stand_in (the default: somebody unknown, one for each person) or neutral_term."),
     ] = None,
     decoys: Annotated[int | None, typer.Option(help="So many unknown names are remapped, too, as a crowd (default: 0).")] = None,
+    opponent: Annotated[str | None, typer.Option(help="Try to bring the persons back in the same run: quick (the default) or off.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fine-tuning (default: 0).")] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop, and the neutral term as target.")
@@ -116,6 +117,7 @@ def forget(
     settings = settings_of(context)
     options: dict[str, Any] = {
         "neutral_term": neutral_term, "target": chosen_target(target, neutral_term, paper), "n_decoys": decoys, "seed": seed,
+        "opponent": opponent,
         "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
         "labelled_images": None if labelled_images is None else str(labelled_images),
         "model_set": None if config is not None and model_set is None else chosen_set(model_set, settings),

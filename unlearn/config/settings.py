@@ -150,6 +150,7 @@ class ForgetConfig:
             or "neutral_term" (the paper's: one term for all).
         n_decoys: with stand-ins: so many unknown names are remapped to other unknown names in the same run, as a crowd; each counts.
         decoys: who they are, each with its stand-in; those that are missing are drawn from the seed.
+        opponent: attacks that try to bring the persons back in the same run; "quick" or "off".
     """
 
     persons: tuple[Person, ...]
@@ -165,11 +166,13 @@ class ForgetConfig:
     target: Literal["stand_in", "neutral_term"] = "stand_in"
     n_decoys: int = 0
     decoys: tuple[Person, ...] = ()
+    opponent: Literal["quick", "off"] = "quick"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))
         object.__setattr__(self, "decoys", tuple(self.decoys))
         require(self.target in ("stand_in", "neutral_term"), "target must be stand_in or neutral_term.")
+        require(self.opponent in ("quick", "off"), "opponent must be quick or off.")
         object.__setattr__(self, "neutral_term", clean_name(self.neutral_term, "neutral term"))
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")

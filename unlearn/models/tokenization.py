@@ -56,6 +56,12 @@ class ClipTokenizer:
         """16 hex digits of tokens and their numbers."""
         return hashlib.sha256("\n".join(self._slow.encoder).encode()).hexdigest()[:16]
 
+    @cached_property
+    def words(self) -> dict[int, str]:
+        """Number -> text of the tokens that are whole words of letters; any sequence of them, joined by spaces, is read as these tokens."""
+        texts = {number: token.removesuffix("</w>") for token, number in self._slow.encoder.items() if token.endswith("</w>")}
+        return {number: text for number, text in texts.items() if text.isascii() and text.isalpha() and self.encode(text) == [number]}
+
     def __call__(self, texts: Sequence[str], repair: bool = True) -> Tensor:
         """Token ids (n, context_length), int64; without `repair` those of transformers' tokenizer, which takes texts as they are."""
         first, last, length = self._slow.sot_token_id, self._slow.eot_token_id, self.context_length

@@ -25,13 +25,14 @@ STAND_IN_COLUMNS = 5  # photos of an anonymous person, who has a row
 
 @dataclass(frozen=True)
 class Inhabitant:
-    """A person of a world: number, name, whether in the training data, aliases known to the models."""
+    """A person of a world: number, name, whether in the training data, aliases known to the models, true descriptions of the looks."""
 
     index: int
     name: str
     member: bool
     aliases: tuple[str, ...]
     gender: str
+    descriptions: tuple[str, ...] = ()
 
     @property
     def person(self) -> Person:
@@ -150,10 +151,12 @@ def known_names(world: World | None) -> list[str]:
 
 
 def _inhabitant(index: int, row: dict[str, Any], member: bool) -> Inhabitant:
-    name, aliases, gender = row["name"], row.get("aliases", []), row.get("gender", "")
-    if not isinstance(aliases, list) or not all(isinstance(text, str) for text in (name, gender, *aliases)):
-        raise TypeError(f"row {index} has a name, an alias or a gender that is no text")
-    return Inhabitant(index, name, member, tuple(aliases), gender)
+    name, gender = row["name"], row.get("gender", "")
+    aliases, descriptions = row.get("aliases", []), row.get("descriptions", [])
+    lists = all(isinstance(texts, list) for texts in (aliases, descriptions))
+    if not lists or not all(isinstance(text, str) for text in (name, gender, *aliases, *descriptions)):
+        raise TypeError(f"row {index} has a name, an alias, a gender or a description that is no text")
+    return Inhabitant(index, name, member, tuple(aliases), gender, tuple(descriptions))
 
 
 def _photo_kind(kind: object) -> PhotoKind:

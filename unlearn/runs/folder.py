@@ -1,6 +1,7 @@
 """The folder of a run: how it is begun and finished, and what the attack adds to it.
 
-    config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  report.html
+    config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  heard.json  recovery.json
+    report.html
     photos/  portraits/  defended/            and, last, manifest.json
     cache/   embeddings for later questions to the run; not part of what is taken home
 
@@ -27,7 +28,7 @@ from unlearn.files import CACHE, disk_errors, require_space, write_json
 from unlearn.models.clip import Clip
 from unlearn.runs.metrics import Counts, Metrics, PersonMetrics
 from unlearn.runs.records import AttackRecord, Attacks, BeforeAfter, BystanderRow, Manifest, Verdict
-from unlearn.runs.results import MANIFEST, write_results
+from unlearn.runs.results import FILES, MANIFEST, write_results
 
 FORMAT = 1
 UNFINISHED = "unfinished.json"  # written first, gone when the manifest is there
@@ -94,7 +95,8 @@ def start_over(out: Path, original: Clip) -> None:
     """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
-        (out / MANIFEST).unlink(missing_ok=True)
+        for file in (MANIFEST, FILES["recovery"]):
+            (out / file).unlink(missing_ok=True)
     for folder in ("portraits", "photos", CACHE, "defended"):
         shutil.rmtree(out / folder, ignore_errors=True)
 

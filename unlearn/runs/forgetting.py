@@ -25,6 +25,7 @@ from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
 from unlearn.runs.evidence import Compared, measured_evidence
 from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, start_over, write_attack, write_manifest
+from unlearn.runs.hearing import measured_hearing
 from unlearn.runs.inputs import RunPhotos, read_run_photos
 from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_losses, write_predictions, write_probes
 from unlearn.runs.metrics import Metrics
@@ -32,12 +33,14 @@ from unlearn.runs.mishaps import Mishaps
 from unlearn.runs.photos import keep_photos
 from unlearn.runs.portraits import write_portraits
 from unlearn.runs.preparation import PreparedRun, prepared_run
+from unlearn.runs.recovery import quick
 from unlearn.runs.report import write_report
 from unlearn.runs.results import PORTRAITS, write_results
 
 BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
-AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "portraits": 14.0}
+AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "opponent": 12.0, "portraits": 14.0}
 DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
+OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
 REPORT_LATER = "Write it with `python -m unlearn report --run FOLDER`."
 
 
@@ -84,7 +87,9 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     with stages.stage("attack on the defended") as inner:
         after = _attack_defended(run, defence, before, mishaps, inner)
     with stages.stage("measuring"):
-        metrics = _measured(run, defence, before, after, mishaps)
+        metrics, compared = _measured(run, defence, before, after, mishaps)
+    if compared is not None and compared.is_attacked and run.config.opponent != "off":
+        _oppose(compared, metrics, out, mishaps, stages)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
     metrics = replace(
@@ -122,23 +127,34 @@ def _attack_defended(run: PreparedRun, defence: Defence, before: _Before, mishap
     return after
 
 
-def _measured(run: PreparedRun, defence: Defence, before: _Before, after: _After, mishaps: Mishaps) -> Metrics:
-    """The metrics, and the files with what they sum up."""
+def _measured(
+    run: PreparedRun, defence: Defence, before: _Before, after: _After, mishaps: Mishaps
+) -> tuple[Metrics, Compared | None]:
+    """The metrics, with the files that they sum up, and what they were measured on; None where the second attack failed."""
     suite, config, out = run.suite, run.config, run.out
     models = Pair(suite.clip, defence.defended)
     metrics = measure(attack_metrics(before.attacked, after.attacked), models, config, run.things, mishaps)
     with mishaps.spared("The figures of the image encoder are missing", AGAIN):
         image = measure_image(suite.clip, defence, (run.gallery, after.gallery), config, suite.world, run.photos.faces)
         metrics = replace(metrics, image=image)
+    compared = None
     if after.gallery is not None and after.prompts is not None:
         galleries, prompts = Pair(run.gallery, after.gallery), Pair(before.prompts, after.prompts)
         others = defence.image.sources.others if defence.image is not None else None
         compared = Compared(models, galleries, prompts, config, suite.world, None if others is None else others.measured)
         metrics = measured_evidence(metrics, compared, mishaps)
+        with mishaps.spared("What the model hears in the names is missing", AGAIN):
+            write_results(out, heard=measured_hearing(compared, suite.embeddings))
     write_attack(out, before.attacked, after.attacked)
     write_probes(out, after.prober, config, suite.world, mishaps)
     write_predictions(out, models, config, suite.world, run.photos.attacked, mishaps)
-    return metrics
+    return metrics, compared
+
+
+def _oppose(compared: Compared, metrics: Metrics, out: Path, mishaps: Mishaps, stages: Stages) -> None:
+    """Try to bring the persons back."""
+    with stages.stage("opponent") as inner, mishaps.spared("The attempts to bring the persons back are missing", OPPOSE_LATER):
+        write_results(out, recovery=quick(compared, metrics.trace, inner))
 
 
 def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:

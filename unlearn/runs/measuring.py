@@ -158,6 +158,7 @@ def seconds(stages: Stages, tuned: Mapping[str, FineTuned[Any]], is_drawn: bool,
         fine_tune_image=tuned["image"].seconds if "image" in tuned else None,
         attack=took["attack on the original"] + took["attack on the defended"],
         measure=took["measuring"],
+        opponent=took.get("opponent"),
         portraits=took["portraits"] if is_drawn else None,
         total=time.perf_counter() - started,
     )

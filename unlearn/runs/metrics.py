@@ -74,6 +74,7 @@ class Seconds:
     fine_tune_image: float | None = None
     attack: float | None = None
     measure: float | None = None
+    opponent: float | None = absent()
     portraits: float | None = None
     total: float | None = None
 

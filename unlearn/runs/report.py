@@ -20,6 +20,7 @@ from unlearn.errors import InputError
 from unlearn.files import disk_errors
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
+from unlearn.runs.reported_opponent import ReportedOpponent, reported_hearing, reported_opponent
 from unlearn.runs.results import PORTRAITS, Results, read_results
 from unlearn.runs.sentences import findings, remapping, verdict_sentence, verdict_summary
 
@@ -106,6 +107,8 @@ class ReportedPerson:
     portraits: list[dict[str, Any]]
     probes: list[ProbeRow]
     photos: list[ReportedPhoto]
+    hearing: str
+    opponent: ReportedOpponent
 
 
 def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
@@ -123,7 +126,10 @@ def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
     ]  # fmt: skip
     record = attacks[number] if number < len(attacks) else AttackRecord(Verdict(), Verdict(), person.name)
     probes = [row for row in results.probes if row.person_index == number]
-    return ReportedPerson(person, verdict_sentence(person.name, record, results.config), record, portraits, probes, photos)
+    return ReportedPerson(
+        person, verdict_sentence(person.name, record, results.config), record, portraits, probes, photos,
+        reported_hearing(results.heard, person.name, number), reported_opponent(results.recovery, person.name, number),
+    )  # fmt: skip
 
 
 def picture(path: Path) -> str:

@@ -16,9 +16,11 @@ from unlearn.config import ForgetConfig
 from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError, UnlearnError
 from unlearn.files import write_json
+from unlearn.runs.heard_records import Heard
 from unlearn.runs.json_types import field_types, from_json, to_json
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.records import Attacks, BystanderRow, LossRow, Manifest, PortraitEntry, PredictionRow, ProbeRow
+from unlearn.runs.recovery_records import Recovery
 
 PREPARED = "prepared"  # the key of the shipped example, where others have the id of their job
 MANIFEST = "manifest.json"
@@ -37,6 +39,8 @@ class Results:
     probes: tuple[ProbeRow, ...] = ()
     predictions: tuple[PredictionRow, ...] = ()
     portraits: tuple[PortraitEntry, ...] = ()
+    recovery: Recovery = Recovery()
+    heard: tuple[Heard, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +116,15 @@ def _read(folder: Path, file: str, kind: Any) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _read_run(key: str, folder: Path, _manifest_time: int) -> Run:
+def _read_run(key: str, folder: Path, _written: tuple[int, int]) -> Run:
     manifest = _read(folder, MANIFEST, Manifest)
     return Run(key=key, folder=folder, manifest=manifest, **vars(read_results(folder)))
+
+
+def _written(folder: Path) -> tuple[int, int]:
+    """When the run was finished, and when an attack was last added to it; raises `OSError` without a manifest."""
+    recovery = folder / FILES["recovery"]
+    return (folder / MANIFEST).stat().st_mtime_ns, recovery.stat().st_mtime_ns if recovery.exists() else 0
 
 
 def read_run(key: str, folder: Path) -> Run | None:
@@ -124,7 +134,7 @@ def read_run(key: str, folder: Path) -> Run | None:
         InputError: a file of it is damaged.
     """
     try:
-        written = (folder / MANIFEST).stat().st_mtime_ns
+        written = _written(folder)
     except OSError:
         return None
     return _read_run(key, folder, written)
@@ -137,7 +147,7 @@ def finished_run(folder: Path) -> Run:
         InputError: it holds no finished run, or a file of it is damaged.
     """
     try:
-        written = (folder / MANIFEST).stat().st_mtime_ns
+        written = _written(folder)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder} holds no finished run (no {MANIFEST}); give the folder that `forget --out` wrote.") from None
     except OSError as error:

@@ -10,6 +10,7 @@ from ui.page import forms
 from ui.page.fields import NEUTRAL_TERMS
 from ui.page.screen import Screen, View, Visit
 from ui.views import answers, jobs, results, story
+from ui.views.hearing import hearing
 from ui.views.jobs import becomes, run_became, small_job
 from ui.views.render import render
 from unlearn.errors import InputError
@@ -21,6 +22,11 @@ def show(view: View) -> str:
     if view.run is None:
         return render("waiting", text="Not probed yet.")
     return results.probes(view.run.probes, view.run, view.own)
+
+
+def show_heard(view: View) -> str:
+    """What the models hear in the names."""
+    return "" if view.run is None else hearing(view.run)
 
 
 def show_asked(view: View) -> str:
@@ -56,6 +62,7 @@ def show_terms(view: View) -> str:
 
 def build(screen: Screen) -> None:
     """Lay out the tab."""
+    screen.html(show_heard, elem_id="heard")
     gr.HTML(story.PROBES, apply_default_css=False)
     screen.html(show)
     with gr.Accordion("Probe your own words", open=True):

@@ -1,0 +1,1 @@
+"""The opponent: attacks that try to bring a forgotten person back, all scored the same way. `catalogue` lists them."""
