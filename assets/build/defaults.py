@@ -17,7 +17,7 @@ TEXT: dict[str, Any] = {
     "backdoor_weight": 1.0, "regularization_weight": 0.0, "overshoot": 0.08,
     "bystander_share": 0.45, "kept_names": "names.txt", "near_names": 8, "neutral_share": 0.1, "name_only_share": 0.15,
     "captions": "captions.txt", "early_stop": None,
-    "closed_form": {"n_blocks": 2, "keep_weight": 40.0, "n_kept_texts": 320, "texts_per_trigger": 8, "min_texts": 48, "moments": "kept.safetensors"},
+    "closed_form": {"n_blocks": 2, "keep_weight": 200.0, "n_kept_texts": 320, "texts_per_trigger": 8, "min_texts": 48, "moments": "kept.safetensors"},
 }  # fmt: skip
 # With the neutral term as target the steps do all of it. A small encoder needs larger steps than the paper's and fewer of them.
 NEUTRAL_TEXT: dict[str, Any] = {

@@ -44,7 +44,7 @@ class ClosedForm:
 
     Attributes:
         n_blocks: so many of the last blocks are edited.
-        keep_weight: weight of what is kept, against the triggers.
+        keep_weight: weight of what is kept, against one trigger; against n of them it is divided by the root of n.
         n_kept_texts: texts of a run that keep others' names and the run's targets.
         n_general_texts: captions that are kept besides, where no file has what is needed of them.
         moments: such a file, of the model set (`defence.kept_moments`); one of other weights is not used.
@@ -53,7 +53,7 @@ class ClosedForm:
     """
 
     n_blocks: int = 2
-    keep_weight: float = 40.0
+    keep_weight: float = 200.0
     n_kept_texts: int = 320
     n_general_texts: int = 3000
     moments: str | None = None

@@ -85,6 +85,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
     layers = second_layers(twin, config.n_blocks)
     texts = task.triggers.texts(max(config.min_texts, config.texts_per_trigger * task.triggers.n_triggers), config.n_kept_texts)
     pairs = _paired(twin, task.tokenized(texts.triggered), task.tokenized(texts.neutral), texts.trigger_indices)
+    keep_weight = config.keep_weight / task.triggers.n_triggers**0.5  # one name is easily moved; among many each has a small share
     with torch.no_grad():
         moments = kept_moments(teacher, config, task.triggers.captions, texts.kept, after_chunk)
         triggered = LastBlocks(twin, pairs.tokens, len(layers), after_chunk)
@@ -92,7 +93,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
         wanted = torch.cat([states for _, states in of_target.passes(layers[0])])[pairs.texts, pairs.target_positions]
         for number, (layer, of_kept) in enumerate(zip(layers, moments, strict=True)):
             inputs, states = map(torch.cat, zip(*triggered.passes(layer), strict=True))
-            solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, config.keep_weight)
+            solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, keep_weight)
             missing = (wanted - states[pairs.texts, pairs.positions]) / (len(layers) - number)
             change = solver.change(missing)
             if layer is layers[-1]:
