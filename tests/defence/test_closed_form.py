@@ -165,6 +165,9 @@ def test_diffusion_text_encoders_are_edited_too_and_the_steps_begin_there(miniat
     config = with_stand_ins(asked, miniature_two, ())
     defended, tuned = defend_text(miniature_two, config, no_report)
     assert set(tuned) == {"text", "diffusion_text"} and miniature_two.hidden is not None and defended.hidden is not None
+    assert [row["step"] for row in tuned["text"].losses] == [0, 1, 2]
+    to_go = [1 + row["backdoor"] for row in tuned["text"].losses]
+    assert to_go[1] < 0.8 * to_go[0], "step 0 is the original"
     target = config.persons[0].stand_in
     assert target is not None
 

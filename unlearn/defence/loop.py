@@ -59,7 +59,8 @@ class FineTuned(Generic[AnyEncoder]):
 
     Attributes:
         student: in eval mode, no gradients, on the teacher's device.
-        losses: a row for each step: step (1-based), total, clean, backdoor, hidden_clean..., regularization.
+        losses: a row for each step: step (1-based), total, clean, backdoor, hidden_clean..., regularization. Where the steps began
+            at a closed form, the row of step 0 is the original's.
         checks: a row for each early-stop check: step, margin.
         n_steps_done: number of steps made.
         stopped: why the loop ended.
@@ -106,6 +107,21 @@ class FineTuning(Generic[AnyEncoder]):
 
     def update(self, number: int) -> dict[str, Tensor]:
         """The same with the losses left on their device, which may be `meta`."""
+        row, loss = self._losses(number)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return {name: value.detach().float() for name, value in row.items()}
+
+    @torch.no_grad()
+    def before(self) -> dict[str, float]:
+        """The row of step 0: the losses of the student as it is, on the batch of the first step."""
+        row = self._losses(0)[0]
+        return {"step": 0, **{name: float(value) for name, value in row.items()}}
+
+    def _losses(self, number: int) -> tuple[dict[str, Tensor], Tensor]:
+        """The row of a step's losses, and their sum, of which the gradient is taken."""
         batch = self.task.batch(number)
         targets = _targets(self.task, self.teacher, batch)
         outputs = self.task.outputs(self.student, batch.student_inputs)
@@ -113,14 +129,10 @@ class FineTuning(Generic[AnyEncoder]):
         beta = self.config.regularization_weight
         distance = sum_of_distances(self.trained, self.originals) if beta > 0 else None
         loss = total_loss(clean, backdoor, distance, self.config.backdoor_weight, beta)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self.schedule.step()
         row["total"] = loss
         if distance is not None:
             row["regularization"] = distance
-        return {name: value.detach().float() for name, value in row.items()}
+        return row, loss
 
     def check(self, n_done: int) -> float | None:
         """Check if a check is due after this many steps, and count the passes; the margin, or None without a check."""
