@@ -70,7 +70,7 @@ def read(run: Path, name: str) -> Any:
 
 def test_what_outlives_a_run_is_the_same_for_everybody(own_run: Path, lonely: str, here: Settings, folders: dict[str, Path]) -> None:
     before = cached(here)
-    assert len(before) == 1, "the random names of one attack"
+    assert len(before) == 2, "the random names of one attack, and the captions of what the model hears"
     other = Person("Somebody Else Entirely")
     for settings in (here, Settings(here.data_dir.parent / "fresh", device="cpu", offline=True)):
         for weights in (None, own_run):

@@ -8,6 +8,7 @@ import gradio as gr
 
 from ui.page.screen import Screen, Visit
 from ui.server import photo_sets
+from ui.server.recognition import recognition_of
 from ui.server.service import FORGET_LANE
 from ui.views.jobs import compare, deleted_sentence, job_title, run_became
 from unlearn.errors import InputError
@@ -43,6 +44,7 @@ def connect(screen: Screen, panel: gr.HTML, comparison: gr.HTML) -> None:
         elif action == "stand_in":
             memory["job"] = service.forget_with_stand_ins(service.jobs.get(job_id), visit.owner).id
         elif action == "delete":
+            recognition_of(service).drop(visit.owner)  # what was asked about the names before the job
             deleted = service.jobs.delete(job_id)
             if memory.get("job") == job_id:
                 memory["job"] = ""

@@ -57,6 +57,7 @@ class Recognition:
         self._service = service
         self._lock = threading.Lock()
         self._latest: OrderedDict[str, Question] = OrderedDict()
+        self._dropped: list[str] = []  # jobs whose questions nobody waits for
 
     def ask(self, persons: Sequence[Person], owner: str, key: str) -> None:
         """Ask about these persons in the place of the visitor's earlier question.
@@ -101,12 +102,23 @@ class Recognition:
             return self._service.jobs.submit(submission, inputs).id
 
     def drop(self, owner: str) -> None:
-        """Forget the visitor's question. One that waits is taken back; one at work ends soon, and starting its process anew would not."""
+        """Forget the visitor's question.
+
+        One that waits is taken back. One at work ends soon, while to start its process anew would take longer; it is deleted at
+        the next call of anybody.
+        """
         with self._lock:
             question = self._latest.pop(owner, None)
-        job = None if question is None or question.job is None else self._service.job(question.job)
-        if job is not None and (job.ended or isinstance(job.state, Queued)):
-            self._service.jobs.delete(job.id)
+            if question is not None and question.job is not None:
+                self._dropped.append(question.job)
+            dropped, self._dropped = self._dropped, []
+        for job_id in dropped:
+            job = self._service.job(job_id)
+            if job is not None and (job.ended or isinstance(job.state, Queued)):
+                self._service.jobs.delete(job_id)
+            elif job is not None:
+                with self._lock:
+                    self._dropped.append(job_id)
 
     def latest(self, owner: str) -> tuple[Question, Job | None] | None:
         """The visitor's question and its job; None: nothing was asked, or the answer is not kept any longer."""
