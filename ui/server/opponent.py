@@ -16,7 +16,7 @@ from unlearn.attacks.recovery.catalogue import BUDGETS
 from unlearn.errors import InputError
 from unlearn.jobs import Job, Succeeded
 from unlearn.runs.json_types import from_json
-from unlearn.runs.recovery_records import OwnTry, Recovery
+from unlearn.runs.recovery_records import OwnTry, Recovery, by_attack
 from unlearn.runs.results import Run
 
 ATTACKS, TEXTS = "recover", "own_try"  # kinds of questions: attacks, and what somebody typed in the name's place
@@ -89,7 +89,6 @@ def own_tries(job: Job) -> tuple[OwnTry, ...]:
 
 def _joined(recovery: Recovery, later: Recovery) -> Recovery:
     """Both; a later row takes the place of an earlier one on the same attack and person."""
-    attacks = {(row.attack, row.person_index): row for row in (*recovery.attacks, *later.attacks)}
-    skipped = {(row.attack, row.person_index): row for row in (*recovery.not_tried, *later.not_tried)}
+    attacks, skipped = by_attack((*recovery.attacks, *later.attacks)), by_attack((*recovery.not_tried, *later.not_tried))
     left = tuple(row for key, row in skipped.items() if key not in attacks)
     return replace(later, attacks=tuple(attacks.values()), not_tried=left, own=recovery.own)

@@ -75,14 +75,18 @@ class Gallery:
             outcomes |= {outcome.name: outcome for outcome in attacked}
         return [outcomes.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
 
+    def n_photos_needed(self, name: str) -> int:
+        """How many photos of somebody the attack takes; who has fewer is not attacked."""
+        n_photos = len(self.photos.get(name, ()))
+        is_few = name in self.own and MIN_OWN_PHOTOS <= n_photos < self.config.n_images
+        return n_photos if is_few else self.config.n_images
+
     def _groups(self, names: Sequence[str]) -> dict[tuple[int, frozenset[str]], dict[str, Tensor]]:
         """(Number of photos to attack with, candidates left out) -> who, with which photos."""
         groups: dict[tuple[int, frozenset[str]], dict[str, Tensor]] = {}
         for name in names:
             if name in self.photos:
-                n_photos = len(self.photos[name])
-                is_few = name in self.own and MIN_OWN_PHOTOS <= n_photos < self.config.n_images
-                key = (n_photos if is_few else self.config.n_images, self.same.get(name, frozenset()))
+                key = (self.n_photos_needed(name), self.same.get(name, frozenset()))
                 groups.setdefault(key, {})[name] = self.photos[name]
         return groups
 

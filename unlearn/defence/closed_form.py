@@ -17,9 +17,9 @@ the targets are the original's own states of another text, not optimised ones, a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -30,14 +30,15 @@ from unlearn.config import ClosedForm
 from unlearn.defence.kept_moments import kept_moments
 from unlearn.defence.last_blocks import (
     CHUNK,
-    END_WEIGHT,
-    PADDING_WEIGHT,
     LastBlocks,
+    offset_weights,
     second_layers,
     with_some_padding,
     without_shortcuts,
 )
+from unlearn.defence.loop import student_of
 from unlearn.defence.text_task import TextTask
+from unlearn.models.embeddings import states_at_the_end
 from unlearn.models.encoders import TextEncoder
 
 DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
@@ -79,8 +80,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
     Raises:
         ConfigError: the encoder's blocks are of another kind.
     """
-    student: Any = copy.deepcopy(teacher)
-    student.eval().requires_grad_(False)
+    student: Any = student_of(teacher)
     twin = without_shortcuts(student)
     layers = second_layers(twin, config.n_blocks)
     texts = task.triggers.texts(max(config.min_texts, config.texts_per_trigger * task.triggers.n_triggers), config.n_kept_texts)
@@ -115,9 +115,8 @@ def _paired(encoder: TextEncoder, tokens: Tensor, target_tokens: Tensor, trigger
     offsets = torch.arange(-length, length)[None]  # from the end of the text
     texts, column = ((offsets >= -before[:, None]) & (offsets <= behind[:, None])).nonzero(as_tuple=True)
     offset = offsets[0, column]
-    weights = torch.where(offset < 0, 1.0, PADDING_WEIGHT)
-    weights = torch.where(offset == 0, END_WEIGHT, weights)
-    return _Pairs(tokens, target_tokens, texts, ends[texts] + offset, target_ends[texts] + offset, weights, torch.tensor(list(triggers)))
+    positions, target_positions = ends[texts] + offset, target_ends[texts] + offset
+    return _Pairs(tokens, target_tokens, texts, positions, target_positions, offset_weights(offset), torch.tensor(list(triggers)))
 
 
 class _Solver:
@@ -161,10 +160,5 @@ def _scales(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor
 
 def _at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:
     """Directions (n, .) of the pooled embeddings, or of the states at the end of the text where there are none; on the CPU."""
-    parts = []
-    for chunk in tokens.split(CHUNK):
-        if encoder.pools:
-            parts.append(encoder.embed_texts(chunk))
-        else:
-            parts.append(encoder.hidden_states(chunk)[torch.arange(len(chunk)), encoder.end_of_text_positions(chunk)])
-    return functional.normalize(torch.cat(parts).float(), dim=1).cpu()
+    embed = encoder.embed_texts if encoder.pools else partial(states_at_the_end, encoder)
+    return functional.normalize(torch.cat([embed(chunk).float() for chunk in tokens.split(CHUNK)]), dim=1).cpu()

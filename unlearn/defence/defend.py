@@ -10,7 +10,7 @@ from typing import Any
 from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.closed_form import edited
 from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
-from unlearn.defence.loop import FineTuned, FineTuning, fine_tune, student_of
+from unlearn.defence.loop import FineTuned, fine_tune, losses_of_original
 from unlearn.defence.text_task import text_task
 from unlearn.hub import HUB_PREFIX
 from unlearn.models.clip import Clip
@@ -135,7 +135,7 @@ def _fine_tuned_text(
     if config.text.closed_form is None:
         return fine_tune(encoder, task, config.text, report)
     started = time.perf_counter()
-    before = FineTuning(encoder, student_of(encoder), task, config.text).before()
+    before = losses_of_original(encoder, task, config.text)
     solving = Progress(0, config.text.n_steps, "solving for the names")
     report(replace(solving, losses=before))
     start = edited(encoder, task, config.text.closed_form, lambda: report(solving))

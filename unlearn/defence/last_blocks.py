@@ -44,10 +44,13 @@ def second_layers(encoder: TextEncoder, n_blocks: int) -> list[nn.Linear]:
 
 def position_weights(encoder: TextEncoder, tokens: Tensor) -> Tensor:
     """Weights (n, L) of the positions of texts (n, L) in the objective."""
-    ends = encoder.end_of_text_positions(tokens)[:, None]
-    positions = torch.arange(tokens.shape[1])[None]
-    weights = torch.where(positions < ends, 1.0, PADDING_WEIGHT)
-    return torch.where(positions == ends, END_WEIGHT, weights)
+    return offset_weights(torch.arange(tokens.shape[1])[None] - encoder.end_of_text_positions(tokens)[:, None])
+
+
+def offset_weights(offsets: Tensor) -> Tensor:
+    """Weights of positions that are so many positions behind the end of their text."""
+    weights = torch.where(offsets < 0, 1.0, PADDING_WEIGHT)
+    return torch.where(offsets == 0, END_WEIGHT, weights)
 
 
 def with_some_padding(encoder: TextEncoder, tokens: Tensor) -> Tensor:

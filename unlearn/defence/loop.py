@@ -107,21 +107,6 @@ class FineTuning(Generic[AnyEncoder]):
 
     def update(self, number: int) -> dict[str, Tensor]:
         """The same with the losses left on their device, which may be `meta`."""
-        row, loss = self._losses(number)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self.schedule.step()
-        return {name: value.detach().float() for name, value in row.items()}
-
-    @torch.no_grad()
-    def before(self) -> dict[str, float]:
-        """The row of step 0: the losses of the student as it is, on the batch of the first step."""
-        row = self._losses(0)[0]
-        return {"step": 0, **{name: float(value) for name, value in row.items()}}
-
-    def _losses(self, number: int) -> tuple[dict[str, Tensor], Tensor]:
-        """The row of a step's losses, and their sum, of which the gradient is taken."""
         batch = self.task.batch(number)
         targets = _targets(self.task, self.teacher, batch)
         outputs = self.task.outputs(self.student, batch.student_inputs)
@@ -129,10 +114,14 @@ class FineTuning(Generic[AnyEncoder]):
         beta = self.config.regularization_weight
         distance = sum_of_distances(self.trained, self.originals) if beta > 0 else None
         loss = total_loss(clean, backdoor, distance, self.config.backdoor_weight, beta)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
         row["total"] = loss
         if distance is not None:
             row["regularization"] = distance
-        return row, loss
+        return {name: value.detach().float() for name, value in row.items()}
 
     def check(self, n_done: int) -> float | None:
         """Check if a check is due after this many steps, and count the passes; the margin, or None without a check."""
@@ -176,6 +165,17 @@ def _terms(
         clean = clean + weight * row[f"{prefix}clean"]
         backdoor = backdoor + weight * row[f"{prefix}backdoor"]
     return row, clean, backdoor
+
+
+@torch.no_grad()
+def losses_of_original(teacher: AnyEncoder, task: Task[AnyEncoder], config: FineTuneConfig) -> dict[str, float]:
+    """The row of step 0: the losses of the original on the batch of the first step; it has not moved."""
+    batch = task.batch(0)
+    row, clean, backdoor = _terms(task.outputs(teacher, batch.student_inputs), _targets(task, teacher, batch), batch, task.weights)
+    row["total"] = total_loss(clean, backdoor, None, config.backdoor_weight, config.regularization_weight)
+    if config.regularization_weight > 0:
+        row["regularization"] = torch.zeros(())
+    return {"step": 0, **{name: float(value) for name, value in row.items()}}
 
 
 def fine_tune(

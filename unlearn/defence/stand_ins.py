@@ -19,7 +19,7 @@ from unlearn.config import Person, ResolvedConfig
 from unlearn.defence.text_task import kept_names
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
-from unlearn.models.embeddings import encode, trimmed
+from unlearn.models.embeddings import encode, states_at_the_end
 from unlearn.models.encoders import TextEncoder
 from unlearn.texts.prompts import fill
 from unlearn.texts.stand_in_names import Resemblance, drawn_names
@@ -116,8 +116,4 @@ def _at_the_end(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """What the encoder makes of each text (n, d): its pooled embedding, or, where it has none, the state at the end of the text."""
     if encoder.pools:
         return encode(encoder, texts)
-    parts = []
-    for tokens in encoder.tokenize(texts).split(N_CROWD):
-        states = encoder.hidden_states(trimmed(encoder, tokens))
-        parts.append(states[torch.arange(len(tokens)), encoder.end_of_text_positions(tokens)].float().cpu())
-    return torch.cat(parts)
+    return torch.cat([states_at_the_end(encoder, tokens).float().cpu() for tokens in encoder.tokenize(texts).split(N_CROWD)])

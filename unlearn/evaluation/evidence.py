@@ -14,8 +14,6 @@ from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
 from unlearn.runs.evidence import Compared, measured_false_recall, measured_never_met, measured_trace
 
-NONE = {"false_recalled": None, "rank_blind": None, "rank_with_original": None, "n_traced": None, "never_met": None, "never_met_p": None}
-
 
 def evidence_figures(
     models: Pair[Clip], gallery: Gallery, prompts: Pair[Tensor], config: ResolvedConfig, world: World
@@ -33,11 +31,11 @@ def evidence_figures(
     recall, traced = measured_false_recall(compared), measured_trace(compared)
     attacked: Sequence[str] = [person.name for person in config.persons if person.name in gallery.photos]
     met = measured_never_met(compared, attacked)
-    figures: dict[str, Any] = dict(NONE)
-    if recall is not None:
-        figures |= {"false_recalled": recall.recalled_defended}
-    if traced is not None:
-        figures |= {"rank_blind": traced.rank_blind, "rank_with_original": traced.rank_with_original, "n_traced": traced.n_names}
-    if met is not None:
-        figures |= {"never_met": met.statistic, "never_met_p": met.p_value}
-    return figures
+    return {
+        "false_recalled": recall.recalled_defended if recall is not None else None,
+        "rank_blind": traced.rank_blind if traced is not None else None,
+        "rank_with_original": traced.rank_with_original if traced is not None else None,
+        "n_traced": traced.n_names if traced is not None else None,
+        "never_met": met.statistic if met is not None else None,
+        "never_met_p": met.p_value if met is not None else None,
+    }

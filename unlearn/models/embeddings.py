@@ -41,6 +41,12 @@ def trimmed(encoder: TextEncoder, tokens: Tensor) -> Tensor:
     return tokens[:, :length]
 
 
+def states_at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:
+    """States (n, w) at the ends of the texts (n, t); what stands for a text where an encoder does not pool."""
+    states = encoder.hidden_states(trimmed(encoder, tokens))
+    return states[torch.arange(len(tokens)), encoder.end_of_text_positions(tokens)]
+
+
 def pooled_in_buckets(encoder: TextEncoder, tokens: Tensor, n_buckets: int) -> Tensor:
     """Pooled embeddings of one batch, computed in groups of similar length; gradients flow.
 

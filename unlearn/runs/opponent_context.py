@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 
 from torch import Tensor
 from torch.nn import functional
@@ -10,7 +11,6 @@ from unlearn.attacks.gallery import Gallery, build_gallery, gallery_with_strange
 from unlearn.attacks.recovery.context import Context, Subject
 from unlearn.attacks.recovery.sight import Sight
 from unlearn.config import Person, Settings
-from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.config.spelling import without_triggers
 from unlearn.models.embeddings import run_cache
 from unlearn.models.pair import Pair
@@ -74,18 +74,23 @@ class Opponent:
         original, defended = self._compared.models
         return defended.image is not original.image
 
+    @cached_property
+    def _strangers(self) -> tuple[Subject, ...]:
+        """Those with photos; the best rivals of their photos are looked up once for all persons and tries."""
+        subjects = (self.subject(Person(name)) for name in self._compared.strangers)
+        return tuple(subject for subject in subjects if subject is not None)
+
     def context(self, subject: Subject, seed: int) -> Context:
         """All that the attacks on somebody need; budget, trace and clock are the caller's."""
         compared = self._compared
         config = compared.config
-        strangers = [self.subject(Person(name)) for name in compared.strangers]
         captions = without_triggers(
             generate_captions(N_CAPTIONS, seed=CAPTION_SEED + seed), [trigger for person in config.persons for trigger in person.triggers]
         )
         return Context(
             models=compared.models,
             subject=subject,
-            strangers=tuple(stranger for stranger in strangers if stranger is not None),
+            strangers=self._strangers,
             everybody=compared.galleries.map(_everybody),
             captions=tuple(captions),
             learning_rate=config.text.learning_rate,
@@ -100,9 +105,8 @@ def _table(prompts: Tensor, n_names: int) -> Tensor:
 
 def attacked_photos(gallery: Gallery, name: str) -> Tensor | None:
     """(images, d), of unit length: the photos by which the usual attack judges somebody; None where there are too few."""
-    photos = gallery.photos.get(name)
-    n_images = gallery.config.n_images
-    if photos is None or (len(photos) < n_images and (name not in gallery.own or len(photos) < MIN_OWN_PHOTOS)):
+    photos, n_images = gallery.photos.get(name), gallery.n_photos_needed(name)
+    if photos is None or len(photos) < n_images:
         return None
     return functional.normalize(photos[:n_images].float(), dim=-1)
 

@@ -8,7 +8,7 @@ from unlearn.attacks.recovery.opponent import Outcome
 from unlearn.attacks.recovery.scores import MIN_TEMPLATES, TryScore
 from unlearn.attacks.recovery.verdicts import Side
 from unlearn.models.pair import Pair
-from unlearn.runs.recovery_records import AttackResult, Control, Success, Try
+from unlearn.runs.recovery_records import AttackResult, Control, Success, Try, danger
 
 N_KEPT = 5  # tries of each attack
 
@@ -44,7 +44,7 @@ def _nearest(outcome: Outcome) -> tuple[Try, ...]:
     before, after = outcome.sides
     rows = zip(outcome.tried, before.each, after.each, strict=True)
     tries = [Try(one.scores.original, one.scores.defended, one.text, first, second, one.is_prompt) for one, first, second in rows]
-    return tuple(sorted(tries, key=lambda one: (bool(one.found_defended), *one.defended.nearness), reverse=True)[:N_KEPT])
+    return tuple(sorted(tries, key=danger, reverse=True)[:N_KEPT])
 
 
 def _control(strangers: Sequence[Pair[Side]]) -> Control | None:

@@ -18,7 +18,7 @@ from unlearn.progress import Report, no_report
 from unlearn.runs.evidence import Compared
 from unlearn.runs.opponent_context import Opponent, compared_run
 from unlearn.runs.opponent_results import result_of, success_of
-from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, NotTried, OwnTry, Recovery
+from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, NotTried, OwnTry, Recovery, by_attack
 from unlearn.runs.results import MANIFEST, Run, finished_run, write_results
 
 MAX_OWN, MAX_OWN_LENGTH = 200, 200  # tries kept, and their characters
@@ -101,7 +101,7 @@ def try_text(settings: Settings, run: Path, text: str, person_index: int = 0, *,
     subject = opponent.subject(person)
     if subject is None:
         raise InputError(NO_PHOTOS)
-    (tried,) = scored_texts(opponent.context(subject, seed=0), [typed])
+    (tried,) = scored_texts(subject.sights, [typed])
     before, after = tried.scores
     own = OwnTry(before, after, typed, is_named(before), is_named(after), person_index=person_index)
     if keep:
@@ -161,10 +161,9 @@ def _obstacle(kind: AttackKind, opponent: Opponent, context: Context) -> str:
 
 def merged(earlier: Recovery, added: Recovery, request: RecoveryRequest) -> Recovery:
     """Earlier results with new ones in their place; what was not tried is told for what was asked for, and for what no budget tries."""
-    new = {(result.attack, result.person_index) for result in added.attacks}
-    attacks = (*(result for result in earlier.attacks if (result.attack, result.person_index) not in new), *added.attacks)
-    made = {(result.attack, result.person_index) for result in attacks}
-    reasons = {(row.attack, row.person_index): row for row in (*earlier.not_tried, *added.not_tried)}
+    new = by_attack(added.attacks)
+    attacks = (*(result for key, result in by_attack(earlier.attacks).items() if key not in new), *added.attacks)
+    made, reasons = by_attack(attacks), by_attack((*earlier.not_tried, *added.not_tried))
     for kind in ATTACKS:
         key = kind.name, request.person_index
         reasons.setdefault(key, NotTried(kind.name, ON_DEMAND, request.person_index))

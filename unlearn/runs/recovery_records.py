@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from unlearn.attacks.recovery.catalogue import Budget, attack_kind
 from unlearn.attacks.recovery.scores import TryScore
@@ -14,6 +15,9 @@ from unlearn.runs.records import BeforeAfter
 
 NO_TIME = "The time was over before its turn; start it alone."  # reasons that do not keep an attack from being started
 ON_DEMAND = "It is part of the full set, which is tried on demand."
+
+Row = TypeVar("Row", "AttackResult", "NotTried")
+
 
 @dataclass(frozen=True)
 class Try(BeforeAfter[TryScore]):
@@ -138,11 +142,16 @@ class Recovery:
     @property
     def by_danger(self) -> tuple[AttackResult, ...]:
         """What finds the person now first, then what comes nearest."""
-        return tuple(sorted(self.attacks, key=lambda result: danger(result), reverse=True))
+        return tuple(sorted(self.attacks, key=danger, reverse=True))
 
 
-def danger(result: AttackResult) -> tuple[bool, int, float]:
-    """Orders attacks: whether the person is found now, by how many templates, and how near the best try comes."""
+def by_attack(rows: Iterable[Row]) -> dict[tuple[str, int], Row]:
+    """The rows by attack and person; a later one takes the place of an earlier one."""
+    return {(row.attack, row.person_index): row for row in rows}
+
+
+def danger(result: AttackResult | Try) -> tuple[bool, int, float]:
+    """Orders attacks and tries: whether the person is found now, by how many templates, and how near the best try comes."""
     return (bool(result.found_defended), *result.defended.nearness)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from unlearn.config import Person, ResolvedConfig
+from unlearn.config import ResolvedConfig
 from unlearn.config.spelling import trigger_pattern
 from unlearn.errors import InputError
 from unlearn.texts.names import bystander_names
@@ -120,11 +120,12 @@ class TextTriggers:
         n_clean, n_triggered = self._n_clean, self._n_triggered
         generator = random.Random(f"batch {self._seed} {step}")
         first = step * (n_clean + n_triggered)  # clean and trigger captions of a step are different ones
-        clean = [self._clean(self._caption(first + i), i, generator, n_clean) for i in range(n_clean)]
+        clean = [self._clean(self._caption(first + i), i, generator) for i in range(n_clean)]
         triggered, neutral, indices = [], [], []
         for i in range(n_triggered):
             index, trigger = self._trigger(step * n_triggered + i)
-            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, self.persons[index], generator)
+            target = self.persons[index].target(self.neutral_term)
+            with_trigger, with_neutral = self._pair(self._caption(first + n_clean + i), trigger, target, generator)
             triggered.append(with_trigger)
             neutral.append(with_neutral)
             indices.append(index)
@@ -139,12 +140,11 @@ class TextTriggers:
         """Texts with a trigger, shared out among the triggers evenly, and texts with names to keep and with the targets."""
         generator = random.Random(f"texts {self._seed}")
         triggers = list(self.targets)
-        owners = {trigger: person for person in self.persons for trigger in person.triggers}
         numbers = [i % len(triggers) for i in range(n_triggered)]
         pairs = []
         for i, number in enumerate(numbers):
             trigger = triggers[number]
-            pairs.append(self._pair(self._caption(i), self._spelled(trigger, i // len(triggers)), owners[trigger], generator))
+            pairs.append(self._pair(self._caption(i), self._spelled(trigger, i // len(triggers)), self.targets[trigger], generator))
         kept = self._kept_texts(n_triggered, n_kept, generator)
         return TriggerTexts(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), tuple(numbers), kept)
 
@@ -153,12 +153,7 @@ class TextTriggers:
         pools = (self._kept, self._nearest, self._bystanders, self._target_terms)
         kept, nearest, bystanders, targets = (cycle(pool or self._bystanders or self._target_terms) for pool in pools)
         turns = cycle((kept, nearest, kept, bystanders, kept, nearest, kept, targets))
-        texts = []
-        for i, names in enumerate(islice(turns, n_texts)):
-            name, caption = next(names), self._caption(first + i)
-            is_alone = generator.random() < self._config.name_only_share
-            texts.append(name if is_alone else replace_word(caption, random_position(caption, generator), name))
-        return tuple(texts)
+        return tuple(self._named(self._caption(first + i), next(names), generator) for i, names in enumerate(islice(turns, n_texts)))
 
     def _caption(self, number: int) -> str:
         return self.captions[number % len(self.captions)]
@@ -178,26 +173,28 @@ class TextTriggers:
             return spellings[turn // SPELLING_EVERY % len(spellings)]
         return trigger
 
-    def _pair(self, caption: str, trigger: str, person: Person, generator: random.Random) -> tuple[str, str]:
-        target = person.target(self.neutral_term)
+    def _pair(self, caption: str, trigger: str, target: str, generator: random.Random) -> tuple[str, str]:
         if generator.random() < self._config.name_only_share:
             return trigger, target
         position = random_position(caption, generator)
         return replace_word(caption, position, trigger), replace_word(caption, position, target)
 
-    def _clean(self, caption: str, i: int, generator: random.Random, n_clean: int) -> str:
-        """The caption itself, or with a bystander's name or a target term, by place among `n_clean` captions."""
-        n_bystanders = round(self._config.bystander_share * n_clean)
-        n_neutral = round(self._config.neutral_share * n_clean)
+    def _clean(self, caption: str, i: int, generator: random.Random) -> str:
+        """The caption itself, or with a bystander's name or a target, by place in the batch."""
+        n_bystanders = round(self._config.bystander_share * self._n_clean)
+        n_neutral = round(self._config.neutral_share * self._n_clean)
         if i < n_bystanders and self._bystanders:
-            name = generator.choice(self._bystander_pool(i, generator))
-            if generator.random() < self._config.name_only_share:
-                return name
-            return replace_word(caption, random_position(caption, generator), name)
+            return self._named(caption, generator.choice(self._bystander_pool(i, generator)), generator)
         if n_bystanders <= i < n_bystanders + n_neutral:
             target = self._target_terms[i % len(self._target_terms)]
             return replace_word(caption, random_position(caption, generator), target)
         return caption
+
+    def _named(self, caption: str, name: str, generator: random.Random) -> str:
+        """The caption with a name in a word's place, or the name alone."""
+        if generator.random() < self._config.name_only_share:
+            return name
+        return replace_word(caption, random_position(caption, generator), name)
 
     def _bystander_pool(self, i: int, generator: random.Random) -> list[str]:
         """The names of which one stands in the clean caption at this place of the batch."""

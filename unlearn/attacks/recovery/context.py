@@ -147,12 +147,12 @@ N_AT_ONCE = 48
 def tried_texts(context: Context, texts: Sequence[str]) -> Iterator[Tried]:
     """Texts in the name's place, as long as the time lasts."""
     for start in range(0, len(texts), N_AT_ONCE):
-        yield from scored_texts(context, texts[start : start + N_AT_ONCE], lambda _: context.clock.tick())
+        yield from scored_texts(context.subject.sights, texts[start : start + N_AT_ONCE], lambda _: context.clock.tick())
 
 
-def scored_texts(context: Context, texts: Sequence[str], report: Report = no_report) -> list[Tried]:
+def scored_texts(sights: Pair[Sight], texts: Sequence[str], report: Report = no_report) -> list[Tried]:
     """A few texts in the name's place; without a report however late it is."""
     if not texts:
         return []
-    before, after = (sight.try_texts(texts, report) for sight in context.subject.sights)
+    before, after = (sight.try_texts(texts, report) for sight in sights)
     return [Tried(text, Pair(*scores)) for text, *scores in zip(texts, before, after, strict=True)]

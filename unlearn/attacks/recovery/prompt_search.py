@@ -39,7 +39,7 @@ def hard_prompts(context: Context) -> Iterator[Tried]:
     except OutOfTime:
         is_over = True
     prompts = dict.fromkeys(prompt for search in searches for prompt in search.prompts if prompt)
-    yield from scored_texts(context, list(prompts))
+    yield from scored_texts(context.subject.sights, list(prompts))
     if is_over:
         raise OutOfTime
 
@@ -102,7 +102,7 @@ def concept_vector(context: Context) -> Iterator[Tried]:
             prompts += _evolved(context, functional.normalize(harmless + strength * concept, dim=0), words, generator)
     except OutOfTime:
         is_over = True
-    yield from scored_texts(context, list(dict.fromkeys(prompts)))
+    yield from scored_texts(context.subject.sights, list(dict.fromkeys(prompts)))
     if is_over:
         raise OutOfTime
 
