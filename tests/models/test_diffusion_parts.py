@@ -122,15 +122,18 @@ def test_tokenizer_with_more_tokens_than_embeddings_is_told(changed: Path, setti
 
 def test_other_formats_and_other_designs_are_named(changed: Path, settings: Settings, tmp_path: Path) -> None:
     folder = changed / "stable-diffusion"
-    (folder / "unet" / WEIGHTS).rename(folder / "unet" / f"{DIFFUSERS_BASE}.bin")
-    with pytest.raises(ModelLoadError, match=rf"lacks unet/{WEIGHTS}\. It has unet/{DIFFUSERS_BASE}\.bin, .*safe_serialization=True"):
+    (folder / "unet" / WEIGHTS).rename(folder / "unet" / "diffusion_flax_model.msgpack")
+    with pytest.raises(ModelLoadError, match=rf"lacks unet/{WEIGHTS}\. It has unet/diffusion_flax_model\.msgpack, but only .*\.ckpt"):
         _find(changed, settings)
     (folder / "unet").rename(folder / "transformer")
     with pytest.raises(ModelLoadError, match="a transformer in place of the U-Net"):
         _find(changed, settings)
     (tmp_path / "one.safetensors").touch()
-    with pytest.raises(ModelLoadError, match=r"one\.safetensors is a file.*from_single_file"):
+    with pytest.raises(ModelLoadError, match=r"one\.safetensors is damaged .it is empty"):
         find_diffusion(find_model_set(f"{changed}+{tmp_path / 'one.safetensors'}"), settings)
+    (tmp_path / "one.gguf").touch()
+    with pytest.raises(ModelLoadError, match=r"one\.gguf is no file of weights that can be read; only"):
+        find_diffusion(find_model_set(f"{changed}+{tmp_path / 'one.gguf'}"), settings)
 
 
 @pytest.mark.parametrize(

@@ -127,3 +127,18 @@ def test_missing_checkpoint_with_plus_and_at_keeps_its_name_for_the_message(name
 def test_nothing_behind_the_plus_is_an_error() -> None:
     with pytest.raises(ConfigError, match="Nothing stands behind"):
         find_model_set("embedded+")
+
+
+@pytest.mark.parametrize(("width", "beta"), [(768, 0.005), (512, 0.01)])
+def test_folder_of_transformers_takes_the_papers_settings_for_its_size(tmp_path: Path, width: int, beta: float) -> None:
+    text = {"hidden_size": width, "num_attention_heads": width // 64, "intermediate_size": 4 * width}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip", "projection_dim": 768, "text_config": text}))
+    found = find_model_set(f"{tmp_path}+/models/sd.safetensors")
+    assert (found.clip_folder, found.diffusion) == (tmp_path, "/models/sd.safetensors")
+    assert found.text.regularization_weight == beta and found.text.early_stop is not None
+
+
+def test_file_that_holds_a_stable_diffusion_is_read_behind_the_last_plus(tmp_path: Path) -> None:
+    (tmp_path / "one+two.ckpt").touch()
+    found = find_model_set(f"rn50+{tmp_path / 'one+two.ckpt'}")
+    assert (found.clip, found.diffusion) == ("RN50", str(tmp_path / "one+two.ckpt"))

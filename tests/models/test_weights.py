@@ -72,9 +72,9 @@ def test_models_folder_is_searched_first(settings: Settings, tmp_path: Path, pla
 
 
 def test_checkpoint_path_of_another_format_is_refused(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "weights.pt").touch()
-    with pytest.raises(ModelLoadError, match=r"\.safetensors"):
-        find_checkpoint(find_model_set(f"ViT-B-32:{tmp_path / 'weights.pt'}"), settings)
+    (tmp_path / "weights.npz").touch()
+    with pytest.raises(ModelLoadError, match=r"weights\.npz is no file of weights that can be read; only \.safetensors"):
+        find_checkpoint(find_model_set(f"ViT-B-32:{tmp_path / 'weights.npz'}"), settings)
 
 
 def test_checkpoint_path_that_does_not_exist_is_named(settings: Settings, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def sets(context: typer.Context, as_json: AsJson = False) -> None:
         return print_json(rows)
     cells = [(row["name"], "yes" if row["at_hand"] else "no", row["activation"], row["title"]) for row in rows]
     print(table(cells, ("set", "here", "activation", "what")))
-    print("\nAny open_clip model works, too: --set CLIP:TAG or CLIP:FILE.safetensors, +FOLDER for a Stable Diffusion.")
+    print("\nAny open_clip model works, too: --set CLIP:TAG, CLIP:FILE or FOLDER, and +FOLDER or +FILE for a Stable Diffusion.")
     print(
         "A file does not tell its activation: GELU is taken, QuickGELU with -quickgelu behind the model's name or @quick_gelu behind the "
         "set's; results say so."

@@ -22,6 +22,7 @@ from unlearn.config import ResolvedConfig, Settings, name_key
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import conditions, draw
+from unlearn.models.diffusion_parts import weight_files
 from unlearn.models.embeddings import identity_of
 from unlearn.models.images import embed_images
 from unlearn.models.kept_tensors import FORMAT, KeptTensors
@@ -130,5 +131,5 @@ def _fingerprint(images: Any) -> bytes:
 
 def _written(folder: Path) -> list[tuple[str, int, int]]:
     """Names, sizes and times of the weights of a Stable Diffusion, because the weights in a folder may be replaced."""
-    files = sorted(path for part in ("unet", "vae") for path in (folder / part).glob("*.safetensors"))
+    files = [file for part in ("unet", "vae") for file in weight_files(folder, part).files]
     return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from unlearn.errors import ModelLoadError
-from unlearn.files import read_json_object
+from unlearn.models.clip_folders import CONFIG_NAME, clip_config
 from unlearn.models.sets import ModelSet
+from unlearn.models.weight_files import SUFFIXES
 from unlearn.models.weights import published_tag
 
 Source = Literal["asked for", "the tag", "the configuration", "the model's name"]
 NAMES = {True: "QuickGELU", False: "GELU"}
-CONFIG_NAME = "open_clip_config.json"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def resolve_activation(model_set: ModelSet, checkpoint: Path | None = None) -> A
     if model_set.activation != "matched":
         return Activation(model_set.activation == "quick_gelu", "asked for")
     if model_set.clip_folder is not None:
-        return Activation(_configured(model_set.clip_folder / CONFIG_NAME), "the configuration")
+        return Activation(_configured(model_set.clip_folder), "the configuration")
     from open_clip.factory import get_model_config
 
     config = get_model_config(model_set.clip)
@@ -56,7 +56,7 @@ def resolve_activation(model_set: ModelSet, checkpoint: Path | None = None) -> A
     if tag:
         trained, source = bool(tag.get("quick_gelu", False)), _tag
     elif checkpoint is not None and _is_file(model_set) and (checkpoint.parent / CONFIG_NAME).is_file():
-        trained, source = _configured(checkpoint.parent / CONFIG_NAME), _beside
+        trained, source = _configured(checkpoint.parent), _beside
     else:
         return Activation(named, "the model's name")
     if named != trained and ":" in model_set.name:  # the user wrote the model's name; the table's sets follow the tag
@@ -69,15 +69,15 @@ _beside: Source = "the configuration"
 
 
 def _is_file(model_set: ModelSet) -> bool:
-    return model_set.weights.lower().endswith(".safetensors")
+    return model_set.weights.lower().endswith(SUFFIXES)
 
 
-def _configured(path: Path) -> bool:
-    """What open_clip's configuration says; as open_clip reads it, silence is GELU."""
-    content = read_json_object(path)
+def _configured(folder: Path) -> bool:
+    """What the configuration in a folder says; as open_clip reads it, silence is GELU."""
+    content = clip_config(folder)
     described = content.get("model_cfg", content)
     if not isinstance(described, dict):
-        raise ModelLoadError(f"{path.parent.name}/{path.name} describes no model (model_cfg is no JSON object); copy or download it again.")
+        raise ModelLoadError(f"{folder.name}/{CONFIG_NAME} describes no model (model_cfg is no JSON object); copy or download it again.")
     return bool(described.get("quick_gelu", False))
 
 

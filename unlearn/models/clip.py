@@ -7,6 +7,7 @@ Sets whose diffusion model reads with a text encoder of its own get that one, to
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,8 +18,9 @@ import torch
 
 from unlearn.config import Settings
 from unlearn.errors import ConfigError, ModelLoadError, first_line
-from unlearn.files import read_json_object
+from unlearn.files import write_json
 from unlearn.models.activations import Activation, activation_warning, resolve_activation
+from unlearn.models.clip_folders import CONFIG_NAME, clip_config, is_translated
 from unlearn.models.clip_layouts import load_checkpoint
 from unlearn.models.diffusion_text import (
     DiffusionText,
@@ -129,11 +131,15 @@ def _open_clip_model(model_set: ModelSet, checkpoint: Path, activation: Activati
     import open_clip
 
     options: dict[str, Any] = {"precision": "fp32", "load_weights": False, "pretrained_text": False, "quick_gelu": activation.is_quick}
-    name = model_set.clip if model_set.clip_folder is None else f"{model_set.clip_folder.name}/open_clip_config.json"
+    folder = model_set.clip_folder
+    name = model_set.clip if folder is None else f"{folder.name}/{'config.json' if is_translated(folder) else CONFIG_NAME}"
     try:
-        with _without_warning_of_random_weights():
-            if model_set.clip_folder is not None:
-                model = open_clip.create_model(f"local-dir:{model_set.clip_folder}", **options)
+        with _without_warning_of_random_weights(), tempfile.TemporaryDirectory() as temporary:
+            if folder is not None:
+                if is_translated(folder):
+                    write_json(Path(temporary) / CONFIG_NAME, clip_config(folder))
+                    folder = Path(temporary)
+                model = open_clip.create_model(f"local-dir:{folder}", **options)
             else:
                 model = open_clip.create_model(model_set.clip, force_preprocess_cfg=_tag_preprocessing(model_set), **options)
     except (
@@ -150,7 +156,7 @@ def _without_warning_of_random_weights() -> Iterator[None]:
     """open_clip warns of a model without weights; here they are put in right afterwards."""
 
     def is_other(record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith("No pretrained weights loaded")
+        return not str(record.msg).startswith(("No pretrained weights loaded", "Local config loaded, but no CLIP weights found"))
 
     root = logging.getLogger()
     root.addFilter(is_other)
@@ -207,7 +213,7 @@ def _tokenizer(model_set: ModelSet, source: Any) -> ClipTokenizer:
     """The set's tokenizer; the path of its merges is relative to the set's folder, not to the working directory."""
     options: dict[str, Any] = {}
     if model_set.clip_folder is not None:
-        config = read_json_object(model_set.clip_folder / "open_clip_config.json")
+        config = clip_config(model_set.clip_folder)
         options = dict(config["model_cfg"]["text_cfg"].get("tokenizer_kwargs") or {})
         if "bpe_path" in options:
             options["bpe_path"] = (model_set.clip_folder / options["bpe_path"]).resolve()

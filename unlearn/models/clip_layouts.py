@@ -1,8 +1,7 @@
 """Reads a CLIP checkpoint into a model of open_clip, from whichever layout of names it has, or says in a sentence why it does not fit.
 
-Takes open_clip's own names, those of its CustomTextCLIP (`text.` before the text tower's), and prefixes that training tools
-leave (`module.` and the like); numbers of 16 bits become float32. Everything is compared by name and shape before a number is
-read: nothing is resized, left out or left random.
+Takes every layout of names that `clip_names` knows; numbers of 16 bits become float32. Everything is compared by name and shape before a
+number is read: nothing is resized, left out or left random.
 """
 
 from __future__ import annotations
@@ -15,15 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from unlearn.errors import ModelLoadError
-from unlearn.models.weight_files import Stored, difference, require_floats, stored_tensors
+from unlearn.models.clip_names import Source, open_clip_sources
+from unlearn.models.weight_files import Stored, difference, read_tensors, require_floats, stored_tensors
 
-PREFIXES = ("module.", "_orig_mod.", "state_dict.", "model.", "clip_model.")
-_TEXT = ("positional_embedding", "text_projection", "token_embedding.", "transformer.", "ln_final.")  # a plain CLIP's text tower
-_NO_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # numbers that OpenAI's files hold besides
-_RENAMED = {
-    "transformers": ("text_model.", "vision_model.", "visual_projection."),
-    "one file": ("model.diffusion_model.", "diffusion_model.", "cond_stage_model.", "first_stage_model.", "conditioner."),
-}
+_ONE_FILE = ("model.diffusion_model.", "diffusion_model.", "cond_stage_model.", "first_stage_model.", "conditioner.")
 _OPTIONAL = ("num_batches_tracked", "logit_bias")
 
 
@@ -32,63 +26,29 @@ def load_checkpoint(model: nn.Module, file: Path, name: str) -> None:
 
     Args:
         model: of open_clip, on the CPU; it is changed.
-        file: a safetensors file.
+        file: of safetensors or torch.save.
         name: of the model, for messages.
 
     Raises:
         ModelLoadError: the file is none, or holds another model; the message says what, and what helps.
     """
     stored = stored_tensors(file, file.name)
+    _require_clip(stored, file.name)
     needed = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    names = open_clip_names(stored, needed)
-    _require_known_layout(names, file.name)
-    held = {ours: _reshaped(ours, stored[theirs], needed) for theirs, ours in names.items()}
+    sources = open_clip_sources(stored, needed)
+    held = {ours: _reshaped(ours, source.stored(stored), needed) for ours, source in sources.items()}
     optional = {key: shape for key, shape in needed.items() if not key.endswith(_OPTIONAL) or key in held}
     if found := difference(held, optional, "the file", name):
         raise ModelLoadError(f"{file.name} does not fit {name}: {found}; {_advice(held, file.name, name)}.")
     require_floats({key: kept for key, kept in held.items() if not key.endswith(_OPTIONAL)}, file.name)
-    _fill(model, file, names, needed)
+    _fill(model, file, sources, needed)
 
 
-def open_clip_names(stored: Iterable[str], needed: Iterable[str]) -> dict[str, str]:
-    """Name in a file -> name in a model, for all that are weights; prefixes are taken off, and the text tower's put on or off.
-
-    Args:
-        stored: names of the file.
-        needed: names of the model.
-    """
-    names = {key: key for key in stored if not _is_no_weight(key)}
-    inside = {key: ours for key, ours in names.items() if ours.startswith("state_dict.")}
-    names = inside or names  # beside it the state of an optimiser may stand
-    while prefix := next((p for p in PREFIXES if names and all(ours.startswith(p) for ours in names.values())), None):
-        names = {key: ours.removeprefix(prefix) for key, ours in names.items()}
-    names = {key: ours for key, ours in names.items() if not _is_no_weight(ours)}
-    is_custom = any(key.startswith("text.") for key in needed)
-    for key, ours in names.items():
-        if is_custom and ours.startswith(_TEXT):
-            names[key] = f"text.{ours}"
-        elif not is_custom and ours.startswith("text."):
-            names[key] = ours.removeprefix("text.")
-    return names
-
-
-def _is_no_weight(name: str) -> bool:
-    """Whether a stored tensor is no weight: numbers of positions, masks, sizes."""
-    return name in _NO_WEIGHTS or name.rpartition(".")[2] in ("position_ids", "attn_mask")
-
-
-def _require_known_layout(names: Mapping[str, str], file: str) -> None:
-    examples = {layout: next((name for name in names.values() if name.startswith(marks)), None) for layout, marks in _RENAMED.items()}
-    if example := examples["one file"]:
+def _require_clip(stored: Iterable[str], file: str) -> None:
+    if example := next((name for name in stored if name.startswith(_ONE_FILE)), None):
         raise ModelLoadError(
-            f"{file} is a Stable Diffusion in one file (it has {example}), where a CLIP checkpoint is needed; make a folder of it with "
-            "diffusers, StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER), and give it behind a '+'."
-        )
-    if example := examples["transformers"]:
-        raise ModelLoadError(
-            f"{file} has the names of transformers (such as {example}), where those of open_clip are needed (such as "
-            "visual.class_embedding); give the open_clip_model.safetensors of the same weights, or save open_clip's model with "
-            "safetensors.torch.save_file(model.state_dict(), FILE)."
+            f"{file} is a Stable Diffusion in one file (it has {example}), where a CLIP checkpoint is needed; give it behind a '+', such "
+            f"as sd14+{file}."
         )
 
 
@@ -98,11 +58,9 @@ def _reshaped(name: str, tensor: Stored, needed: Mapping[str, tuple[int, ...]]) 
     return Stored(needed[name], tensor.kind) if is_single else tensor
 
 
-def _fill(model: nn.Module, file: Path, names: Mapping[str, str], needed: Mapping[str, tuple[int, ...]]) -> None:
-    from safetensors.torch import load_file
-
-    state = load_file(file)
-    filled = {ours: state[theirs].reshape(needed[ours]) for theirs, ours in names.items()}
+def _fill(model: nn.Module, file: Path, sources: Mapping[str, Source], needed: Mapping[str, tuple[int, ...]]) -> None:
+    tensors = read_tensors(file, file.name)
+    filled = {ours: source.tensor(tensors).reshape(needed[ours]) for ours, source in sources.items()}
     for key, shape in needed.items():
         if key not in filled:  # of `_OPTIONAL`: what they are without training
             filled[key] = torch.zeros(shape)
@@ -131,7 +89,7 @@ def _advice(held: Mapping[str, Stored], file: str, name: str) -> str:
         return "it holds a text encoder alone, as a run's folder `defended` does; give the whole CLIP here and the run folder as --weights"
     if held and all(name.startswith("visual.") for name in held):
         return "it holds an image encoder alone, as a folder `defended` does; give the whole CLIP here and the run folder as --weights"
-    return "give a CLIP checkpoint in the names of open_clip, as safetensors.torch.save_file(model.state_dict(), FILE) writes it"
+    return "give a CLIP checkpoint of open_clip or transformers, as safetensors.torch.save_file(model.state_dict(), FILE) writes it"
 
 
 def fitting_models(held: Mapping[str, Stored]) -> list[str]:

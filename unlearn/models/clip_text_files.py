@@ -11,7 +11,7 @@ from unlearn.files import read_json_object
 
 TEXT_PREFIX = "text_model."  # of published text encoders; newer files leave it out
 UNTOLD_LENGTH = 10**6  # tokens; transformers writes 1e30 where a tokenizer has no maximum length
-_TEXT_DEFAULTS = {
+TEXT_DEFAULTS = {
     "vocab_size": 49408, "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 8,
     "max_position_embeddings": 77,
 }  # fmt: skip  # of transformers' CLIPTextConfig, whose files leave out what has its default value
@@ -22,7 +22,7 @@ def text_config(folder: Path) -> dict[str, Any]:
     content = read_json_object(folder / "text_encoder" / "config.json")
     if isinstance(content.get("text_config"), dict):  # of a whole CLIP
         content = {**content, **content["text_config"]}
-    return {**_TEXT_DEFAULTS, **content}
+    return {**TEXT_DEFAULTS, **content}
 
 
 def context_length(max_length: Any, n_positions: int) -> int:

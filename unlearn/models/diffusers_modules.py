@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from unlearn.config import PortraitConfig
 from unlearn.errors import ConfigError, ModelLoadError, first_line
 from unlearn.files import read_json_object
 from unlearn.models.clip_layouts import require_numbers
 from unlearn.models.diffusion_parts import USABLE, weight_files
-from unlearn.models.weight_files import difference, tensors_of
+from unlearn.models.weight_files import difference, read_tensors, tensors_of
 
 # What files of a foreign hand lead to in a library that reads them.
 FOREIGN = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, ImportError, ArithmeticError,
@@ -89,8 +89,7 @@ def require_module(folder: Path, part: str) -> None:
         advice = f"copy or download {part}/ again, config.json and weights of one and the same model"
         raise ModelLoadError(f"The Stable Diffusion does not fit: {found}; {advice}.")
     for file in files:
-        with safe_open(file, framework="pt") as opened:
-            require_numbers(((name, opened.get_tensor(name)) for name in opened.keys()), f"{part}/{file.name}")  # noqa: SIM118  # no mapping
+        require_numbers(read_tensors(file).items(), f"{part}/{file.name}")
 
 
 def _new_attention(match: re.Match[str]) -> str:

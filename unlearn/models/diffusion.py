@@ -100,10 +100,10 @@ def _require_memory(folder: Path, precision: torch.dtype) -> None:
 
 
 def _loaded(folder: Path, part: str, precision: torch.dtype) -> Any:
-    model_class = model_classes()[part]
-    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "torch_dtype": precision}
+    model_class, files = model_classes()[part], weight_files(folder, part)
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": files.is_safe, "torch_dtype": precision}
     try:
-        return model_class.from_pretrained(folder, subfolder=part, variant=weight_files(folder, part).variant, **options)
+        return model_class.from_pretrained(folder, subfolder=part, variant=files.variant, **options)
     except FOREIGN as error:
         raise ModelLoadError(f"The {part} of the Stable Diffusion cannot be loaded: {first_line(error)}") from error
 

@@ -16,6 +16,8 @@ from unlearn.files import read_json_object
 from unlearn.models.clip_text_files import TEXT_PREFIX, text_config, text_shapes, vocabulary
 from unlearn.models.weight_files import (
     DIFFUSERS_BASE,
+    READ,
+    SAFE_SUFFIX,
     TRANSFORMERS_BASE,
     PartFiles,
     Stored,
@@ -79,13 +81,13 @@ def require_complete(folder: Path, name: str) -> None:
     if not missing:
         return
     other = [f"{part}/{file}" for part in _BASES for file in files_of_other_formats(folder / part)]
-    advice = "Give a folder that diffusers' save_pretrained wrote, with safetensors files."
+    advice = "Give a folder that diffusers' save_pretrained wrote."
     if (folder / "transformer").is_dir():
         advice = f"It has a transformer in place of the U-Net, as Stable Diffusion 3 and FLUX; {USABLE}."
-    elif other and any(file.endswith(".safetensors") for file in missing):
+    elif other and any(file.endswith(SAFE_SUFFIX) for file in missing):
         advice = (
-            f"It has {other[0]}, but only .safetensors files are read, because other formats can run code. Where you trust it, write it "
-            "anew with diffusers: DiffusionPipeline.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER, safe_serialization=True)."
+            f"It has {other[0]}, but {READ}. Where you have it, write it anew with diffusers: "
+            "DiffusionPipeline.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
         )
     raise ModelLoadError(f"{name} is no complete Stable Diffusion folder: it lacks {', '.join(missing)}. {advice}")
 

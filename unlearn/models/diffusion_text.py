@@ -13,21 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from unlearn.errors import ConfigError, ModelLoadError
 from unlearn.files import read_json_object
 from unlearn.models.clip_layouts import require_numbers
+from unlearn.models.clip_names import BLOCK_NAMES
 from unlearn.models.clip_text_files import TEXT_PREFIX as PREFIX  # transformers 5 reads it and leaves it out in its own modules
 from unlearn.models.clip_text_files import context_length, text_config, vocabulary
 from unlearn.models.diffusion_parts import weight_files
 from unlearn.models.encoders import Encoder, OpenClipText, autocast
 from unlearn.models.frozen import state_hash
-
-_BLOCK_NAMES = {
-    "self_attn.out_proj": "attn.out_proj", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
-}  # fmt: skip
+from unlearn.models.weight_files import read_tensors
 
 
 class DiffusionText(nn.Module):
@@ -97,9 +95,10 @@ def load_diffusion_text(folder: Path, precision: torch.dtype) -> DiffusionText:
     """
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
+    files = weight_files(folder, "text_encoder")
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": files.is_safe, "dtype": torch.float32}
     try:
-        model = CLIPTextModel.from_pretrained(folder / "text_encoder", variant=weight_files(folder, "text_encoder").variant, **options)
+        model = CLIPTextModel.from_pretrained(folder / "text_encoder", variant=files.variant, **options)
         length = context_length(_tokenizer_config(folder).get("model_max_length"), int(model.config.max_position_embeddings))
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True, model_max_length=length)
         n_tokens = len(tokenizer("")["input_ids"])
@@ -130,7 +129,7 @@ def transformers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             here, there = f"transformer.resblocks.{i}.", f"encoder.layers.{i}."
             for name, tensor in zip("qkv", state[f"{here}attn.in_proj_{part}"].chunk(3), strict=True):
                 named[f"{there}self_attn.{name}_proj.{part}"] = tensor
-            named |= {f"{there}{theirs}.{part}": state[f"{here}{ours}.{part}"] for theirs, ours in _BLOCK_NAMES.items()}
+            named |= {f"{there}{theirs}.{part}": state[f"{here}{ours}.{part}"] for theirs, ours in BLOCK_NAMES.items()}
     return {PREFIX + name: tensor.contiguous() for name, tensor in named.items()}
 
 
@@ -145,14 +144,10 @@ def holds_same_weights(encoder: OpenClipText, folder: Path) -> bool:
     if int(text_config(folder)["num_hidden_layers"]) != n_layers:  # a model may leave out the last layers that its file holds
         return False
     for file in weight_files(folder, "text_encoder").files:
-        try:
-            with safe_open(file, framework="pt") as stored:
-                for key in stored.keys():  # noqa: SIM118  # no mapping
-                    ours = needed.pop(key if key.startswith(PREFIX) else PREFIX + key, None)
-                    if ours is not None and not _is_close(stored.get_tensor(key), ours):
-                        return False
-        except (OSError, SafetensorError) as error:
-            raise ModelLoadError(f"text_encoder/{file.name} cannot be read: {error}.") from error
+        for key, theirs in read_tensors(file).items():
+            ours = needed.pop(key if key.startswith(PREFIX) else PREFIX + key, None)
+            if ours is not None and not _is_close(theirs, ours):
+                return False
     if needed or _activation(folder) != activation_of(encoder):
         return False
     max_length = _tokenizer_config(folder).get("model_max_length")

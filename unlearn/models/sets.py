@@ -3,11 +3,12 @@
 Nothing is loaded here, and torch is not imported: `weights` finds the files of a set, `suite` loads them. A set is named by
 
     embedded | sd14 | vit-b-32 | vit-b-16 | vit-l-14 | rn50        the table below
-    FOLDER                                                         a folder laid out as assets/embedded
+    FOLDER                                                         a folder laid out as assets/embedded, or a CLIP of open_clip
+                                                                   or transformers
     CLIP:WEIGHTS                                                   an open_clip model and its tag or checkpoint file
 
 each with `@gelu` or `@quick_gelu` behind it to force an activation that the weights were not trained with, and
-`+DIFFUSION` to choose a Stable Diffusion 1.x folder (or repository name; `+none` for none). Paths may hold `+` and `@`,
+`+DIFFUSION` to choose a Stable Diffusion 1.x folder or file (or repository name; `+none` for none). Paths may hold `+` and `@`,
 too: of several readings the one holds whose CLIP is there and is written longest.
 Source of the table: Hintersdorf et al. 2024, section 4 and appendix A.2.
 """
@@ -22,7 +23,9 @@ from typing import Any, Literal, cast
 
 from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError
+from unlearn.models.clip_folders import family, is_clip_folder
 from unlearn.models.set_defaults import folder_defaults
+from unlearn.models.weight_files import SUFFIXES
 
 Activation = Literal["matched", "gelu", "quick_gelu"]
 ACTIVATIONS = ("gelu", "quick_gelu")
@@ -44,13 +47,14 @@ class ModelSet:
         title: one line for people.
         clip: open_clip model name; "" when `clip_folder` holds an open_clip configuration of its own.
         weights: open_clip tag or path of a checkpoint file; "" when they lie in `clip_folder`.
-        clip_folder: folder with open_clip_config.json and open_clip_model.safetensors.
+        clip_folder: folder with configuration and weights of open_clip, or of transformers' CLIPModel.
         activation: "matched" to the weights, or forced.
-        diffusion: folder or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
+        diffusion: folder, file or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
         world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
         text, image, portraits: the defaults of this set; `text` with stand-ins as target.
         neutral_text: the default with the neutral term as target; None: the same.
         needs_gpu: False where the models are so small that a GPU gains nothing.
+        family: of the CLIP in `clip_folder`, as of `clip_folders.family`; "" where `clip` tells.
     """
 
     name: str
@@ -66,6 +70,7 @@ class ModelSet:
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
     neutral_text: TextFineTuneConfig | None = None
     needs_gpu: bool = True
+    family: str = ""
 
     def text_for(self, target: str) -> TextFineTuneConfig:
         """The text encoder's default schedule for a target, "stand_in" or "neutral_term"."""
@@ -73,7 +78,7 @@ class ModelSet:
 
     def paper_text(self, **changes: Any) -> TextFineTuneConfig:
         """The paper's setting for this set's kind of text encoder: that of ViT-L/14 is held less close to the original."""
-        is_large = self.clip.upper().startswith("VIT-L")
+        is_large = self.family == "large" or self.clip.upper().startswith("VIT-L")
         return replace(PAPER_LARGE if is_large else TextFineTuneConfig.paper(), **changes)
 
     def resolved(self, config: ForgetConfig) -> ResolvedConfig:
@@ -84,7 +89,7 @@ class ModelSet:
 
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
         """The paper's setting for this set's kind of image encoder: a ResNet's, or a vision transformer's."""
-        is_resnet = self.clip.upper().startswith("RN")
+        is_resnet = self.family == "resnet" or self.clip.upper().startswith("RN")
         return replace(PAPER_RESNET if is_resnet else ImageFineTuneConfig.paper(), **changes)
 
 
@@ -171,9 +176,9 @@ def _parts(name: str) -> tuple[str, str | None, str | None]:
         if _is_there(base) and activation in (None, *ACTIVATIONS):
             return base, activation, diffusion
     for base, activation, diffusion in readings:
-        if diffusion == "none" or (diffusion and os.path.isdir(os.path.expanduser(diffusion))):
+        if diffusion == "none" or (diffusion and os.path.exists(os.path.expanduser(diffusion))):
             return base, activation, diffusion
-    base, diffusion = (name, None) if name.endswith(".safetensors") else _cut(name, "+")
+    base, diffusion = (name, None) if name.endswith(SUFFIXES) else _cut(name, "+")
     clip, activation = _cut(base, "@")
     return (clip, activation, diffusion) if (activation or "").isidentifier() else (base, None, diffusion)
 
@@ -196,7 +201,8 @@ def _is_there(base: str) -> bool:
     if mark and clip and weights:
         is_tag = re.fullmatch(r"[\w-]+", weights) is not None
         return is_tag or os.path.isfile(os.path.expanduser(weights))
-    return _is_set_folder(Path(os.path.expanduser(base)))
+    folder = Path(os.path.expanduser(base))
+    return _is_set_folder(folder) or is_clip_folder(folder)
 
 
 def _is_set_folder(folder: Path) -> bool:
@@ -212,12 +218,18 @@ def _find_base(base: str) -> ModelSet:
     folder = Path(os.path.expanduser(base))
     if _is_set_folder(folder):
         return folder_set(base, folder)
+    if is_clip_folder(folder):
+        return _with_paper(ModelSet(base, f"The CLIP of {folder.name}", clip_folder=folder, family=family(folder)))
     clip, mark, weights = base.partition(":")
     if mark and clip and weights:
-        model_set = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights)
-        return replace(model_set, text=model_set.paper_text(early_stop=EarlyStop()), image=model_set.paper_image())
+        return _with_paper(ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights))
     known_names = ", ".join(known.name for known in list_model_sets())
     raise ConfigError(
-        f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, or an open_clip name with its tag or "
-        "checkpoint file, such as ViT-B-32:laion2b_s34b_b79k."
+        f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, the folder of a CLIP, or an open_clip name "
+        "with its tag or checkpoint file, such as ViT-B-32:laion2b_s34b_b79k."
     )
+
+
+def _with_paper(model_set: ModelSet) -> ModelSet:
+    """With the paper's settings for its kind of encoders, ended as soon as held-out texts show every trigger remapped."""
+    return replace(model_set, text=model_set.paper_text(early_stop=EarlyStop()), image=model_set.paper_image())

@@ -1,7 +1,7 @@
-"""Reads the head of a safetensors file (names, shapes and kinds of numbers), and says what a file is that is no safetensors file.
+"""Reads files of weights (safetensors, torch.save): names, shapes and kinds of numbers first, and says what a file is that is none.
 
 What a model needs is compared in `diffusion_parts` and `clip_layouts`. Messages name a file by the last two parts of its path, because
-they reach visitors of the page, and say which command helps. No format that can run code is ever opened.
+they reach visitors of the page, and say which command helps. No code of a file is ever run (`torch_files`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,27 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from unlearn.errors import ModelLoadError, first_line
 from unlearn.files import lfs_pointer, read_json_object
+from unlearn.models.torch_files import TORCH_SUFFIXES, torch_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DIFFUSERS_BASE = "diffusion_pytorch_model"  # of the files of U-Net and decoder
 TRANSFORMERS_BASE = "model"  # of those of a text encoder
+PICKLED_BASES = {DIFFUSERS_BASE: DIFFUSERS_BASE, TRANSFORMERS_BASE: "pytorch_model"}  # of the same files written by torch.save
 VARIANTS = ("fp16", "bf16", "fp32")  # in a file's name before ".safetensors", where the plain file is not there
-CODE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-OTHER_SUFFIXES = (*CODE_SUFFIXES, ".msgpack", ".h5", ".onnx", ".npz", ".gguf")
+SAFE_SUFFIX = ".safetensors"
+SUFFIXES = (SAFE_SUFFIX, *TORCH_SUFFIXES)  # of files that are read
+READ = "only .safetensors files and those of torch.save (.bin, .pt, .pth, .ckpt) are read"
+OTHER_SUFFIXES = (".pkl", ".msgpack", ".h5", ".onnx", ".npz", ".gguf")
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})  # those of 8 bits need factors that no file of this kind names
 MAX_HEAD_BYTES = 100_000_000  # the library's own limit
 AGAIN = "copy or download it again"
+_KINDS = {"torch.float64": "F64", "torch.float32": "F32", "torch.float16": "F16", "torch.bfloat16": "BF16"}
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x80\x8a")  # a zip of torch.save, or what is in it
 
 
@@ -45,32 +54,40 @@ class PartFiles:
     files: tuple[Path, ...]
     variant: str | None = None
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether these are safetensors files, as opposed to files of torch.save."""
+        return self.files[0].suffix == SAFE_SUFFIX
+
 
 def part_files(part: Path, base: str) -> PartFiles:
-    """The weight files of a part of a model, under the names that its library looks for: a plain file or index, else a variant.
+    """The weight files of a part of a model, under the names that its library looks for.
+
+    Safetensors go before files of torch.save; a plain file or index before a variant.
 
     Raises:
         ModelLoadError: an index that cannot be read, or that names no files of its own folder.
     """
-    for variant in (None, *VARIANTS):
-        mark = f".{variant}" if variant else ""
-        file, index = part / f"{base}{mark}.safetensors", part / f"{base}.safetensors.index{mark}.json"
-        if index.is_file() and (base == DIFFUSERS_BASE or not file.is_file()):  # diffusers goes by the index, transformers by the file
-            return PartFiles(_shards(index), variant)
-        if file.exists():
-            return PartFiles((file,), variant)
-    return PartFiles((part / f"{base}.safetensors",))
+    for stem, suffix in ((base, SAFE_SUFFIX), (PICKLED_BASES[base], ".bin")):
+        for variant in (None, *VARIANTS):
+            mark = f".{variant}" if variant else ""
+            file, index = part / f"{stem}{mark}{suffix}", part / f"{stem}{suffix}.index{mark}.json"
+            if index.is_file() and (base == DIFFUSERS_BASE or not file.is_file()):  # diffusers goes by the index, transformers by the file
+                return PartFiles(_shards(index, suffix), variant)
+            if file.exists():
+                return PartFiles((file,), variant)
+    return PartFiles((part / f"{base}{SAFE_SUFFIX}",))
 
 
-def _shards(index: Path) -> tuple[Path, ...]:
+def _shards(index: Path, suffix: str) -> tuple[Path, ...]:
     shown = shown_name(index)
     file_of = read_json_object(index).get("weight_map")
     if not isinstance(file_of, dict) or not file_of:
         raise ModelLoadError(f"{shown} names no files of weights; {AGAIN}.")
     names = sorted({str(name) for name in file_of.values()})
     for name in names:
-        if PurePosixPath(name).name != name or "\\" in name or not name.endswith(".safetensors"):
-            raise ModelLoadError(f"{shown} names {name[:80]!r}, which is no .safetensors file of its own folder; {AGAIN}.")
+        if PurePosixPath(name).name != name or "\\" in name or not name.endswith(suffix):
+            raise ModelLoadError(f"{shown} names {name[:80]!r}, which is no {suffix} file of its own folder; {AGAIN}.")
     return tuple(index.parent / name for name in names)
 
 
@@ -85,19 +102,22 @@ def files_of_other_formats(part: Path) -> list[str]:
 
 
 def stored_tensors(file: Path, shown: str = "") -> dict[str, Stored]:
-    """Names of a safetensors file's tensors, with their shapes; only the file's head is read.
+    """Names of a file's tensors, with their shapes; no numbers are read.
 
     Args:
-        file: of any kind; what it is, if not safetensors, is told.
+        file: of any kind; what it is, if no weights, is told.
         shown: how messages name it; "": by its last two parts.
 
     Raises:
-        ModelLoadError: missing, no file, a git-LFS pointer, of another format, cut off or damaged, or not of floating-point numbers.
+        ModelLoadError: missing, no file, a git-LFS pointer, of another format, cut off or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     shown = shown or shown_name(file)
     _require_weights(file, shown)
+    if file.suffix.lower() in TORCH_SUFFIXES:
+        tensors = torch_tensors(file, shown, with_numbers=False)
+        return {name: Stored(tuple(tensor.shape), _KINDS.get(str(tensor.dtype), str(tensor.dtype))) for name, tensor in tensors.items()}
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(file, framework="np") as opened:
             slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
@@ -107,6 +127,19 @@ def stored_tensors(file: Path, shown: str = "") -> dict[str, Stored]:
     if not stored:
         raise ModelLoadError(f"{shown} holds no tensors; {AGAIN}.")
     return stored
+
+
+def read_tensors(file: Path, shown: str = "") -> dict[str, Tensor]:
+    """The tensors of a file that `stored_tensors` accepts, on the CPU, mapped into memory where the format allows."""
+    if file.suffix.lower() in TORCH_SUFFIXES:
+        return torch_tensors(file, shown or shown_name(file))
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(file))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelLoadError(f"{shown or shown_name(file)} is damaged ({_damage(file, error)}); {AGAIN}.") from error
 
 
 def tensors_of(files: Iterable[Path]) -> dict[str, Stored]:
@@ -127,7 +160,7 @@ def require_floats(stored: Mapping[str, Stored], shown: str) -> None:
 def _require_weights(file: Path, shown: str) -> None:
     """Raise `ModelLoadError` where the first bytes, or the system, tell that a file holds no safetensors."""
     if file.is_dir():
-        raise ModelLoadError(f"{shown} is a folder where a file of weights belongs; give the .safetensors file itself.")
+        raise ModelLoadError(f"{shown} is a folder where a file of weights belongs; give the file itself.")
     try:
         size = file.stat().st_size
         with file.open("rb") as opened:
@@ -138,11 +171,11 @@ def _require_weights(file: Path, shown: str) -> None:
         raise ModelLoadError(f"{shown} is damaged (it is empty); {AGAIN}.")
     if pointer := lfs_pointer(start):
         raise ModelLoadError(f"{shown} is {pointer} of {size} bytes and not the file itself; run `git lfs pull` in its repository.")
-    if start.startswith(_PICKLES):
-        raise ModelLoadError(
-            f"{shown} is named .safetensors, but is a file of torch.save, which can run code and is not read; where you trust it, write it "
-            "anew with safetensors.torch.save_file."
-        )
+    is_pickle, suffix = start.startswith(_PICKLES), file.suffix.lower()
+    if is_pickle and suffix == SAFE_SUFFIX:
+        raise ModelLoadError(f"{shown} is named {SAFE_SUFFIX}, but is a file of torch.save; give it the ending .pt.")
+    if not is_pickle and suffix in TORCH_SUFFIXES and start[8:9] == b"{":
+        raise ModelLoadError(f"{shown} is named {suffix}, but is a safetensors file; give it the ending {SAFE_SUFFIX}.")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ModelLoadError(f"{shown} is a web page and not the weights; download the file itself (/resolve/ in its address, not /blob/).")
 

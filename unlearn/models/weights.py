@@ -16,51 +16,49 @@ from typing import Any
 from unlearn.config import Settings
 from unlearn.errors import ModelLoadError
 from unlearn.hub import hub_file, hub_folder
+from unlearn.models.clip_folders import CHECKPOINT_NAMES, checkpoint_of
 from unlearn.models.diffusion_parts import PARTS as DIFFUSION_PARTS
 from unlearn.models.diffusion_parts import missing_parts, require_complete, require_fitting
 from unlearn.models.sets import ModelSet
-from unlearn.models.weight_files import files_of_other_formats, stored_tensors
+from unlearn.models.weight_files import READ, SUFFIXES, files_of_other_formats, stored_tensors
 
-CHECKPOINT_NAME = "open_clip_model.safetensors"
-DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]
+CHECKPOINT_NAME = CHECKPOINT_NAMES[0]
+DIFFUSION_FILES = ["*.json", "*.txt", "*.safetensors"]  # of a repository
 
 
 def find_checkpoint(model_set: ModelSet, settings: Settings) -> Path:
-    """The safetensors checkpoint of the set's CLIP.
+    """The checkpoint of the set's CLIP.
 
     Raises:
         ModelLoadError: not found; the message says which file, where it was looked for and how to get it.
     """
     if model_set.clip_folder is not None:
-        return _existing(
-            model_set.clip_folder / CHECKPOINT_NAME, f"the CLIP weights of set {model_set.name!r}"
-        )
+        return _existing(checkpoint_of(model_set.clip_folder), f"the CLIP weights of set {model_set.name!r}")
     as_path = Path(os.path.expanduser(model_set.weights))
     if as_path.suffix or os.sep in model_set.weights:
-        return _existing(_only_safetensors(as_path), f"the checkpoint of set {model_set.name!r}")
+        return _existing(_of_known_format(as_path), f"the checkpoint of set {model_set.name!r}")
     stem = f"{model_set.clip}-{model_set.weights}"
     places = list(_local_checkpoints(stem, settings))
     for place in places:
         if os.path.isfile(place):  # False for a name too long to be a path, too
             return place
     repository = _hub_repository(model_set)
-    return hub_file(repository, CHECKPOINT_NAME, places, settings.offline)
+    return hub_file(repository, CHECKPOINT_NAME, places[:1], settings.offline)
 
 
 def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
     """The folder of the set's Stable Diffusion, in the layout of diffusers, with all files that drawing needs.
+
+    A model in one file is written as a folder below the data folder first.
 
     Raises:
         ModelLoadError: the set has none, or it was not found, lacks a part, has a damaged one or parts that do not fit each other.
     """
     diffusion = require_diffusion(model_set)
     folder = Path(os.path.expanduser(diffusion))
-    if not os.path.isdir(folder):
-        if os.path.isfile(folder):
-            raise ModelLoadError(
-                f"{folder.name} is a file, where the folder of a Stable Diffusion is needed. A model in one file becomes a folder with "
-                "diffusers: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
-            )
+    if os.path.isfile(folder):
+        folder = _folder_of_file(folder, settings)
+    elif not os.path.isdir(folder):
         if not _is_repository(diffusion):
             raise ModelLoadError(f"The folder {folder} of a Stable Diffusion does not exist; check the path.")
         folder = _diffusion_from_repository(diffusion, settings)
@@ -68,6 +66,12 @@ def find_diffusion(model_set: ModelSet, settings: Settings) -> Path:
     require_complete(folder, name)
     require_fitting(folder, name)
     return folder
+
+
+def _folder_of_file(file: Path, settings: Settings) -> Path:
+    from unlearn.models.one_file import folder_of_file  # imports torch
+
+    return folder_of_file(_of_known_format(file), settings.data_dir)
 
 
 def require_diffusion(model_set: ModelSet) -> str:
@@ -98,31 +102,26 @@ def _existing(path: Path, what: str) -> Path:
     if os.path.isdir(path):
         raise ModelLoadError(f"{path.name}, {what}, is a folder; give the .safetensors file in it.")
     if os.path.isdir(path.parent) and (other := files_of_other_formats(path.parent)):
-        raise ModelLoadError(
-            f"{path.name}, {what}, does not exist. Beside it lies {other[0]}, but only .safetensors files are read, because other formats "
-            "can run code; convert it with safetensors.torch.save_file."
-        )
+        raise ModelLoadError(f"{path.name}, {what}, does not exist. Beside it lies {other[0]}, but {READ}; give such a file.")
     raise ModelLoadError(f"{path}, {what}, does not exist; check the path.")
 
 
-def _only_safetensors(path: Path) -> Path:
+def _of_known_format(path: Path) -> Path:
     if os.path.isdir(path):
-        inside = next((file.name for file in sorted(path.glob("*.safetensors"))), CHECKPOINT_NAME)
+        inside = next((file.name for file in sorted(path.glob("*")) if file.name.endswith(SUFFIXES)), CHECKPOINT_NAME)
         raise ModelLoadError(
-            f"{path.name} is a folder, where the file of a checkpoint is needed; give a file in it, such as {path.name}/{inside}."
+            f"{path.name} is a folder, where the file of a checkpoint is needed; give a file in it, such as {path.name}/{inside}, or the "
+            "folder alone, without the name of a model."
         )
-    if path.suffix.lower() != ".safetensors":
-        raise ModelLoadError(
-            f"{path.name} is not a .safetensors file; only these are read, because other formats can run code. "
-            "Convert it with safetensors.torch.save_file."
-        )
+    if path.suffix.lower() not in SUFFIXES:
+        raise ModelLoadError(f"{path.name} is no file of weights that can be read; {READ}.")
     return path
 
 
 def _local_checkpoints(stem: str, settings: Settings) -> Iterator[Path]:
     if settings.models_dir is not None:
-        yield settings.models_dir / stem / CHECKPOINT_NAME
-        yield settings.models_dir / f"{stem}.safetensors"
+        yield from (settings.models_dir / stem / name for name in CHECKPOINT_NAMES)
+        yield from (settings.models_dir / f"{stem}{suffix}" for suffix in SUFFIXES)
 
 
 def published_tag(model_set: ModelSet) -> dict[str, Any]:
