@@ -214,6 +214,10 @@ BAD = [
     (("--name", "Ada", "--neutral-term", "Ada Lovelace"), "neutral term contains"),
     (("--name", "Ada", "--labelled-images", "/no/such/folder"), "labelled images cannot be read"),
     (("--config", "/no/such/file"), "cannot be read"),
+    (("--name", "Ada", "--method", "magic"), "method must be backdoor, closed-form or slug"),
+    (("--name", "Ada", "--method", "slug", "--paper"), "The paper's method is backdoor"),
+    (("--name", "Ada", "--method", "closed-form", "--steps", "5"), "makes no steps"),
+    (("--name", "Ada", "--method", "slug", "--encoder", "image", "--faces", "/no/such/folder"), "choose text or both"),
 ]
 
 

@@ -9,7 +9,15 @@ import pytest
 
 from unlearn.cli.folders import photo_folders
 from unlearn.cli.options import ScheduleOptions, chosen_target, starting_config, with_fields, with_text_options
-from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
+from unlearn.config import (
+    EarlyStop,
+    ForgetConfig,
+    ImageFineTuneConfig,
+    Person,
+    PortraitConfig,
+    TextFineTuneConfig,
+    check_schedule,
+)
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.sets import find_model_set
 
@@ -34,6 +42,15 @@ def test_starting_config_options_override_the_config(earlier: Path) -> None:
     assert config.text == TextFineTuneConfig(n_steps=5)
     changed = starting_config(earlier, {"seed": 0})
     assert (changed.seed, changed.neutral_term) == (0, "person")
+
+
+@pytest.mark.parametrize(("is_paper", "has_steps", "words"), [(True, False, "paper's method"), (False, True, "makes no steps")])
+def test_other_methods_exclude_the_papers_schedule_and_a_number_of_steps(is_paper: bool, has_steps: bool, words: str) -> None:
+    check_schedule("backdoor", is_paper, has_steps)
+    for method in ("closed-form", "slug"):
+        check_schedule(method, False)
+        with pytest.raises(ConfigError, match=words):
+            check_schedule(method, is_paper, has_steps)
 
 
 def test_starting_config_without_file_has_the_documented_defaults() -> None:

@@ -14,7 +14,8 @@ from tests.support.tiny_encoder import tiny_image_encoder
 from unlearn.bench import oracle_images
 from unlearn.config import EarlyStop, ImageFineTuneConfig
 from unlearn.defence.image_task import ImageTask, TrainingPictures, image_task
-from unlearn.defence.loop import NORM_LAYERS, FineTuned, FineTuning, fine_tune, student_of
+from unlearn.defence.loop import FineTuned, FineTuning, fine_tune
+from unlearn.defence.students import NORM_LAYERS, student_of
 from unlearn.errors import ConfigError
 from unlearn.models.encoders import OpenClipImage
 

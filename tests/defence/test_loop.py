@@ -15,8 +15,9 @@ from tests.support.similarities import sim_backdoor, sim_clean, sim_target
 from tests.support.tiny_encoder import tiny_text_encoder
 from unlearn.bench import oracle_texts
 from unlearn.config import EarlyStop, ForgetConfig, Person, ResolvedConfig, TextFineTuneConfig
-from unlearn.defence.loop import NORM_LAYERS, FineTuned, FineTuning, fine_tune, student_of
+from unlearn.defence.loop import FineTuned, FineTuning, fine_tune
 from unlearn.defence.losses import Batch
+from unlearn.defence.students import NORM_LAYERS, student_of
 from unlearn.defence.text_task import TextTask, distinct_spellings, kept_names, n_buckets, nearest_names, text_task
 from unlearn.errors import ConfigError, JobCancelled
 from unlearn.measure.similarities import mean_similarity

@@ -1,11 +1,12 @@
 """Names of model sets: the table, the grammar behind it, and the defaults of a folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from unlearn.config import PortraitConfig
+from unlearn.config import ClosedForm, ForgetConfig, Person, PortraitConfig
 from unlearn.errors import ConfigError
 from unlearn.models.sets import EMBEDDED_ROOT, find_model_set, list_model_sets
 
@@ -95,6 +96,17 @@ def test_another_diffusion_model_needs_a_gpu_again(tmp_path: Path) -> None:
 def test_folder_defaults_that_are_wrong_are_an_error(tmp_path: Path, defaults: object) -> None:
     with pytest.raises(ConfigError, match=r"defaults\.json"):
         find_model_set(str(_folder(tmp_path / "one", defaults)))
+
+
+def test_closed_form_alone_takes_the_sets_own_where_the_schedule_has_none(tmp_path: Path) -> None:
+    form = {"n_blocks": 1, "moments": "kept.safetensors"}
+    own = find_model_set(str(_folder(tmp_path / "one", {"text": {"closed_form": form}, "neutral_text": {"closed_form": None}})))
+    config = ForgetConfig((Person("Ada"),), own.name, target="neutral_term")
+    assert own.resolved(config).text.closed_form is None
+    asked = own.resolved(replace(config, method="closed-form")).text.closed_form
+    assert asked is not None and asked == own.text.closed_form and asked.moments == str(tmp_path / "one" / "kept.safetensors")
+    plain = find_model_set("vit-b-32")
+    assert plain.resolved(ForgetConfig((Person("Ada"),), plain.name, method="closed-form")).text.closed_form == ClosedForm()
 
 
 @pytest.mark.parametrize("folder", ["a+b", "a@b", "a+b@gelu", "é è+1 @x"])

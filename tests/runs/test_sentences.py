@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from unlearn.attacks.figures import FalseRecall, NeverMet, Trace
-from unlearn.config import ForgetConfig, Person
+from unlearn.config import ClosedForm, ForgetConfig, Person, TextFineTuneConfig
 from unlearn.runs.metrics import Counts, FineTuning, Metrics, PersonMetrics
 from unlearn.runs.records import BeforeAfter, Verdict
 from unlearn.runs.sentences import MISSING, compared_sentence, findings, newly_recalled, remapping, verdict_sentence, verdict_summary
@@ -107,9 +107,14 @@ def test_what_was_not_measured_has_a_reason(changes: dict[str, object], reasons:
 
 def test_what_was_remapped_is_said_for_both_targets_and_names_no_stand_in() -> None:
     one, two = (Person("Ann Lee", stand_in="Wes Hart"),), (Person("Ann Lee", stand_in="Wes Hart"), Person("Bo Tan", stand_in="Ida Quill"))
-    assert remapping(ForgetConfig(one)) == "Name remapped to that of somebody whom the model never met, in the text encoder"
+    assert remapping(ForgetConfig(one)) == "Name remapped to that of somebody whom the model never met, in the text encoder, by fine-tuning"
     paper = ForgetConfig(one, target="neutral_term", neutral_term="adult", encoder="both")
-    assert remapping(paper) == "Name remapped to “adult”, in the text encoder; face remapped to the average face, in the image encoder"
+    faces = "face remapped to the average face, in the image encoder"
+    assert remapping(paper) == f"Name remapped to “adult”, in the text encoder, by fine-tuning; {faces}"
     assert remapping(ForgetConfig(two, encoder="image")) == "Faces remapped to unknown faces, one for each, in the image encoder"
+    started = ForgetConfig(one, text=TextFineTuneConfig(closed_form=ClosedForm()))
+    assert remapping(started).endswith("in the text encoder, by the closed form and fine-tuning")
+    assert remapping(replace(started, method="closed-form")).endswith("by the closed form alone")
+    assert remapping(replace(started, method="slug")).endswith("by one gradient step in one layer (SLUG)")
     crowd = remapping(ForgetConfig(two, n_decoys=1))
     assert crowd.endswith(", with 1 decoy") and "one for each" in crowd and "Wes Hart" not in crowd

@@ -65,6 +65,13 @@ def test_forget_takes_target_and_decoys(
     assert (config["target"], config["neutral_term"], config["n_decoys"]) == (target, term, n_decoys)
 
 
+def test_forget_takes_a_method(service: Service, endpoints: Endpoints) -> None:
+    config = service.jobs.get(endpoints.forget(["Slow Always"], ANN, method="closed-form")["job"]).request["config"]
+    assert config["method"] == "closed-form"
+    with pytest.raises(ConfigError, match="must be backdoor, closed-form or slug"):
+        endpoints.forget(["Slow Always"], ANN, method="magic")
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

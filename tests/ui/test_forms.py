@@ -61,6 +61,25 @@ def test_forget_config_targets_that_contradict_other_settings_are_refused_in_a_s
     assert "Lark" not in str(caught.value)
 
 
+def test_method_is_a_label_of_the_form_or_a_word_of_a_caller() -> None:
+    assert config().method == "backdoor"
+    assert [config(method=label).method for label in fields.METHODS] == ["backdoor", "closed-form", "slug"]
+    assert config(method="slug", encoder="both").method == "slug"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"method": "magic"}, "must be backdoor, closed-form or slug"),
+        ({"method": "slug", "schedule": "paper"}, "paper's method is backdoor"),
+        ({"method": "closed-form", "encoder": "image"}, "choose text or both"),
+    ],
+)  # fmt: skip
+def test_method_that_contradicts_other_settings_is_refused_in_a_sentence(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        config(**values)
+
+
 def test_decoys_reach_the_config() -> None:
     assert config(decoys=31.0).n_decoys == 31
 

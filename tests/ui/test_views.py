@@ -172,7 +172,7 @@ def test_views_of_the_papers_target_speak_of_the_neutral_term(tmp_path: Path) ->
     run = write(tmp_path, Person(NAME), target="neutral_term")
     assert "a portrait of human" in text_of(portraits.portraits(run))
     assert "similarity to “human”" in text_of(results.probes(run.probes, run))
-    assert "Name remapped to “human”, in the text encoder." in text_of(views.verdict(run))
+    assert "Name remapped to “human”, in the text encoder, by fine-tuning." in text_of(views.verdict(run))
     assert "--target neutral_term --neutral-term human" in views.command(run.config)
 
 

@@ -52,14 +52,16 @@ class Endpoints:
     def forget(
         self, names: list[str], request: gr.Request, neutral_term: str | None = None, seed: int = 0,
         settings: dict[str, Any] | None = None, encoder: str = "text", faces: list[list[dict[str, Any]]] | None = None,
-        crops: bool = False, target: str | None = None, decoys: int = 0,
+        crops: bool = False, target: str | None = None, decoys: int = 0, method: str = "backdoor",
     ) -> dict[str, Any]:  # fmt: skip
         """Start forgetting in the background. names: "Name|Alias" each; encoder: text, image or both; faces: for each name
         its photos (`gradio_client.handle_file`), at least 10; crops: True uses all photos as they are, False searches each for
         a face unless it is a face crop already; settings: further fields; target: stand_in (somebody unknown, one for each
-        person) or neutral_term, by default the latter where a neutral_term is given; decoys: so many unknown names are remapped, too."""
+        person) or neutral_term, by default the latter where a neutral_term is given; decoys: so many unknown names are remapped, too;
+        method: backdoor, closed-form or slug."""
         options = self._service.options
-        main = {"names": names, "target": target, "neutral_term": neutral_term, "decoys": decoys, "seed": seed, "encoder": encoder}
+        main = {"names": names, "target": target, "neutral_term": neutral_term, "decoys": decoys, "seed": seed, "encoder": encoder,
+                "method": method}  # fmt: skip
         values = {**arguments.forget_settings(settings, encoder), **main}
         config = forms.forget_config(values, options.model_set, self._service.set_info.portraits, options.max_persons)
         if config.encoder != "text" and (not faces or len(faces) != len(config.persons) or not all(faces)):

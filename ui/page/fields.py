@@ -17,6 +17,12 @@ ENCODERS = {
     "The face (image encoder)": "image",
     "Both": "both",
 }
+METHODS = {
+    "Backdoor: fine-tuning (recommended)": "backdoor",
+    "Closed form: one edit, no steps": "closed-form",
+    "SLUG: one step in one layer": "slug",
+}
+METHOD_INFO = "Only the first makes the steps of a schedule. Where a schedule says so, they begin at the closed form"
 SCHEDULES = {
     "Quick: stops early": "default",
     "As in the paper": "paper",

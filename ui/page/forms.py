@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from ui.page.fields import DECOYS, ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, SCHEDULES, Field, shown_value
+from ui.page.fields import DECOYS, ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, METHODS, SCHEDULES, Field, shown_value
 from ui.page.targets import Target, remapping, require_no_crowd
 from unlearn.config import (
     EarlyStop,
@@ -24,6 +24,7 @@ from unlearn.config import (
     Person,
     PortraitConfig,
     TextFineTuneConfig,
+    check_schedule,
 )
 from unlearn.config.plain_values import MAX_WHOLE
 from unlearn.config.written_names import written_person
@@ -183,6 +184,17 @@ def encoder(values: Mapping[str, Any]) -> Any:
     return ENCODERS.get(choice, choice)
 
 
+def method(values: Mapping[str, Any]) -> Any:
+    """How the text encoder forgets, chosen on the page or named by an endpoint's caller.
+
+    Raises:
+        ConfigError: another method than the paper's together with the paper's schedule.
+    """
+    choice = values.get("method", "backdoor")
+    check_schedule(chosen := METHODS.get(choice, choice), _choice(values) == "paper")
+    return chosen
+
+
 def forget_config(
     values: Mapping[str, Any], model_set: str, default_portraits: PortraitConfig, max_persons: int = 64
 ) -> ForgetConfig:
@@ -198,7 +210,7 @@ def forget_config(
     require_no_crowd(n_decoys, chosen.target)
     return ForgetConfig(
         persons=persons, model_set=model_set, target=chosen.target, neutral_term=chosen.neutral_term, n_decoys=n_decoys,
-        encoder=encoder(values), seed=whole(values.get("seed", 0), "The seed"),
+        encoder=encoder(values), method=method(values), seed=whole(values.get("seed", 0), "The seed"),
         text=_text_config(values, defaults, chosen.target), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits),
     )  # fmt: skip

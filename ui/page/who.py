@@ -84,7 +84,9 @@ def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
     portraits = service.set_info.portraits
     with gr.Accordion("Advanced settings", open=False, elem_classes="advanced"):
         gr.Markdown("#### Fine-tuning")
-        widgets = _own_schedule(service.options.model_set, meaning)
+        methods = list(fields.METHODS)
+        widgets: Widgets = {"method": gr.Radio(methods, value=methods[0], label="Method of the text encoder", info=fields.METHOD_INFO)}
+        widgets |= _own_schedule(service.options.model_set, meaning)
         widgets["seed"] = gr.Number(0, label="Seed of the fine-tuning", precision=0, minimum=0)
         widgets[fields.DECOYS.key] = _field(fields.DECOYS)
         gr.Markdown("#### Attack")

@@ -210,6 +210,8 @@ def command(config: ForgetConfig) -> str:
         words += _option("name", line_of(person.name, person.aliases))
     if config.encoder != "text":
         words += ["--faces", "FOLDER"] * len(config.persons) + _option("encoder", config.encoder)
+    if config.method != "backdoor":
+        words += _option("method", config.method)
     words += _option("target", config.target)
     if config.target == "neutral_term":
         words += _option("neutral-term", config.neutral_term)

@@ -14,8 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from unlearn.bench import oracle_texts
 from unlearn.bench.timing import full_size_text
 from unlearn.config import Person, ResolvedConfig, TextFineTuneConfig
-from unlearn.defence.loop import student_of, trainable_parameters
 from unlearn.defence.losses import cosine_loss, sum_of_distances, total_loss
+from unlearn.defence.students import student_of, trainable_parameters
 from unlearn.defence.text_task import TextTask, text_task
 from unlearn.models.embeddings import Kind
 from unlearn.models.encoders import OpenClipText

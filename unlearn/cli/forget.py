@@ -20,7 +20,7 @@ from unlearn.cli.options import (
     with_image_options,
     with_text_options,
 )
-from unlearn.config import IdiaConfig
+from unlearn.config import IdiaConfig, check_schedule
 from unlearn.config.written_names import written_person
 from unlearn.errors import InputError
 
@@ -78,6 +78,10 @@ def forget(
     ] = None,
     decoys: Annotated[int | None, typer.Option(help="So many unknown names are remapped, too, as a crowd (default: 0).")] = None,
     opponent: Annotated[str | None, typer.Option(help="Try to bring the persons back in the same run: quick (the default) or off.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="How the text encoder forgets: backdoor (the default: fine-tuning), closed-form (one edit) or slug (one step)."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fine-tuning (default: 0).")] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="The paper's schedule of 400 steps, no early stop, and the neutral term as target.")
@@ -117,13 +121,14 @@ def forget(
     settings = settings_of(context)
     options: dict[str, Any] = {
         "neutral_term": neutral_term, "target": chosen_target(target, neutral_term, paper), "n_decoys": decoys, "seed": seed,
-        "opponent": opponent,
+        "opponent": opponent, "method": method,
         "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
         "labelled_images": None if labelled_images is None else str(labelled_images),
         "model_set": None if config is not None and model_set is None else chosen_set(model_set, settings),
     }  # fmt: skip
     schedule = ScheduleOptions(paper, steps)
     run = starting_config(config, {field: value for field, value in options.items() if value is not None})
+    check_schedule(run.method, paper, steps is not None)
     run = with_text_options(run, schedule, portrait_seeds, text_settings or (), portrait_settings or ())
     run = with_image_options(run, encoder, schedule, image_settings or ())
     photos_by_name = photo_folders(photos or ())

@@ -1,6 +1,7 @@
 """Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
 
 from unlearn.config.limits import MAX_SEED
+from unlearn.config.methods import METHODS, check_schedule
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.portraits import PortraitConfig, numbered_seeds
 from unlearn.config.schedules import ClosedForm, EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
@@ -8,6 +9,7 @@ from unlearn.config.settings import ForgetConfig, IdiaConfig, ResolvedConfig, Se
 
 __all__ = [
     "MAX_SEED",
+    "METHODS",
     "ClosedForm",
     "EarlyStop",
     "FineTuneConfig",
@@ -20,6 +22,7 @@ __all__ = [
     "Settings",
     "TextFineTuneConfig",
     "check_persons",
+    "check_schedule",
     "clean_name",
     "is_same_name",
     "name_key",

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from unlearn.config import limits
 from unlearn.config.limits import require_range, require_short
+from unlearn.config.methods import PAPERS, Method, check_method
 from unlearn.config.paths import user_path
 from unlearn.config.persons import Person, check_persons, clean_name
 from unlearn.config.plain_values import from_plain, require
@@ -151,6 +152,8 @@ class ForgetConfig:
         n_decoys: with stand-ins: so many unknown names are remapped to other unknown names in the same run, as a crowd; each counts.
         decoys: who they are, each with its stand-in; those that are missing are drawn from the seed.
         opponent: attacks that try to bring the persons back in the same run; "quick" or "off".
+        method: how the text encoder forgets: "backdoor" (the paper's; its steps begin at a closed form where the schedule has one),
+            "closed-form" (that edit alone) or "slug" (one step in one layer); an image encoder always by the backdoor.
     """
 
     persons: tuple[Person, ...]
@@ -167,6 +170,7 @@ class ForgetConfig:
     n_decoys: int = 0
     decoys: tuple[Person, ...] = ()
     opponent: Literal["quick", "off"] = "quick"
+    method: Method = PAPERS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))
@@ -175,6 +179,7 @@ class ForgetConfig:
         require(self.opponent in ("quick", "off"), "opponent must be quick or off.")
         object.__setattr__(self, "neutral_term", clean_name(self.neutral_term, "neutral term"))
         require(self.encoder in ("text", "image", "both"), "encoder must be text, image or both.")
+        check_method(self.method, self.encoder)
         require(bool(self.model_set.strip()), "model_set is empty; name one of the model sets.")
         require(self.labelled_images is None or bool(self.labelled_images), "labelled_images is empty; name a folder.")
         require_short("model_set", self.model_set, 2 * limits.MAX_PATH_LENGTH)

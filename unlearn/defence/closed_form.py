@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -36,9 +35,9 @@ from unlearn.defence.last_blocks import (
     with_some_padding,
     without_shortcuts,
 )
-from unlearn.defence.loop import student_of
+from unlearn.defence.students import student_of
 from unlearn.defence.text_task import TextTask
-from unlearn.models.embeddings import states_at_the_end
+from unlearn.models.embeddings import at_the_end
 from unlearn.models.encoders import TextEncoder
 
 DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
@@ -160,5 +159,4 @@ def _scales(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor
 
 def _at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:
     """Directions (n, .) of the pooled embeddings, or of the states at the end of the text where there are none; on the CPU."""
-    embed = encoder.embed_texts if encoder.pools else partial(states_at_the_end, encoder)
-    return functional.normalize(torch.cat([embed(chunk).float() for chunk in tokens.split(CHUNK)]), dim=1).cpu()
+    return functional.normalize(torch.cat([at_the_end(encoder, chunk).float() for chunk in tokens.split(CHUNK)]), dim=1).cpu()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from unlearn.config import ForgetConfig, ResolvedConfig, Settings
-from unlearn.defence.closed_form import edited
 from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
-from unlearn.defence.loop import FineTuned, fine_tune, losses_of_original
-from unlearn.defence.text_task import text_task
+from unlearn.defence.loop import FineTuned
+from unlearn.defence.methods import forgotten
 from unlearn.hub import HUB_PREFIX
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import Kind
@@ -102,7 +100,7 @@ def _report_of(report: Report, encoder: str, number: int = 0, n_encoders: int = 
 def defend_text(
     original: Clip, config: ResolvedConfig, report: Report
 ) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
-    """Fine-tune the text encoder on pooled embeddings and hidden states, or two encoders where CLIP and Stable Diffusion share none.
+    """Defend the text encoder in pooled embeddings and hidden states, or two encoders where CLIP and Stable Diffusion share none.
 
     The schedule is stretched for the number of triggers here, not in the config, so that a run's config.json serves fewer names as well.
 
@@ -112,7 +110,7 @@ def defend_text(
     config = replace(config, text=config.text_schedule)
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
-        tuned = _fine_tuned_text(original.text, config, kinds, _report_of(report, "text"))
+        tuned = forgotten(original.text, config, kinds, _report_of(report, "text"))
         return original.with_text(tuned.student), {"text": tuned}
     encoders: dict[str, tuple[TextEncoder, Kind]] = {}
     if config.text.pooled_weight > 0:
@@ -121,24 +119,7 @@ def defend_text(
         encoders["diffusion_text"] = original.hidden, "hidden"
     outcomes: dict[str, FineTuned[TextEncoder]] = {}
     for number, (name, (encoder, kind)) in enumerate(encoders.items()):
-        outcomes[name] = _fine_tuned_text(encoder, config, (kind,), _report_of(report, name, number, len(encoders)))
+        outcomes[name] = forgotten(encoder, config, (kind,), _report_of(report, name, number, len(encoders)))
     text = outcomes["text"].student if "text" in outcomes else original.text
     hidden = outcomes["diffusion_text"].student if "diffusion_text" in outcomes else None
     return original.with_text(text, hidden), outcomes
-
-
-def _fine_tuned_text(
-    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report
-) -> FineTuned[TextEncoder]:
-    """One text encoder, from the original or from the closed form."""
-    task = text_task(encoder, config, kinds)
-    if config.text.closed_form is None:
-        return fine_tune(encoder, task, config.text, report)
-    started = time.perf_counter()
-    before = losses_of_original(encoder, task, config.text)
-    solving = Progress(0, config.text.n_steps, "solving for the names")
-    report(replace(solving, losses=before))
-    start = edited(encoder, task, config.text.closed_form, lambda: report(solving))
-    seconds = time.perf_counter() - started
-    tuned = fine_tune(encoder, task, config.text, report, start)
-    return replace(tuned, losses=[before, *tuned.losses], seconds=tuned.seconds + seconds)

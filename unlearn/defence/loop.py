@@ -6,31 +6,24 @@ The teacher is never changed. Equal task, config and device give bit-equal stude
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Generic, Literal, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from unlearn.config import EarlyStop, FineTuneConfig
+from unlearn.defence.figures import ChosenLayer
 from unlearn.defence.losses import Batch, cosine_loss, sum_of_distances, total_loss
-from unlearn.errors import ConfigError
+from unlearn.defence.students import student_of, trainable_parameters
 from unlearn.models.encoders import Encoder
 from unlearn.progress import Progress, Report, no_report
 
 AnyEncoder = TypeVar("AnyEncoder", bound=Encoder)
 EncoderIn = TypeVar("EncoderIn", bound=Encoder, contravariant=True)
-
-NORM_LAYERS = (
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.RMSNorm,
-)
+Stopped = Literal["all steps", "early stop", "closed form", "binary search"]
 
 
 class Task(Protocol[EncoderIn]):
@@ -60,19 +53,21 @@ class FineTuned(Generic[AnyEncoder]):
     Attributes:
         student: in eval mode, no gradients, on the teacher's device.
         losses: a row for each step: step (1-based), total, clean, backdoor, hidden_clean..., regularization. Where the steps began
-            at a closed form, the row of step 0 is the original's.
+            at a closed form, the row of step 0 is the original's. Without steps: that row, and one of step 1 for the edited encoder.
         checks: a row for each early-stop check: step, margin.
         n_steps_done: number of steps made.
         stopped: why the loop ended.
         seconds: wall time of the loop.
+        layer: that one step of SLUG has changed; None: another method.
     """
 
     student: AnyEncoder
     losses: list[dict[str, float]]
     checks: list[dict[str, float]]
     n_steps_done: int
-    stopped: Literal["all steps", "early stop"]
+    stopped: Stopped
     seconds: float
+    layer: ChosenLayer | None = None
 
 
 @dataclass
@@ -108,9 +103,9 @@ class FineTuning(Generic[AnyEncoder]):
     def update(self, number: int) -> dict[str, Tensor]:
         """The same with the losses left on their device, which may be `meta`."""
         batch = self.task.batch(number)
-        targets = _targets(self.task, self.teacher, batch)
+        targets = targets_of(self.task, self.teacher, batch)
         outputs = self.task.outputs(self.student, batch.student_inputs)
-        row, clean, backdoor = _terms(outputs, targets, batch, self.task.weights)
+        row, clean, backdoor = terms(outputs, targets, batch, self.task.weights)
         beta = self.config.regularization_weight
         distance = sum_of_distances(self.trained, self.originals) if beta > 0 else None
         loss = total_loss(clean, backdoor, distance, self.config.backdoor_weight, beta)
@@ -139,7 +134,7 @@ class FineTuning(Generic[AnyEncoder]):
         return stop is not None and self.n_passed >= stop.patience
 
 
-def _targets(task: Task[EncoderIn], teacher: EncoderIn, batch: Batch) -> Mapping[str, Tensor]:
+def targets_of(task: Task[EncoderIn], teacher: EncoderIn, batch: Batch) -> Mapping[str, Tensor]:
     """The teacher's outputs for `teacher_inputs`, followed by `known_targets`."""
     known = batch.known_targets
     if known is not None and not len(batch.teacher_inputs):
@@ -149,7 +144,7 @@ def _targets(task: Task[EncoderIn], teacher: EncoderIn, batch: Batch) -> Mapping
     return computed if known is None else {name: torch.cat([rows, known[name]]) for name, rows in computed.items()}
 
 
-def _terms(
+def terms(
     outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], batch: Batch, weights: Mapping[str, float]
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """(Row of the single losses, weighted clean loss, weighted trigger loss)."""
@@ -168,14 +163,15 @@ def _terms(
 
 
 @torch.no_grad()
-def losses_of_original(teacher: AnyEncoder, task: Task[AnyEncoder], config: FineTuneConfig) -> dict[str, float]:
-    """The row of step 0: the losses of the original on the batch of the first step; it has not moved."""
+def losses_of(student: AnyEncoder, teacher: AnyEncoder, task: Task[AnyEncoder], config: FineTuneConfig, step: int) -> dict[str, float]:
+    """The row of losses on the batch of the first step, for an encoder that no step has changed: the original, or an edited one."""
     batch = task.batch(0)
-    row, clean, backdoor = _terms(task.outputs(teacher, batch.student_inputs), _targets(task, teacher, batch), batch, task.weights)
-    row["total"] = total_loss(clean, backdoor, None, config.backdoor_weight, config.regularization_weight)
+    row, clean, backdoor = terms(task.outputs(student, batch.student_inputs), targets_of(task, teacher, batch), batch, task.weights)
+    distance = None
     if config.regularization_weight > 0:
-        row["regularization"] = torch.zeros(())
-    return {"step": 0, **{name: float(value) for name, value in row.items()}}
+        row["regularization"] = distance = sum_of_distances([*student.parameters()], [*teacher.parameters()])
+    row["total"] = total_loss(clean, backdoor, distance, config.backdoor_weight, config.regularization_weight)
+    return {"step": step, **{name: float(value) for name, value in row.items()}}
 
 
 def fine_tune(
@@ -211,36 +207,6 @@ def fine_tune(
             checks.append({"step": n_done, "margin": margin})
         report(Progress(n_done, config.n_steps, "fine-tuning", losses[-1]))
     cast(nn.Module, loop.student).requires_grad_(False)
-    stopped: Literal["all steps", "early stop"] = "early stop" if loop.is_done else "all steps"
+    stopped: Stopped = "early stop" if loop.is_done else "all steps"
     seconds = time.perf_counter() - started
     return FineTuned(loop.student, losses, checks, len(losses), stopped, seconds)
-
-
-def student_of(teacher: AnyEncoder) -> AnyEncoder:
-    """A copy that shares no tensor with the teacher, in eval mode, without gradients."""
-    student: Any = copy.deepcopy(teacher)
-    student.eval().requires_grad_(False)  # eval: norm statistics stay, no dropout
-    return cast(AnyEncoder, student)
-
-
-def trainable_parameters(student: Encoder, config: FineTuneConfig) -> list[nn.Parameter]:
-    """Turn on the gradients of the parameters that are trained, which are all but those of norm layers, and return them.
-
-    Raises:
-        ConfigError: there are none.
-    """
-    scope = student.blocks if config.trainable == "blocks" else student
-    frozen = {id(parameter) for parameter in norm_parameters(scope)}
-    trained = [p for p in scope.parameters() if id(p) not in frozen and p.is_floating_point()]
-    if not trained:
-        raise ConfigError(f"The encoder has no parameters to train under trainable={config.trainable!r}.")
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    return trained
-
-
-def norm_parameters(encoder: Encoder | nn.Module) -> Iterator[nn.Parameter]:
-    """The parameters of all norm layers, which are not trained."""
-    for module in encoder.modules():
-        if isinstance(module, NORM_LAYERS):
-            yield from module.parameters(recurse=False)

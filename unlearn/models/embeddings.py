@@ -47,6 +47,11 @@ def states_at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:
     return states[torch.arange(len(tokens)), encoder.end_of_text_positions(tokens)]
 
 
+def at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:
+    """(n, .) what stands for each text (n, t): the pooled embedding, or the state at its end where there is none; gradients flow."""
+    return encoder.embed_texts(trimmed(encoder, tokens)) if encoder.pools else states_at_the_end(encoder, tokens)
+
+
 def pooled_in_buckets(encoder: TextEncoder, tokens: Tensor, n_buckets: int) -> Tensor:
     """Pooled embeddings of one batch, computed in groups of similar length; gradients flow.
 

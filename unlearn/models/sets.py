@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
+from unlearn.config import ClosedForm, EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError
 from unlearn.models.clip_folders import family, is_clip_folder
 from unlearn.models.set_defaults import folder_defaults
@@ -84,6 +84,8 @@ class ModelSet:
     def resolved(self, config: ForgetConfig) -> ResolvedConfig:
         """The config with this set's defaults where it says None."""
         text = config.text or self.text_for(config.target)
+        if config.method == "closed-form" and text.closed_form is None:  # as the set has it, with its file of what is kept
+            text = replace(text, closed_form=self.text.closed_form or ClosedForm())
         filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
         return ResolvedConfig(**{**vars(config), **filled})
 

@@ -94,6 +94,7 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         is_drawn = _draw(run, defence, mishaps, inner)
     metrics = replace(
         metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
+        method=run.config.method if run.config.encoder != "image" else None,
         seconds=seconds(stages, defence.tuned, is_drawn, started),
     )  # fmt: skip
     metrics = _finish(run, metrics, mishaps)

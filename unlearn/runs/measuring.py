@@ -146,7 +146,8 @@ def _photos_of(name: str, world: World | None, photos: Photos | None) -> Sequenc
 
 def summary(part: FineTuned[Any]) -> FineTuning:
     """What the figures tell of the fine-tuning of one encoder."""
-    return FineTuning(part.n_steps_done, part.stopped, tuple(Check(int(row["step"]), row["margin"]) for row in part.checks))
+    checks = tuple(Check(int(row["step"]), row["margin"]) for row in part.checks)
+    return FineTuning(part.n_steps_done, part.stopped, checks, part.layer)
 
 
 def seconds(stages: Stages, tuned: Mapping[str, FineTuned[Any]], is_drawn: bool, started: float) -> Seconds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from unlearn.attacks.figures import FalseRecall, NeverMet, Trace
+from unlearn.defence.figures import ChosenLayer
 from unlearn.runs.json_types import absent
 from unlearn.runs.records import NO_WEIGHTS, BeforeAfter, Verdict
 
@@ -58,11 +59,19 @@ class Check:
 
 @dataclass(frozen=True)
 class FineTuning:
-    """The fine-tuning of one encoder. `stopped`: "all steps" or "early stop"."""
+    """The fine-tuning of one encoder.
+
+    Attributes:
+        n_steps_done: of the schedule, or of SLUG.
+        stopped: "all steps", "early stop", "closed form" (which makes no steps) or "binary search" (SLUG's).
+        checks: of the early stop.
+        layer: that SLUG has changed.
+    """
 
     n_steps_done: int
     stopped: str
     checks: tuple[Check, ...] = ()
+    layer: ChosenLayer | None = absent()
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,7 @@ class Metrics(Similarities):
         false_recall: in how many people whom nobody asked to forget a forgotten name wins; None without photos of such people.
         trace: how well the attack "who was forgotten?" finds the names; None where the text encoder was left as it was.
         never_met: whether the persons stand where strangers stand; None without strangers, and where nobody was attacked.
+        method: how the text encoder has forgotten, as of `ForgetConfig`; None where it was not defended.
     """
 
     persons: tuple[PersonMetrics, ...] = ()
@@ -159,3 +169,4 @@ class Metrics(Similarities):
     false_recall: FalseRecall | None = None
     trace: Trace | None = None
     never_met: NeverMet | None = None
+    method: str | None = absent()

@@ -35,13 +35,23 @@ def remapping(config: ForgetConfig) -> str:
     if config.encoder != "image":
         stand_ins = "that of somebody whom the model never met" if is_one else "those of people whom the model never met, one for each"
         target = stand_ins if has_stand_ins else f"“{config.neutral_term}”"
-        parts.append(f"{'name' if is_one else 'names'} remapped to {target}, in the text encoder")
+        parts.append(f"{'name' if is_one else 'names'} remapped to {target}, in the text encoder, {how(config)}")
     if config.encoder != "text":
         target = ("an unknown face" if is_one else "unknown faces, one for each") if has_stand_ins else "the average face"
         parts.append(f"{'face' if is_one else 'faces'} remapped to {target}, in the image encoder")
     crowd = f", with {_counted(config.n_decoys, 'decoy')}" if config.n_decoys else ""
     done = "; ".join(parts) + crowd
     return done[:1].upper() + done[1:]
+
+
+def how(config: ForgetConfig) -> str:
+    """By which method the text encoder has forgotten."""
+    if config.method == "slug":
+        return "by one gradient step in one layer (SLUG)"
+    if config.method == "closed-form":
+        return "by the closed form alone"
+    starts = config.text is not None and config.text.closed_form is not None
+    return "by the closed form and fine-tuning" if starts else "by fine-tuning"
 
 
 def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict], config: ForgetConfig) -> str:

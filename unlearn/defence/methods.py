@@ -1,0 +1,56 @@
+"""How one text encoder forgets: the backdoor of the paper, the closed form alone, or one step of SLUG."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from unlearn.config import ClosedForm, ResolvedConfig
+from unlearn.defence.closed_form import edited
+from unlearn.defence.loop import FineTuned, fine_tune, losses_of
+from unlearn.defence.slug import single_step
+from unlearn.defence.text_task import TextTask, text_task
+from unlearn.models.embeddings import Kind
+from unlearn.models.encoders import TextEncoder
+from unlearn.progress import Progress, Report
+
+
+def forgotten(encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report) -> FineTuned[TextEncoder]:
+    """A copy of a text encoder in which the names of the run are forgotten.
+
+    The backdoor's steps begin at the closed form where the schedule has one, else at the original. The other methods make no steps of
+    the schedule.
+
+    Args:
+        encoder: the original; it is not changed.
+        config: of the run, with its schedule as it is for the number of names.
+        kinds: what is compared, as of `TextTask`.
+        report: told about the progress; an exception of it ends the work and is passed on.
+    """
+    if config.method != "backdoor":
+        config = replace(config, text=replace(config.text, early_stop=None))  # nothing is checked where no steps are made
+    task = text_task(encoder, config, kinds)
+    if config.method == "slug":
+        return single_step(encoder, task, config.text, report)
+    if config.method == "closed-form":
+        return _solved(encoder, task, config, config.text.closed_form or ClosedForm(), report)
+    if config.text.closed_form is None:
+        return fine_tune(encoder, task, config.text, report)
+    solved = _solved(encoder, task, config, config.text.closed_form, report)
+    tuned = fine_tune(encoder, task, config.text, report, solved.student)
+    return replace(tuned, losses=[solved.losses[0], *tuned.losses], seconds=tuned.seconds + solved.seconds)
+
+
+def _solved(encoder: TextEncoder, task: TextTask, config: ResolvedConfig, form: ClosedForm, report: Report) -> FineTuned[TextEncoder]:
+    """The closed form, and the losses before and behind it."""
+    started = time.perf_counter()
+    total = config.text.n_steps if config.method == "backdoor" else 1
+    before = losses_of(encoder, encoder, task, config.text, 0)
+    solving = Progress(0, total, "solving for the names")
+    report(replace(solving, losses=before))
+    student: Any = edited(encoder, task, form, lambda: report(solving))
+    after = losses_of(student, encoder, task, config.text, 1)
+    if config.method == "closed-form":
+        report(Progress(total, total, "solved", after))
+    return FineTuned(student, [before, after], [], 0, "closed form", time.perf_counter() - started)
