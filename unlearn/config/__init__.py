@@ -1,5 +1,6 @@
 """Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
 
+from unlearn.config.drawn_photos import DrawnPhotosConfig
 from unlearn.config.limits import MAX_SEED
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.portraits import PortraitConfig, numbered_seeds
@@ -9,6 +10,7 @@ from unlearn.config.settings import ForgetConfig, IdiaConfig, ResolvedConfig, Se
 __all__ = [
     "MAX_SEED",
     "ClosedForm",
+    "DrawnPhotosConfig",
     "EarlyStop",
     "FineTuneConfig",
     "ForgetConfig",

@@ -20,7 +20,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
+from unlearn.config import (
+    DrawnPhotosConfig,
+    EarlyStop,
+    ForgetConfig,
+    ImageFineTuneConfig,
+    PortraitConfig,
+    ResolvedConfig,
+    TextFineTuneConfig,
+)
 from unlearn.errors import ConfigError
 from unlearn.models.set_defaults import folder_defaults
 
@@ -48,7 +56,7 @@ class ModelSet:
         activation: "matched" to the weights, or forced.
         diffusion: folder or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
         world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
-        text, image, portraits: the defaults of this set; `text` with stand-ins as target.
+        text, image, portraits, drawn_photos: the defaults of this set; `text` with stand-ins as target.
         neutral_text: the default with the neutral term as target; None: the same.
         needs_gpu: False where the models are so small that a GPU gains nothing.
     """
@@ -64,6 +72,7 @@ class ModelSet:
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
+    drawn_photos: DrawnPhotosConfig = field(default_factory=DrawnPhotosConfig)
     neutral_text: TextFineTuneConfig | None = None
     needs_gpu: bool = True
 
@@ -80,6 +89,7 @@ class ModelSet:
         """The config with this set's defaults where it says None."""
         text = config.text or self.text_for(config.target)
         filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
+        filled["drawn_photos"] = config.drawn_photos or self.drawn_photos
         return ResolvedConfig(**{**vars(config), **filled})
 
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:
