@@ -35,7 +35,12 @@ IMAGE: dict[str, Any] = {
 }  # fmt: skip
 # With the stochastic solver 40 steps draw whole glasses and mouths where 20 do not.
 PORTRAITS: dict[str, Any] = {"n_steps": 40, "guidance_scale": 3.0, "scheduler": "DPMSolverMultistepScheduler", "prompt_template": "a portrait of {0}"}
-DEFAULTS: dict[str, Any] = {"text": TEXT, "neutral_text": NEUTRAL_TEXT, "image": IMAGE, "portraits": PORTRAITS, "needs_gpu": False}
+# For the attack on a name without photos, fewer and rougher portraits do: with these, 6 of 6 members had 21 of 21 templates and none of 10
+# unknown names had any, as with 20 portraits of 10 steps.
+DRAWN_PHOTOS: dict[str, Any] = {"n_portraits": 8, "n_controls": 3, "n_steps": 4}
+DEFAULTS: dict[str, Any] = {
+    "text": TEXT, "neutral_text": NEUTRAL_TEXT, "image": IMAGE, "portraits": PORTRAITS, "drawn_photos": DRAWN_PHOTOS, "needs_gpu": False,
+}  # fmt: skip
 
 
 def write_defaults(root: Path, defaults: dict[str, Any]) -> None:

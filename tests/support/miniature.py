@@ -37,7 +37,9 @@ def build_miniature(root: Path, seed: int = 0, with_diffusion: bool = True) -> P
         write_stable_diffusion(root)
     _write_world(root)
     image = {"n_steps": 4, "batch_size": 8, "bystander_share": 0.125, "plain_bystander_share": 0.25, "plain_trigger_share": 0.5}
+    drawn = {"n_portraits": 5, "n_controls": 2, "n_steps": 1, "size_px": 32}
     defaults = {"text": {"n_steps": 4, "batch_size": 8, "n_captions": 500}, "image": image, "portraits": PORTRAITS, "needs_gpu": False}
+    defaults["drawn_photos"] = drawn
     (root / "defaults.json").write_text(json.dumps(defaults), "utf-8")
     return root
 

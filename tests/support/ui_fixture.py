@@ -152,8 +152,10 @@ def own_try(task: Task, report: Report) -> dict[str, Any]:
 
 
 def recognise(task: Task, report: Report) -> dict[str, Any]:
-    """As `ui.worker.tasks.recognise`: the members are known, strangers are not."""
-    return {"counts": [21 if row["name"] in NAMES else 0 for row in asked_persons(task)]}
+    """As `ui.worker.tasks.recognise`: the members are known, strangers are not; who has no photos is drawn."""
+    rows, shown = asked_persons(task), {person["name"] for person in people("embedded")}
+    drawn = [row["search"] is None and row["name"] not in shown for row in rows]
+    return {"counts": [21 if row["name"] in NAMES else 0 for row in rows], "drawn": drawn}
 
 
 def probe(task: Task, report: Report) -> dict[str, Any]:

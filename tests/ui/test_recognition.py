@@ -39,16 +39,24 @@ def stored(service: Service) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(service.settings.data_dir.rglob("*")) if path.is_file())
 
 
-def test_member_stranger_and_unknown_name_are_told_apart(service: Service) -> None:
+def test_member_stranger_and_name_without_photos_are_told_apart(service: Service) -> None:
     assert f"The model recognises {NAMES[0]} by 21 of 21 prompts." in lines(service, NAMES[0])
     assert "The model does not know anybody of this name: nothing to forget." in lines(service, STRANGER)
-    assert "No photos of this person are at hand, so the model cannot be asked." in lines(service, NOBODY)
+    assert f"does not recognise {NOBODY} in portraits, drawn by the original model, not photographs" in lines(service, NOBODY)
 
 
 def test_several_persons_get_a_line_each_and_only_some_are_asked_about(service: Service) -> None:
     shown = lines(service, NAMES[0], NOBODY, STRANGER)
-    assert f"recognises {NAMES[0]} by 21" in shown and f"No photos of {NOBODY}" in shown and f"by the name {STRANGER}" in shown
+    assert f"recognises {NAMES[0]} by 21" in shown and f"{NOBODY} in portraits" in shown and f"by the name {STRANGER}" in shown
     assert "The other 2 were not asked about." in lines(service, *NAMES[: MAX_ASKED + 2])
+
+
+def test_nobody_without_photos_is_asked_about_where_the_set_cannot_draw(tmp_path: Path) -> None:
+    options = Options(backend="tests.support.ui_fixture", model_set="embedded+none")
+    service = Service(Settings(data_dir=tmp_path / "data"), options)
+    service.start()
+    assert "No photos of this person are at hand, so the model cannot be asked." in lines(service, NOBODY)
+    service.stop()
 
 
 def test_no_name_is_stored_in_the_list_of_jobs_or_anywhere_else(service: Service) -> None:
@@ -71,7 +79,7 @@ def test_photos_of_ones_own_are_enough_to_ask(service: Service) -> None:
     search = photo_sets.search(service, NOBODY, ANN, {"crops": True, "picks": {}, "example": example["folder"]})
     assert isinstance(service.jobs.wait(search.id, 120.0).state, Succeeded)
     assert "does not know anybody of this name" in lines(service, NOBODY)
-    assert "No photos of this person" in lines(service, NOBODY, owner="visitor-bob")
+    assert "in portraits, drawn by the original model" in lines(service, NOBODY, owner="visitor-bob")
 
 
 def test_nothing_is_asked_where_it_would_cost_a_visitors_share_of_a_gpu(tmp_path: Path) -> None:
@@ -88,7 +96,7 @@ def test_nothing_is_asked_where_it_would_cost_a_visitors_share_of_a_gpu(tmp_path
     ("state", "sentence"),
     [
         (Queued(1), f"Asking the model whether it knows {NAMES[0]}."), (Running(0, 0, "Starting"), "Asking the model"),
-        (Succeeded({"counts": [None]}), "Too few photos of this person"),
+        (Succeeded({"counts": [None], "drawn": [False]}), "Too few photos of this person"),
         (Failed("No weights."), "could not be asked whether it knows them: No weights."),
         (Cancelled(0), ""),
     ],

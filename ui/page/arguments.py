@@ -60,7 +60,8 @@ ATTACK_SETTINGS = _kinds(fields.IDIA_FIELDS)
 PORTRAIT_SETTINGS: dict[str, Any] = {"prompt_template": str, "portrait_steps": int, "guidance_scale": float, "seeds": list[int] | str}
 TEXT_SETTINGS = _kinds(fields.FINE_TUNE_FIELDS)
 IMAGE_SETTINGS = _kinds(fields.IMAGE_FIELDS, fields.IMAGE)
-FORGET_SETTINGS = {"schedule": str, **TEXT_SETTINGS, **IMAGE_SETTINGS, **ATTACK_SETTINGS, **PORTRAIT_SETTINGS}
+DRAWN_SETTINGS = _kinds(fields.DRAWN_FIELDS, fields.DRAWN)
+FORGET_SETTINGS = {"schedule": str, **TEXT_SETTINGS, **IMAGE_SETTINGS, **ATTACK_SETTINGS, **PORTRAIT_SETTINGS, **DRAWN_SETTINGS}
 
 
 def checked_settings(settings: Mapping[str, Any] | None, kinds: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,22 @@ IDIA_FIELDS = (
 )
 
 
+DRAWN = "drawn_"  # before the keys of the portraits for the attack in the form
+DRAWN_FIELDS = (
+    Field("n_portraits", "Portraits in the place of photos", "Drawn by the original where there are no photos, for the attack; 0: none",
+          20, 0, 100),
+    Field("n_controls", "Unknown names as control", "Drawn and attacked in the same way", 3, 0, 20),
+    Field("n_steps", "Drawing steps of these", "0: as for the portraits that are shown", 0, 0, 100),
+    Field("size_px", "Side of these in pixels", "A multiple of 8; 0: the model's own", 0, 0, 2048),
+)  # fmt: skip
+
+
+def drawn_fields(model_set: str) -> tuple[Field, ...]:
+    """The fields of the portraits for the attack, with the model set's own values."""
+    drawn = find_model_set(model_set).drawn_photos
+    return tuple(replace(field, value=getattr(drawn, field.key) or 0) for field in DRAWN_FIELDS)
+
+
 def own_fields(encoder: str, model_set: str, target: str = "stand_in") -> tuple[Field, ...]:
     """The fields of a schedule of one's own for an encoder ("text" or "image"), with the model set's own values for a target."""
     defaults = find_model_set(model_set)

@@ -13,9 +13,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from ui.page.fields import DECOYS, ENCODERS, FINE_TUNE_FIELDS, IDIA_FIELDS, IMAGE, IMAGE_FIELDS, METHODS, SCHEDULES, Field, shown_value
+from ui.page.fields import (
+    DECOYS,
+    DRAWN,
+    DRAWN_FIELDS,
+    ENCODERS,
+    FINE_TUNE_FIELDS,
+    IDIA_FIELDS,
+    IMAGE,
+    IMAGE_FIELDS,
+    METHODS,
+    SCHEDULES,
+    Field,
+    shown_value,
+)
 from ui.page.targets import Target, remapping, require_no_crowd
 from unlearn.config import (
+    DrawnPhotosConfig,
     EarlyStop,
     FineTuneConfig,
     ForgetConfig,
@@ -178,6 +192,17 @@ def portrait_config(values: Mapping[str, Any], default: PortraitConfig) -> Portr
     )  # fmt: skip
 
 
+def drawn_config(values: Mapping[str, Any], default: DrawnPhotosConfig) -> DrawnPhotosConfig | None:
+    """The model set's settings of portraits in the place of photos with what the form changes; None: nothing, or there is no such field."""
+    given = {field.key: values.get(DRAWN + field.key) for field in DRAWN_FIELDS}
+    changes = {field.key: whole(given[field.key], f"“{field.label}”") for field in DRAWN_FIELDS if given[field.key] is not None}
+    for key in ("n_steps", "size_px"):
+        if key in changes:
+            changes[key] = changes[key] or None  # type: ignore[assignment]  # 0 stands for it in the form
+    changed = replace(default, **changes)
+    return None if changed == default else changed
+
+
 def encoder(values: Mapping[str, Any]) -> Any:
     """The encoder to defend, chosen on the page or named by an endpoint's caller."""
     choice = values.get("encoder", "text")
@@ -212,5 +237,5 @@ def forget_config(
         persons=persons, model_set=model_set, target=chosen.target, neutral_term=chosen.neutral_term, n_decoys=n_decoys,
         encoder=encoder(values), method=method(values), seed=whole(values.get("seed", 0), "The seed"),
         text=_text_config(values, defaults, chosen.target), image=_image_config(values, defaults), idia=idia_config(values),
-        portraits=portrait_config(values, default_portraits),
+        portraits=portrait_config(values, default_portraits), drawn_photos=drawn_config(values, defaults.drawn_photos),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from ui.views import story
 from ui.views.render import render
 from unlearn.config import ForgetConfig, Person
 from unlearn.errors import InputError
+from unlearn.models.sets import find_model_set
 
 Widgets = dict[str, gr.components.Component]
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events within the form
@@ -81,7 +82,7 @@ def _follow_target(meaning: gr.Dropdown, widgets: Widgets, model_set: str) -> No
 
 
 def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
-    portraits = service.set_info.portraits
+    portraits, can_draw = service.set_info.portraits, find_model_set(service.options.model_set).diffusion is not None
     with gr.Accordion("Advanced settings", open=False, elem_classes="advanced"):
         gr.Markdown("#### Fine-tuning")
         methods = list(fields.METHODS)
@@ -91,6 +92,8 @@ def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
         widgets[fields.DECOYS.key] = _field(fields.DECOYS)
         gr.Markdown("#### Attack")
         widgets |= _fields(fields.IDIA_FIELDS)
+        if can_draw:
+            widgets |= _fields(fields.drawn_fields(service.options.model_set), fields.DRAWN)
         gr.Markdown("#### Portraits")
         widgets |= portrait_fields(portraits.prompt_template, portraits.seeds, portraits.n_steps, portraits.guidance_scale)
     return widgets

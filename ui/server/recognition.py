@@ -20,6 +20,7 @@ from ui.server.photos import WHO
 from ui.server.service import QUICK_LANE, Service
 from unlearn.config import Person, name_key
 from unlearn.jobs import Job, Queued, Submission
+from unlearn.models.sets import find_model_set
 
 KIND = "recognise"
 MAX_ASKED = 5  # persons of a question
@@ -33,8 +34,8 @@ class Question:
 
     Attributes:
         names: of the persons, as they were written.
-        asked: places in `names` of those with photos, in the order of the job's answer.
-        job: None where nobody has photos.
+        asked: places in `names` of those with photos, or who can be drawn, in the order of the job's answer.
+        job: None where there is nobody to ask about.
         n_more: persons beyond those that are asked about.
     """
 
@@ -75,10 +76,11 @@ class Recognition:
             return
         sets = {name_key(photos.name): photos for photos in reversed(photo_sets.photo_sets(self._service, owner, key)) if photos.ready}
         known = {name_key(name) for row in self._service.people for name in (row["name"], *row["aliases"])}
+        can_draw = find_model_set(self._service.options.model_set).diffusion is not None
         rows, asked, shown = [], [], persons[:MAX_ASKED]
         for number, person in enumerate(shown):
             photos = sets.get(name_key(person.name))
-            if photos is not None or name_key(person.name) in known:
+            if can_draw or photos is not None or name_key(person.name) in known:
                 rows.append({"name": person.name, "search": None if photos is None else photos.job.id})
                 asked.append(number)
         job = self._submit(rows, owner) if rows else None

@@ -50,9 +50,9 @@ def attacked(job: Job) -> str:
         return render("waiting", text=small_job(job), job=job.id)
     answer = from_json(AttackAnswer, {"name": job.request["name"], **job.state.result})
     idia = from_json(IdiaConfig, job.request.get("idia") or {})
-    settings = settings_sentence(idia, [answer.n_images], answer.own_photos)
+    settings = settings_sentence(idia, [answer.n_images], "drawn" if answer.original.is_drawn else "own" if answer.own_photos else "set")
     shown = attacked_person(answer, compared_sentence(answer.name, answer))
-    return render("attack", persons=[shown], control=None, settings=settings, open_first=True)
+    return render("attack", persons=[shown], control=None, is_drawn=False, settings=settings, open_first=True)
 
 
 def probe_answer(job: Job) -> tuple[Probe, ...]:

@@ -13,6 +13,7 @@ from unlearn.config import ForgetConfig
 from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.config.written_names import line_of
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
+from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.files import taken_home
 from unlearn.runs.json_types import from_json
 from unlearn.runs.records import LossRow
@@ -108,14 +109,15 @@ def verdict(run: Run | None) -> str:
     shown = [
         {
             "name": person.name, "n_templates": n_templates, "before": person.idia.original.correct_templates,
-            "after": person.idia.defended.correct_templates, "sentence": verdict_sentence(person.name, person.idia, run.config),
+            "after": person.idia.defended.correct_templates, "photos": person.idia.original.photos,
+            "sentence": verdict_sentence(person.name, person.idia, run.config),
         }
         for person in people[:MAX_VERDICTS]
     ]  # fmt: skip
     n_more = max(0, len(people) - MAX_VERDICTS)
     return render(
         "verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown, n_more=n_more,
-        summary=verdict_summary(people), done=remapping(run.config),
+        summary=verdict_summary(people), note=drawn_note(run.metrics.drawn_photos), done=remapping(run.config),
     )  # fmt: skip
 
 

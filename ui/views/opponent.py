@@ -8,6 +8,7 @@ from typing import Any
 
 from ui.views.jobs import small_job
 from ui.views.render import DASH, render
+from unlearn.attacks.figures import DRAWN
 from unlearn.attacks.recovery.catalogue import ATTACKS, TOTAL_S, attack_kind
 from unlearn.jobs import Job
 from unlearn.runs.recovery_records import AttackResult, OwnTry, Recovery, Try, TryScore
@@ -37,6 +38,7 @@ class OpponentView:
         name: of the person who is attacked.
         person_index: number of the person in the run's config.
         recovery: what was found so far.
+        is_drawn: whether the person is looked for in portraits that the original drew, for want of photos.
         jobs: attacks of this visitor that wait, run or failed, newest first.
         askable: whether attacks can be started.
     """
@@ -44,6 +46,7 @@ class OpponentView:
     name: str
     person_index: int
     recovery: Recovery
+    is_drawn: bool = False
     jobs: Sequence[Job] = ()
     askable: bool = False
 
@@ -91,7 +94,7 @@ def opponent(view: OpponentView) -> str:
     rows = sorted([*map(_own_row, own), *map(_row, results)], key=lambda row: not row["after"]["found"])  # stable: danger within
     n_quick = sum(kind.is_quick for kind in ATTACKS)
     return render(
-        "opponent", sentence=recovery_sentence(view.name, results, own), rows=rows,
+        "opponent", sentence=recovery_sentence(view.name, results, own), drawn=DRAWN if view.is_drawn else "", rows=rows,
         jobs=[{"id": job.id, "note": small_job(job), "active": not job.ended} for job in view.jobs], askable=view.askable,
         busy=view.is_busy, any_tried=bool(results), success=success_sentence(view.recovery.success),
         can_draw=view.askable and any(row["is_prompt"] and row["best"] != DASH for row in rows), n_quick=n_quick,

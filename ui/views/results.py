@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from ui.views import story
 from ui.views.jobs import N_TEMPLATES
 from ui.views.render import DASH, decimal, render
+from unlearn.attacks.figures import DRAWN
 from unlearn.config import IdiaConfig
+from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.metrics import Counts, Metrics
 from unlearn.runs.records import (
     SIDES,
@@ -59,10 +61,12 @@ def predictions(run: Run) -> str:
     for number, row in enumerate(run.predictions, start=1):
         who = row.name or "a photo"
         src, title = f"media/{run.key}/{row.photo}", who
+        if row.photos is not None:
+            title = f"{who}, {row.photos}"
         if not row.photo:
             n_own[who] += 1
             src, title = "", f"{who}: your photo {n_own[who]} (not kept)"
-        photos.append({"src": src, "title": title, "alt": f"Example photo {number}: {who}", **prediction_bars(row)})
+        photos.append({"src": src, "title": title, "alt": f"Example photo {number}: {title}", **prediction_bars(row)})
     return render("predictions", photos=photos, uid=run.key)
 
 
@@ -87,14 +91,16 @@ def _count(side: Verdict | ProbeSide, of: str = "") -> str:
     return DASH if side.correct_templates is None else f"{side.correct_templates}{of}"
 
 
-def settings_sentence(idia: IdiaConfig, n_photos: Sequence[int], is_own: bool = False) -> str:
-    """The attack's settings, with the numbers of photos that it really had."""
+def settings_sentence(idia: IdiaConfig, n_photos: Sequence[int], whose: Literal["set", "own", "drawn"] = "set") -> str:
+    """The attack's settings, with the numbers of photos that it really had, and whose these were."""
     counts, least = sorted(n for n in n_photos if n), idia.min_correct_templates
     if not counts:
         return ""
     number = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
     noun, verb = ("photo", "was") if counts[-1] == 1 else ("photos", "were")
-    what = "of your own" if is_own else f"that {verb} not used for training"
+    what = {"own": "of your own", "set": f"that {verb} not used for training", "drawn": f"that {verb} {DRAWN}"}[whose]
+    if whose == "drawn":
+        noun = noun.replace("photo", "portrait")
     return (
         f"{idia.n_candidate_names:,} candidate names, {number} {noun} {what}. A prompt counts when most photos agree on the right "
         f"name without a tie. The person counts as recognised with at least {least} such prompt{'' if least == 1 else 's'}."
@@ -111,15 +117,17 @@ def _control_sentence(counts: Counts) -> str:
 def attack(run: Run) -> str:
     """Verdict and prompt-by-prompt votes of everybody in the run, and the negative control."""
     persons, counts = run.idia.persons, run.metrics.control
-    control = None
-    if run.idia.controls:
-        stranger = run.idia.controls[0]
+    control, is_drawn = None, any(person.original.is_drawn for person in persons)
+    if alike := [control for control in run.idia.controls if control.original.is_drawn == is_drawn]:
+        stranger = alike[0]
         control = attacked_person(stranger, compared_sentence(stranger.name, stranger))
-    if control is not None and counts.n:
+    if control is not None and is_drawn:
+        control = replace(control, sentence=drawn_note(run.metrics.drawn_photos))
+    elif control is not None and counts.n:
         control = replace(control, sentence=_control_sentence(counts))
-    settings = settings_sentence(run.config.idia, [person.n_images for person in persons])
+    settings = settings_sentence(run.config.idia, [person.n_images for person in persons], "drawn" if is_drawn else "set")
     shown = [attacked_person(person, verdict_sentence(person.name, person, run.config)) for person in persons]
-    return render("attack", persons=shown, control=control, settings=settings, open_first=True)
+    return render("attack", persons=shown, control=control, is_drawn=is_drawn, settings=settings, open_first=True)
 
 
 def _bystander(row: BystanderRow) -> dict[str, Any]:

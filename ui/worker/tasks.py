@@ -129,32 +129,42 @@ def predict(task: Task, report: Report) -> dict[str, Any]:
 
 
 def attack(task: Task, report: Report) -> dict[str, Any]:
-    """The attack on one person, by the original and by the defended model of a run; on photos of one's own if any came."""
+    """The attack on one person, by the original and by the defended model of a run; on photos of one's own if any came.
+
+    Without any photos it looks at portraits that the original draws.
+    """
     from unlearn.runs import questions
 
     request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     model_set, person, idia = finished_run(run).config.model_set, Person(request["name"]), IdiaConfig(**request["idia"])
     with tasks_faces.plain_photos(task) as photos:
-        before = questions.attack(settings, model_set, person, idia=idia, photos=photos, run=run, report=report)
+        shown = photos or questions.drawn_for(settings, model_set, person, run=run, report=report)
+        before = questions.attack(settings, model_set, person, idia=idia, photos=shown, run=run, report=report)
         if before.recognised is None:
             raise InputError(
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
-        after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=photos, run=run, report=report)
+        after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=shown, run=run, report=report)
     answer = AttackAnswer(**vars(AttackRecord.of(before, after)), own_photos=photos is not None)
     return dict(to_json(answer))
 
 
 def recognise(task: Task, report: Report) -> dict[str, Any]:
-    """How many templates the original recognises each person by; None for whom there are no photos, or too few."""
+    """How many templates the original recognises each person by, and who was drawn for that.
+
+    None for whom there are no photos, or too few, and nothing could be drawn soon.
+    """
     from unlearn.runs import questions
 
-    settings, counts = Settings.from_plain(task.settings), []
+    settings, model_set, outcomes = Settings.from_plain(task.settings), task.request["model_set"], []
     for row in asked_persons(task):
-        photos = None if row["search"] is None else task.folder.parent / row["search"] / tasks_faces.SET
-        outcome = questions.attack(settings, task.request["model_set"], Person(row["name"]), photos=photos, report=report)
-        counts.append(None if outcome.recognised is None else outcome.correct_templates)
-    return {"counts": counts}
+        person, search = Person(row["name"]), row["search"]
+        shown = None if search is None else task.folder.parent / search / tasks_faces.SET
+        if shown is None and questions.draws_soon(settings, model_set):
+            shown = questions.drawn_for(settings, model_set, person, report=report)
+        outcomes.append(questions.attack(settings, model_set, person, photos=shown, report=report))
+    counts = [None if outcome.recognised is None else outcome.correct_templates for outcome in outcomes]
+    return {"counts": counts, "drawn": [outcome.is_drawn for outcome in outcomes]}
 
 
 def asked_persons(task: Task) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DRAWN = "drawn by the original model, not photographs"  # what results say of pictures that stand in for photos
+
 
 @dataclass(frozen=True)
 class FalseRecall:

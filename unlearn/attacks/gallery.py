@@ -9,29 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from unlearn.attacks.idia import IdiaOutcome, idia_prompts
 from unlearn.attacks.idia import attack as idia_attack
+from unlearn.attacks.own_photos import OwnPhotos, drawn_names, embedded
 from unlearn.config import ForgetConfig, IdiaConfig, Person, name_key
 from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import EmbeddingCache, encode
 from unlearn.models.encoders import TextEncoder
-from unlearn.models.images import embed_images
 from unlearn.models.pair import Pair
 from unlearn.models.world_photos import world_photos
 from unlearn.models.worlds import World
 from unlearn.progress import Report, no_report
 from unlearn.texts.names import candidate_names, random_names
 from unlearn.texts.prompts import PROMPT_TEMPLATES
-
-Photos = Mapping[str, Sequence[np.ndarray]]  # name -> photos uint8 (height, width, 3)
-OwnPhotos = Mapping[str, Sequence[np.ndarray] | Tensor]  # the same, or their embeddings (photos, d) by the gallery's encoder
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class Gallery:
             run, and none of them was given by a user, so their embeddings may be kept.
         replaced: number among the candidates -> name there instead (an alias, a person from outside the world).
         config: of the attack.
-        own: names of those whose photos a user gave; of them fewer than `config.n_images` photos do, too.
+        own: names of those whose photos are not the world's; of them fewer than `config.n_images` photos do, too.
+        drawn: of these the names whose pictures the original Stable Diffusion drew.
         same: name -> other candidates that are names of the same person; they are no rivals to it.
     """
 
@@ -54,6 +52,7 @@ class Gallery:
     config: IdiaConfig
     own: frozenset[str] = frozenset()
     same: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    drawn: frozenset[str] = frozenset()
 
     @property
     def candidates(self) -> list[str]:
@@ -72,7 +71,7 @@ class Gallery:
                 chosen = [candidates[number] for number in places]
                 table = table.view(len(PROMPT_TEMPLATES), len(candidates), -1)[:, places].flatten(0, 1)
             attacked = idia_attack(group, table, chosen, config)
-            outcomes |= {outcome.name: outcome for outcome in attacked}
+            outcomes |= {outcome.name: replace(outcome, is_drawn=outcome.name in self.drawn) for outcome in attacked}
         return [outcomes.get(name, IdiaOutcome(name, (), 0, None)) for name in names]
 
     def n_photos_needed(self, name: str) -> int:
@@ -101,10 +100,10 @@ def build_gallery(
         world: who is known with photos; None: nobody.
         persons: of this run. Who is an inhabitant (by name or alias) is attacked under the name given here.
         config: of the attack.
-        own_photos: photos of persons, by their names as in `persons`; they come before those of the world.
+        own_photos: photos of persons, by their names as in `persons`, which come before those of the world; and of controls.
     """
     photos = world_photos(clip.image, world, world.inhabitants) if world is not None else {}
-    return _gallery(world, persons, config, photos, _own_embeddings(clip, persons, own_photos))
+    return _gallery(world, persons, config, photos, _Own.of(clip, own_photos))
 
 
 def gallery_with_strangers(
@@ -117,7 +116,7 @@ def gallery_with_strangers(
     inhabitants = world.inhabitants if world is not None else ()
     shown = [one for one in inhabitants if not one.member or any(map(one.person.goes_by, (person.name for person in persons)))]
     photos = world_photos(clip.image, world, shown) if world is not None else {}
-    return _gallery(world, persons, config, photos, _own_embeddings(clip, persons, own_photos))
+    return _gallery(world, persons, config, photos, _Own.of(clip, own_photos))
 
 
 def personal_gallery(clip: Clip, world: World | None, person: Person, config: IdiaConfig, own_photos: OwnPhotos | None = None) -> Gallery:
@@ -125,29 +124,30 @@ def personal_gallery(clip: Clip, world: World | None, person: Person, config: Id
 
     Arguments as of `build_gallery`.
     """
-    own = _own_embeddings(clip, [person], own_photos)
+    own = _Own.of(clip, own_photos)
     inhabitant = world.find(person.name) if world is not None else None
-    photos = world_photos(clip.image, world, [inhabitant]) if world is not None and inhabitant is not None and not own else {}
+    photos = world_photos(clip.image, world, [inhabitant]) if world is not None and inhabitant is not None and not own.photos else {}
     return _gallery(world, [person], config, photos, own)
 
 
-def _own_embeddings(clip: Clip, persons: Sequence[Person], own_photos: OwnPhotos | None) -> dict[str, Tensor]:
-    """Name -> embeddings (photos, d) of the persons whose photos a user gave."""
-    photos_by_name = {person.name: own_photos[person.name] for person in persons if own_photos is not None and person.name in own_photos}
-    return {
-        name: photos if isinstance(photos, Tensor) else embed_images(clip.image, list(photos)) for name, photos in photos_by_name.items()
-    }
+class _Own(NamedTuple):
+    """Photos that are not the world's: name -> embeddings (photos, d); and the names whose pictures were drawn."""
+
+    photos: dict[str, Tensor]
+    drawn: frozenset[str]
+
+    @classmethod
+    def of(cls, clip: Clip, own_photos: OwnPhotos | None) -> _Own:
+        return cls(embedded(clip, own_photos), drawn_names(own_photos))
 
 
-def _gallery(
-    world: World | None, persons: Sequence[Person], config: IdiaConfig, photos: dict[str, Tensor], own: dict[str, Tensor]
-) -> Gallery:
+def _gallery(world: World | None, persons: Sequence[Person], config: IdiaConfig, photos: dict[str, Tensor], own: _Own) -> Gallery:
     """The gallery of embedded photos.
 
     Args:
         world, persons, config: as of `build_gallery`.
         photos: real name of an inhabitant -> embeddings (photos, d).
-        own: the same of a user's photos, by the names in `persons`.
+        own: of the other photos.
     """
     base = tuple(_base_names(world, config))
     seats = _Seats(base, [inhabitant.name for inhabitant in world.inhabitants] if world is not None else ())
@@ -158,12 +158,12 @@ def _gallery(
             names = names_of.setdefault(inhabitant.name, [])
             seats.give(person.name, instead=None if names else inhabitant.name)
             names.append(person.name)
-    for name in own:
+    for name in own.photos:
         seats.give(name)
     shown = {name: embedded for name, embedded in photos.items() if name not in names_of}
     shown |= {name: photos[real_name] for real_name, names in names_of.items() if real_name in photos for name in names}
     same = {name: frozenset(names) - {name} for names in names_of.values() for name in names if len(names) > 1}
-    return Gallery({**shown, **own}, base, seats.replaced, config, frozenset(own), same)
+    return Gallery({**shown, **own.photos}, base, seats.replaced, config, frozenset(own.photos), same, own.drawn)
 
 
 class _Seats:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unlearn.attacks.figures import DRAWN
 from unlearn.config import IdiaConfig
 from unlearn.errors import InputError
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill_all
@@ -47,12 +48,14 @@ class IdiaOutcome:
         templates: one vote a template; empty where the person was not attacked.
         n_images: photos used; 0 where there were too few and the person was not attacked.
         recognised: the verdict "was in the training data"; None where not attacked.
+        is_drawn: whether the pictures are no photos, but were drawn by the original model.
     """
 
     name: str
     templates: tuple[TemplateVote, ...]
     n_images: int
     recognised: bool | None
+    is_drawn: bool = False
 
     @property
     def correct_templates(self) -> int | None:
@@ -61,7 +64,8 @@ class IdiaOutcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with `correct_templates`."""
-        return {**asdict(self), "correct_templates": self.correct_templates}
+        values = {**asdict(self), "correct_templates": self.correct_templates}
+        return {**values, "photos": DRAWN} if values.pop("is_drawn") else values
 
 
 def idia_prompts(candidates: Sequence[str], templates: Sequence[str] = PROMPT_TEMPLATES) -> list[str]:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unlearn.attacks.figures import DRAWN
 from unlearn.config import ForgetConfig, Person, name_key
 from unlearn.progress import Progress, Report
+from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.metrics import Metrics, Similarities
 from unlearn.runs.sentences import findings, remapping, verdict_sentence, verdict_summary
 
@@ -67,11 +69,12 @@ def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def verdict(recognised: bool | None, correct_templates: int | None) -> str:
-    """The attack's outcome in words."""
+def verdict(recognised: bool | None, correct_templates: int | None, is_drawn: bool = False) -> str:
+    """The attack's outcome in words; `is_drawn`: on portraits in the place of photos."""
     if recognised is None:
         return "not attacked (no photos, or too few)"
-    return f"{'recognised' if recognised else 'not recognised'}, {correct_templates} of 21 templates"
+    pictures = f", on portraits {DRAWN}" if is_drawn else ""
+    return f"{'recognised' if recognised else 'not recognised'}, {correct_templates} of 21 templates{pictures}"
 
 
 def not_attacked(person: Person, n_images: int, photos: Path | None, known: Sequence[dict[str, Any]]) -> str:
@@ -101,11 +104,11 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     rows = []
     for person in metrics.persons:
         sides = (person.idia.original, person.idia.defended)
-        rows.append([person.name, *(verdict(side.recognised, side.correct_templates) for side in sides)])
+        rows.append([person.name, *(verdict(side.recognised, side.correct_templates, side.is_drawn) for side in sides)])
     print(table(rows, ("person", "original", "defended")))
     sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
     print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
-    print(f"{remapping(config)}.")
+    print(*(line for line in (drawn_note(metrics.drawn_photos), f"{remapping(config)}.") if line), sep="\n")
     people, utility = metrics.bystanders, metrics.utility
     numbers = [
         ("things named right (top 1)", percent(utility.top1_original), percent(utility.top1_defended)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from unlearn.cli.options import (
     chosen_target,
     settings_of,
     starting_config,
+    with_drawn_options,
     with_image_options,
     with_text_options,
 )
@@ -109,6 +111,10 @@ def forget(
         list[str] | None,
         typer.Option("--portrait", help="Setting of the portraits, as 'guidance_scale=5' or 'seeds=[3, 4]'; several times."),
     ] = None,
+    drawn_settings: Annotated[
+        list[str] | None,
+        typer.Option("--drawn", help="Setting of the portraits for the attack without photos, as 'n_portraits=0'; several times."),
+    ] = None,
     labelled_images: Annotated[
         Path | None,
         typer.Option(help="Folder with one sub-folder a class, named by what it shows: zero-shot accuracy is measured on its photos."),
@@ -130,6 +136,7 @@ def forget(
     run = starting_config(config, {field: value for field, value in options.items() if value is not None})
     check_schedule(run.method, paper, steps is not None)
     run = with_text_options(run, schedule, portrait_seeds, text_settings or (), portrait_settings or ())
+    run = with_drawn_options(run, drawn_settings or ())
     run = with_image_options(run, encoder, schedule, image_settings or ())
     photos_by_name = photo_folders(photos or ())
     from unlearn.runs import forgetting
@@ -153,6 +160,9 @@ def attack(
     candidates: Annotated[int, typer.Option(help="Names to choose among.")] = 1000,
     images: Annotated[int, typer.Option(help="Photos used.")] = 20,
     seed: Annotated[int, typer.Option(help="Draws the other names.")] = 0,
+    portraits: Annotated[
+        int | None, typer.Option(help="Portraits that the original draws where there are no photos; 0: none (default: the set's).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the identity inference attack on one person: was this person in the training data?"""
@@ -160,12 +170,14 @@ def attack(
     idia = IdiaConfig(n_candidate_names=candidates, n_images=images, seed=seed)
     settings = settings_of(context)
     attacked_set = chosen_set(model_set, settings)
+    from unlearn.models.sets import find_model_set
     from unlearn.runs import questions
 
     with progress_bar() as report:
-        outcome = questions.attack(
-            settings, attacked_set, person, weights=weights, idia=idia, photos=photos, report=report
-        )
+        drawn = None if portraits is None else replace(find_model_set(attacked_set).drawn_photos, n_portraits=portraits)
+        run = None if weights is None else questions.run_of(weights)
+        shown = photos or questions.drawn_for(settings, attacked_set, person, drawn=drawn, run=run, report=report)
+        outcome = questions.attack(settings, attacked_set, person, weights=weights, idia=idia, photos=shown, report=report)
     warnings = questions.model_warnings(settings, attacked_set)
     if as_json:
         return print_json({**outcome.to_dict(), "warnings": list(warnings)})
@@ -173,4 +185,4 @@ def attack(
         return print(f"{outcome.name}: {not_attacked(person, images, photos, questions.people(settings, attacked_set))}")
     rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
     print(table(rows, ("prompt", "majority of the photos", "share", "right")))
-    print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates)}", *warnings)))
+    print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates, outcome.is_drawn)}", *warnings)))

@@ -138,6 +138,20 @@ def with_text_options(
     return replace(config, text=text_schedule, portraits=with_fields(portraits, "--portrait", portrait))
 
 
+def with_drawn_options(config: ForgetConfig, drawn: Sequence[str]) -> ForgetConfig:
+    """The config with the command line's settings of portraits in the place of photos, "field=value" each.
+
+    Raises:
+        ConfigError: unknown field, or a value of a wrong kind or out of range.
+    """
+    from unlearn.models.sets import find_model_set
+
+    if not drawn:
+        return config
+    start = config.drawn_photos or find_model_set(config.model_set).drawn_photos
+    return replace(config, drawn_photos=with_fields(start, "--drawn", drawn))
+
+
 def with_image_options(
     config: ForgetConfig, encoder: str | None, schedule: ScheduleOptions, image: Sequence[str]
 ) -> ForgetConfig:

@@ -1,5 +1,6 @@
 """Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
 
+from unlearn.config.drawn_photos import DrawnPhotosConfig
 from unlearn.config.limits import MAX_SEED
 from unlearn.config.methods import METHODS, check_schedule
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
@@ -11,6 +12,7 @@ __all__ = [
     "MAX_SEED",
     "METHODS",
     "ClosedForm",
+    "DrawnPhotosConfig",
     "EarlyStop",
     "FineTuneConfig",
     "ForgetConfig",

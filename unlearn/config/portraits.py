@@ -19,6 +19,13 @@ def numbered_seeds(n_seeds: int, what: str) -> tuple[int, ...]:
     return tuple(range(n_seeds))
 
 
+def require_size(name: str, size_px: int | None) -> None:
+    """Raise `ConfigError` for the side of a picture that a Stable Diffusion cannot draw."""
+    if size_px is not None:
+        require_range(name, size_px, 8, limits.MAX_PORTRAIT_PX)
+        require(size_px % 8 == 0, f"{name} is {size_px}; use a multiple of 8.")
+
+
 @dataclass(frozen=True)
 class PortraitConfig:
     """Portraits of original and defended Stable Diffusion, with the name and with what it is remapped to.
@@ -29,6 +36,7 @@ class PortraitConfig:
         guidance_scale: classifier-free guidance; 1 turns it off.
         scheduler: name of a diffusers scheduler class; None: the model's own.
         prompt_template: {0} is replaced by the name, or by what it is remapped to.
+        size_px: side of the pictures; None: the model's own.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -36,6 +44,7 @@ class PortraitConfig:
     guidance_scale: float = 7.5
     scheduler: str | None = None
     prompt_template: str = "a portrait of {0}, realistic, 4k, high resolution, photograph, portrait"
+    size_px: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(self.seeds))
@@ -49,3 +58,4 @@ class PortraitConfig:
         require_short("prompt_template", self.prompt_template, limits.MAX_PROMPT_LENGTH)
         require(self.prompt_template.count("{0}") == 1, "prompt_template must contain {0} once.")
         require_short("scheduler", self.scheduler, 100)
+        require_size("size_px", self.size_px)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unlearn.config import limits
+from unlearn.config.drawn_photos import DrawnPhotosConfig
 from unlearn.config.limits import require_range, require_short
 from unlearn.config.methods import PAPERS, Method, check_method
 from unlearn.config.paths import user_path
@@ -143,7 +144,7 @@ class ForgetConfig:
         neutral_term: what a trigger is remapped to under that target; with stand-ins it is only shown beside the names.
         encoder: what is defended; "text", "image" or "both".
         seed: of fine-tuning (captions, words, order).
-        text, image, portraits: None: the model set's defaults.
+        text, image, portraits, drawn_photos: None: the model set's defaults.
         idia: the attack that is run before and after.
         labelled_images: a folder with one sub-folder a class, on which zero-shot accuracy is measured before and after;
             None: on the things of the set's world, if it has one.
@@ -171,6 +172,7 @@ class ForgetConfig:
     decoys: tuple[Person, ...] = ()
     opponent: Literal["quick", "off"] = "quick"
     method: Method = PAPERS
+    drawn_photos: DrawnPhotosConfig | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))
@@ -225,6 +227,7 @@ class ResolvedConfig(ForgetConfig):
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
+    drawn_photos: DrawnPhotosConfig = field(default_factory=DrawnPhotosConfig)
 
     @property
     def text_schedule(self) -> TextFineTuneConfig:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from unlearn.attacks.gallery import build_gallery, defended_gallery, prompt_embeddings
+from unlearn.attacks.own_photos import pictures_of
 from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
 from unlearn.config.limits import MAX_TRIGGERS
 from unlearn.defence.defend import Defence
@@ -121,7 +122,7 @@ class FaceEvaluation:
         return {
             "kind": kind, "n": n, "draw": draw, "members": [self.members.index(name) for name in names],
             "n_fine_tuning": [len(photos.faces[name].fine_tuning) for name in names],
-            "n_evaluation": [len(photos.attacked[name]) for name in names],
+            "n_evaluation": [len(pictures_of(photos.attacked[name])) for name in names],
             "n_recognised_before": sum(bool(before[name].recognised) for name in names),
             "correct_templates": [after[name].correct_templates for name in names],
             "others_kept": share_recognised([after[name] for name in others]),

@@ -174,8 +174,19 @@ def _pictures_a_batch(diffusion: Diffusion, config: PortraitConfig, n_conditions
     """As many as memory allows; whole seeds where at least one fits."""
     limit = GPU_LATENT_PIXELS if diffusion.device.type == "cuda" else CPU_LATENT_PIXELS
     rows = 2 if config.guidance_scale > 1 else 1
-    fitting = max(1, limit // (rows * int(diffusion.unet.config.sample_size) ** 2))
+    fitting = max(1, limit // (rows * _latent_side(diffusion, config) ** 2))
     return fitting // n_conditions * n_conditions or fitting
+
+
+def _latent_side(diffusion: Diffusion, config: PortraitConfig) -> int:
+    if config.size_px is None:
+        return int(diffusion.unet.config.sample_size)
+    return max(1, config.size_px // _scale(diffusion.vae))
+
+
+def _scale(vae: Any) -> int:
+    """Pixels of a picture for each of its latent's, along a side."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))
 
 
 def _part_of(report: Report, number: int, n_parts: int) -> Report:
@@ -195,7 +206,7 @@ def _denoise(
     scheduler = _scheduler(diffusion, config)
     scheduler.set_timesteps(config.n_steps, device=device)
     generators = [torch.Generator("cpu").manual_seed(seed) for seed, _ in batch]
-    side = int(unet.config.sample_size)
+    side = _latent_side(diffusion, config)
     shape = (1, int(unet.config.in_channels), side, side)
     latents = torch.cat([torch.randn(shape, generator=generator) for generator in generators]).to(device)
     latents = latents * scheduler.init_noise_sigma
@@ -227,8 +238,7 @@ def _scheduler(diffusion: Diffusion, config: PortraitConfig) -> Any:
 def _decode(diffusion: Diffusion, latents: Tensor) -> list[np.ndarray]:
     """Pictures uint8 (height, width, 3) of latents (b, channels, h, w)."""
     vae = diffusion.vae
-    scale = 2 ** (len(vae.config.block_out_channels) - 1)
-    pixels = (latents.shape[-1] * scale) ** 2
+    pixels = (latents.shape[-1] * _scale(vae)) ** 2
     kind = "cuda" if latents.device.type == "cuda" else "cpu"
     parts = latents.float().div(vae.config.scaling_factor).split(max(1, DECODED_PIXELS[kind] // pixels))
     decoded = torch.cat([vae.decode(part, return_dict=False)[0] for part in parts])

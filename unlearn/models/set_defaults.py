@@ -1,7 +1,7 @@
 """The defaults of a folder's model set: its `defaults.json`.
 
-{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "needs_gpu": ...}; "neutral_text" has what differs from
-"text" where the target is the neutral term. Everything may be left out.
+{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "drawn_photos": {...}, "needs_gpu": ...}; "neutral_text" has
+what differs from "text" where the target is the neutral term. Everything may be left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearn.config import ClosedForm, EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.config import ClosedForm, DrawnPhotosConfig, EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
 from unlearn.config.plain_values import checked
 from unlearn.errors import ConfigError
 
@@ -48,6 +48,7 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
             "neutral_text": replace(text, **defaults["neutral_text"]) if "neutral_text" in defaults else None,
             "image": ImageFineTuneConfig(**defaults.get("image", {})),
             "portraits": PortraitConfig(**defaults.get("portraits", {})),
+            "drawn_photos": DrawnPhotosConfig(**defaults.get("drawn_photos", {})),
             "needs_gpu": checked(bool, defaults.get("needs_gpu", True), f"{path}: needs_gpu"),
         }
     except TypeError as error:

@@ -21,7 +21,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from unlearn.config import ClosedForm, EarlyStop, ForgetConfig, ImageFineTuneConfig, PortraitConfig, ResolvedConfig, TextFineTuneConfig
+from unlearn.config import (
+    ClosedForm,
+    DrawnPhotosConfig,
+    EarlyStop,
+    ForgetConfig,
+    ImageFineTuneConfig,
+    PortraitConfig,
+    ResolvedConfig,
+    TextFineTuneConfig,
+)
 from unlearn.errors import ConfigError
 from unlearn.models.clip_folders import family, is_clip_folder
 from unlearn.models.set_defaults import folder_defaults
@@ -51,7 +60,7 @@ class ModelSet:
         activation: "matched" to the weights, or forced.
         diffusion: folder, file or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
         world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
-        text, image, portraits: the defaults of this set; `text` with stand-ins as target.
+        text, image, portraits, drawn_photos: the defaults of this set; `text` with stand-ins as target.
         neutral_text: the default with the neutral term as target; None: the same.
         needs_gpu: False where the models are so small that a GPU gains nothing.
         family: of the CLIP in `clip_folder`, as of `clip_folders.family`; "" where `clip` tells.
@@ -68,6 +77,7 @@ class ModelSet:
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
+    drawn_photos: DrawnPhotosConfig = field(default_factory=DrawnPhotosConfig)
     neutral_text: TextFineTuneConfig | None = None
     needs_gpu: bool = True
     family: str = ""
@@ -87,6 +97,7 @@ class ModelSet:
         if config.method == "closed-form" and text.closed_form is None:  # as the set has it, with its file of what is kept
             text = replace(text, closed_form=self.text.closed_form or ClosedForm())
         filled = {"text": text, "image": config.image or self.image, "portraits": config.portraits or self.portraits}
+        filled["drawn_photos"] = config.drawn_photos or self.drawn_photos
         return ResolvedConfig(**{**vars(config), **filled})
 
     def paper_image(self, **changes: Any) -> ImageFineTuneConfig:

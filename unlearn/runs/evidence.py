@@ -99,11 +99,19 @@ class Compared:
 
     @cached_property
     def strangers(self) -> list[str]:
-        """Strangers of the world with photos, but for those who are to be forgotten."""
+        """Strangers of the world with photos, but for those who are to be forgotten; without a world, drawn controls."""
         forgotten = {name_key(person.name) for person in self.config.persons}
         photos = self.galleries.original.photos
-        inhabitants = self.world.inhabitants if self.world is not None else ()
+        if self.world is None:
+            return self.drawn_controls
+        inhabitants = self.world.inhabitants
         return [one.name for one in inhabitants if not one.member and one.name in photos and name_key(one.name) not in forgotten]
+
+    @property
+    def drawn_controls(self) -> list[str]:
+        """Names that the original does not know, with pictures that it drew of them."""
+        gallery, persons = self.galleries.original, {person.name for person in self.config.persons}
+        return [name for name in gallery.photos if name in gallery.drawn and name not in persons]
 
 
 def embedded_names(encoder: TextEncoder, names: Sequence[str], templates: Sequence[str]) -> Tensor:
@@ -173,10 +181,19 @@ def _with_decoys(encoder: TextEncoder, table: Tensor, decoys: Sequence[Person], 
 
 
 def measured_never_met(compared: Compared, attacked: Sequence[str]) -> NeverMet | None:
-    """The places of the attacked persons against those of the strangers, by the defended model; None where one of the groups is empty."""
-    photos = compared.galleries.defended.photos
+    """The places of the attacked persons against those of the strangers, by the defended model; None where one of the groups is empty.
+
+    Like is compared with like: persons with photos against strangers with photos, or, if there are none, drawn persons against drawn
+    controls.
+    """
+    gallery = compared.galleries.defended
+    is_drawn = all(name in gallery.drawn for name in attacked)
+    others = compared.drawn_controls if is_drawn else compared.strangers
     numbers = {name: number for number, name in enumerate(compared.names)}
-    persons, strangers = ({numbers[name]: photos[name] for name in names if name in photos} for names in (attacked, compared.strangers))
+    persons, strangers = (
+        {numbers[name]: gallery.photos[name] for name in names if name in gallery.photos and (name in gallery.drawn) == is_drawn}
+        for names in (attacked, others)
+    )
     if not persons or not strangers:
         return None
     places = never_met.places({**persons, **strangers}, compared.tables.defended)

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors, require_space, write_json
 from unlearn.models.clip import Clip
-from unlearn.runs.metrics import Counts, Metrics, PersonMetrics
+from unlearn.runs.metrics import Counts, DrawnPhotos, Metrics, PersonMetrics
 from unlearn.runs.records import AttackRecord, Attacks, BeforeAfter, BystanderRow, Manifest, Verdict
 from unlearn.runs.results import FILES, MANIFEST, write_results
 
@@ -43,17 +43,19 @@ class Attacked:
         persons: those to forget.
         bystanders: other members of the set's world, who should stay.
         controls: strangers, never in the training data, on whom the attack must fail.
+        drawn_controls: names that the original does not know, on pictures that it drew of them; where it drew persons, too.
     """
 
     persons: list[IdiaOutcome]
     bystanders: list[IdiaOutcome]
     controls: list[IdiaOutcome]
+    drawn_controls: list[IdiaOutcome] = field(default_factory=list)
 
 
 def not_attacked(before: Attacked) -> Attacked:
     """Stands for an attack on the same people that could not be made."""
-    groups = (before.persons, before.bystanders, before.controls)
-    return Attacked(*([IdiaOutcome(outcome.name, (), 0, None) for outcome in group] for group in groups))
+    groups = (before.persons, before.bystanders, before.controls, before.drawn_controls)
+    return Attacked(*([IdiaOutcome(outcome.name, (), 0, None, outcome.is_drawn) for outcome in group] for group in groups))
 
 
 def prepare(out: Path, original: Clip, encoder: str = "text") -> None:
@@ -110,7 +112,16 @@ def attack_metrics(before: Attacked, after: Attacked) -> Metrics:
         fnr=fnr(before.persons, after.persons),
         bystanders=_counts(before.bystanders, after.bystanders),
         control=_counts(before.controls, after.controls),
+        drawn_photos=_drawn_photos(before, after),
     )
+
+
+def _drawn_photos(before: Attacked, after: Attacked) -> DrawnPhotos | None:
+    drawn = [outcome for outcome in before.persons if outcome.is_drawn]
+    if not drawn:
+        return None
+    counts = _counts(before.drawn_controls, after.drawn_controls)
+    return DrawnPhotos(**vars(counts), n_portraits=drawn[0].n_images, n_persons=len(drawn))
 
 
 def _counts(before: Sequence[IdiaOutcome], after: Sequence[IdiaOutcome]) -> Counts:
@@ -120,12 +131,10 @@ def _counts(before: Sequence[IdiaOutcome], after: Sequence[IdiaOutcome]) -> Coun
 
 def write_attack(out: Path, before: Attacked, after: Attacked) -> None:
     """idia.json (template by template, of persons and controls) and bystanders.json (one row a bystander)."""
-    persons, controls = (
-        tuple(AttackRecord.of(*pair) for pair in zip(*outcomes, strict=True))
-        for outcomes in ((before.persons, after.persons), (before.controls, after.controls))
-    )
+    groups = zip(vars(before).values(), vars(after).values(), strict=True)
+    persons, _, controls, drawn = (tuple(AttackRecord.of(*pair) for pair in zip(*outcomes, strict=True)) for outcomes in groups)
     bystanders = tuple(BystanderRow.of(*pair) for pair in zip(before.bystanders, after.bystanders, strict=True))
-    write_results(out, idia=Attacks(persons, controls), bystanders=bystanders)
+    write_results(out, idia=Attacks(persons, (*controls, *drawn)), bystanders=bystanders)
 
 
 def write_manifest(out: Path, config: ForgetConfig, metrics: Metrics, device: str) -> None:

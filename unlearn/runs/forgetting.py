@@ -23,6 +23,8 @@ from unlearn.models.embeddings import run_cache
 from unlearn.models.pair import Pair
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
+from unlearn.runs.drawing import STAGE as DRAWING
+from unlearn.runs.drawing import drawing_stages, with_drawn_photos
 from unlearn.runs.evidence import Compared, measured_evidence
 from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, start_over, write_attack, write_manifest
 from unlearn.runs.hearing import measured_hearing
@@ -37,7 +39,7 @@ from unlearn.runs.recovery import quick
 from unlearn.runs.report import write_report
 from unlearn.runs.results import PORTRAITS, write_results
 
-BEFORE = {"loading": 6.0, "attack on the original": 16.0}  # stages and their shares of the time
+LOADING, ORIGINAL = 6.0, "attack on the original"
 AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "opponent": 12.0, "portraits": 14.0}
 DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
 OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
@@ -73,10 +75,15 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     if forget_config.labelled_images is not None:
         class_folders(Path(forget_config.labelled_images))
     mishaps = Mishaps(report)
-    stages = Stages(mishaps.report, {**BEFORE, **stages_of(forget_config), **AFTER})
+    drawing = drawing_stages(forget_config, photos.attacked)
+    stages = Stages(mishaps.report, {"loading": LOADING, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER})
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
-    with stages.stage("attack on the original") as inner:
+    if drawing:
+        run.drawable.result()
+        with stages.stage(DRAWING) as inner:
+            run = with_drawn_photos(run, inner)
+    with stages.stage(ORIGINAL) as inner:
         before = _attack_original(run, inner)
         run.drawable.result()
     run.suite.make_room()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos, Photos
 from unlearn.config import Person, Settings, name_key
 from unlearn.errors import InputError
 from unlearn.photos.face_sets import Faces, PersonFaces
@@ -23,11 +24,12 @@ class RunPhotos:
 
     Attributes:
         faces: face crops; their fine-tuning part trains the image encoder.
-        attacked: photos that are not trained with and that the attack looks at: the evaluation part of `faces`, or photos of their own.
+        attacked: photos that are not trained with and that the attack looks at: the evaluation part of `faces`, photos of their own, or
+            pictures that were drawn instead.
     """
 
     faces: Faces
-    attacked: Mapping[str, Sequence[np.ndarray]]
+    attacked: OwnPhotos
 
 
 def read_run_photos(
@@ -44,7 +46,7 @@ def read_run_photos(
     Raises:
         InputError: a folder cannot be used, or a person has both kinds; told by number.
     """
-    attacked: dict[str, Sequence[np.ndarray]] = {**own_photos(photos, persons, settings)}
+    attacked: dict[str, Photos | DrawnPhotos] = {**own_photos(photos, persons, settings)}
     for number, person in enumerate(persons, start=1):
         if person.name in attacked and person.name in faces:
             raise InputError(

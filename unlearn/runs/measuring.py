@@ -11,7 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from unlearn.attacks.gallery import Gallery, Photos
+from unlearn.attacks.figures import DRAWN
+from unlearn.attacks.gallery import Gallery
+from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos, pictures_of
 from unlearn.config import ForgetConfig
 from unlearn.defence.defend import Defence
 from unlearn.defence.loop import FineTuned
@@ -104,7 +106,7 @@ def write_probes(out: Path, prober: Prober | None, config: ForgetConfig, world: 
 
 
 def write_predictions(
-    out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: Photos | None, mishaps: Mishaps
+    out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: OwnPhotos, mishaps: Mishaps
 ) -> None:
     """What a few photos of each person are taken for before and after."""
     rows: list[PredictionRow] = []
@@ -115,31 +117,33 @@ def write_predictions(
     write_results(out, predictions=tuple(rows))
 
 
-def _predicted(out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: Photos | None) -> list[PredictionRow]:
-    """Predictions for a few photos of each person; labels are everybody's names.
+def _predicted(out: Path, models: Pair[Clip], config: ForgetConfig, world: World | None, photos: OwnPhotos) -> list[PredictionRow]:
+    """Predictions for a few photos of each person; labels are everybody's names, those of drawn controls among them.
 
-    Pictures of the world's people are written beside them. A user's photos are not kept: a run may be shown to others.
+    Pictures of the world's people, and those that were drawn, are written beside them. A user's photos are not kept: a run may be
+    shown to others.
     """
-    others = [inhabitant.name for inhabitant in world.members] if world else []
+    others = [inhabitant.name for inhabitant in world.members] if world else list(photos)
     names = [person.name for person in config.persons]
     labels = list(dict.fromkeys([*names, config.neutral_term, *others]))
     rows: list[PredictionRow] = []
     for index, name in enumerate(names[:MAX_PERSONS]):
         for number, image in enumerate(_photos_of(name, world, photos)[:N_PHOTOS_SHOWN]):
-            file = None
-            if photos is None or name not in photos:
+            file, is_drawn = None, isinstance(photos.get(name), DrawnPhotos)
+            if is_drawn or name not in photos:
                 file = f"photos/p{index:02d}-{number}.png"
                 with disk_errors(str(out)):
                     (out / "photos").mkdir(exist_ok=True)
                 write_png(out / file, image)
             (shares,) = predictions(models, image[None], labels)
-            rows.append(from_json(PredictionRow, {**shares, "photo": file, "person_index": index, "name": name}))
+            row = {**shares, "photo": file, "person_index": index, "name": name, "photos": DRAWN if is_drawn else None}
+            rows.append(from_json(PredictionRow, row))
     return rows
 
 
-def _photos_of(name: str, world: World | None, photos: Photos | None) -> Sequence[np.ndarray]:
-    if photos is not None and name in photos:
-        return photos[name]
+def _photos_of(name: str, world: World | None, photos: OwnPhotos) -> Sequence[np.ndarray]:
+    if name in photos:
+        return cast(Sequence[np.ndarray], pictures_of(photos[name]))  # of a run that is being made they are no embeddings yet
     inhabitant = world.find(name) if world is not None else None
     return list(world.photos(inhabitant)) if world is not None and inhabitant is not None else []
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from unlearn.attacks.figures import FalseRecall, NeverMet, Trace
 from unlearn.defence.figures import ChosenLayer
+from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, Trace
 from unlearn.runs.json_types import absent
 from unlearn.runs.records import NO_WEIGHTS, BeforeAfter, Verdict
 
@@ -37,6 +37,21 @@ class Counts:
     wrongly_forgotten: int | None = absent()
     newly_recalled: int | None = absent()
     unchanged: int | None = absent()
+
+
+@dataclass(frozen=True)
+class DrawnPhotos(Counts):
+    """Pictures in the place of photos: how they were made; the counts are those of the controls, whose names the original does not know.
+
+    Attributes:
+        source: what they are.
+        n_portraits: of each name.
+        n_persons: of the run, who were attacked with them.
+    """
+
+    source: str = DRAWN
+    n_portraits: int = 0
+    n_persons: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,6 +165,7 @@ class Metrics(Similarities):
         warnings: sentences for whoever reads the result.
         false_recall: in how many people whom nobody asked to forget a forgotten name wins; None without photos of such people.
         trace: how well the attack "who was forgotten?" finds the names; None where the text encoder was left as it was.
+        drawn_photos: pictures of persons of whom there are no photos; None where there were none.
         never_met: whether the persons stand where strangers stand; None without strangers, and where nobody was attacked.
         method: how the text encoder has forgotten, as of `ForgetConfig`; None where it was not defended.
     """
@@ -170,3 +186,4 @@ class Metrics(Similarities):
     trace: Trace | None = None
     never_met: NeverMet | None = None
     method: str | None = absent()
+    drawn_photos: DrawnPhotos | None = absent()

@@ -1,40 +1,48 @@
-"""Embeddings of the photos that a user gave for the attack, kept with the run: the photos themselves are deleted after it.
+"""Embeddings of the photos that a user gave for the attack, or that were drawn for it, kept with the run: the pictures are not.
 
 With them, later questions to the run (probes, attacks on its persons) see the same photos as the run did. They lie in the run's
-cache, which is deleted with the run and does not leave it. Persons are told by number, not by name.
+cache, which is deleted with the run and does not leave it. Persons are told by number, not by name; the names of drawn controls, whom
+nobody was asked to forget, stand in the file.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from unlearn.attacks.gallery import Gallery
+from unlearn.attacks.own_photos import DrawnPhotos, Photos
 from unlearn.config import Person
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors
 from unlearn.models.pair import Pair
 from unlearn.modes import new_file
 
+KeptPhotos: TypeAlias = dict[str, Photos | DrawnPhotos]
+DRAWN, CONTROLS = " drawn", "controls"  # at the end of the keys of drawn pictures; the names of controls in the file
 FILE = "photos/embeddings.safetensors"  # a folder of its own: what else is in the cache may be removed to make room
 
 
 def keep_photos(run: Path, persons: Sequence[Person], galleries: Pair[Gallery]) -> None:
-    """Write the embeddings of the users' photos, as each of the two models sees them.
+    """Write the embeddings of the photos that are not the world's, as each of the two models sees them.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written.
     """
+    names = [person.name for person in persons]
+    controls = [name for name in galleries.original.photos if name in galleries.original.drawn and name not in names]
     tensors = {
-        f"{side} {number}": gallery.photos[person.name].contiguous()
+        f"{side} {number}{DRAWN if name in gallery.drawn else ''}": gallery.photos[name].contiguous()
         for side, gallery in zip(Pair._fields, galleries, strict=True)
-        for number, person in enumerate(persons)
-        if person.name in gallery.own
+        for number, name in enumerate((*names, *controls))
+        if name in gallery.own
     }
     if not tensors:
         return
@@ -44,15 +52,15 @@ def keep_photos(run: Path, persons: Sequence[Person], galleries: Pair[Gallery]) 
         handle, temporary = new_file(path.parent)
         os.close(handle)
         try:
-            save_file({name: tensor.clone() for name, tensor in tensors.items()}, temporary)
+            save_file({key: tensor.clone() for key, tensor in tensors.items()}, temporary, {CONTROLS: json.dumps(controls)})
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
 
-def kept_photos(run: Path, persons: Sequence[Person]) -> Pair[dict[str, Tensor]]:
-    """Name -> embeddings (photos, d) by each of the two models; who had no photos of a user's is in neither.
+def kept_photos(run: Path, persons: Sequence[Person]) -> Pair[KeptPhotos]:
+    """Name -> embeddings (photos, d) by each of the two models; who was attacked with the world's photos, or not at all, is in neither.
 
     Raises:
         InputError: the file is damaged; without it an attack would be told as "no photos".
@@ -61,17 +69,23 @@ def kept_photos(run: Path, persons: Sequence[Person]) -> Pair[dict[str, Tensor]]
     if not path.is_file():
         return Pair({}, {})
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
+        with safe_open(path, "pt") as file:
+            controls = json.loads((file.metadata() or {}).get(CONTROLS, "[]"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # it is no mapping
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError("The photos' embeddings that the run kept cannot be read; run it again.") from error
-    by_side = (
-        {person.name: tensors[key] for number, person in enumerate(persons) if (key := f"{side} {number}") in tensors}
-        for side in Pair._fields
-    )
-    return Pair(*by_side)
+    names = [*(person.name for person in persons), *controls]
+    return Pair(*(_kept(tensors, side, names) for side in Pair._fields))
 
 
-def photos_of(kept: dict[str, Tensor], persons: Sequence[Person], name: str) -> Tensor | None:
-    """The kept embeddings of the person who goes by a name, however it is written."""
-    owner = next((person.name for person in persons if person.goes_by(name)), None)
+def _kept(tensors: dict[str, Tensor], side: str, names: Sequence[str]) -> KeptPhotos:
+    photos: KeptPhotos = {name: tensors[key] for number, name in enumerate(names) if (key := f"{side} {number}") in tensors}
+    drawn = {name: tensors[key] for number, name in enumerate(names) if (key := f"{side} {number}{DRAWN}") in tensors}
+    return {**photos, **{name: DrawnPhotos(pictures) for name, pictures in drawn.items()}}
+
+
+def photos_of(kept: KeptPhotos, persons: Sequence[Person], name: str) -> Photos | DrawnPhotos | None:
+    """The kept embeddings of the person, or the control, who goes by a name, however it is written."""
+    known = [*persons, *map(Person, kept.keys() - {person.name for person in persons})]
+    owner = next((person.name for person in known if person.goes_by(name)), None)
     return kept.get(owner) if owner is not None else None

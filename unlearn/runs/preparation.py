@@ -39,6 +39,7 @@ class PreparedRun:
         gallery: as the original sees it.
         warnings: sentences for the results about the inputs.
         drawable: done when drawing is known to be possible; its result raises where it is not.
+        drawn_controls: names in the gallery that the original does not know, with pictures that it drew of them.
     """
 
     suite: Suite
@@ -49,15 +50,16 @@ class PreparedRun:
     gallery: Gallery
     warnings: tuple[str, ...]
     drawable: Future[None]
+    drawn_controls: tuple[str, ...] = ()
 
     def attack(self, gallery: Gallery, prompts: Tensor) -> Attacked:
-        """The attack on the persons of the run, on the other members of the set's world, and on its strangers."""
+        """The attack on the persons of the run, on the other members of the set's world, on its strangers, and on what was drawn as control."""
         names, world = [person.name for person in self.config.persons], self.suite.world
         others = [other for other in world.inhabitants if other.name in gallery.photos and other.name not in names] if world else []
         members = [other.name for other in others if other.member]
         strangers = [other.name for other in others if not other.member]
-        outcomes = iter(gallery.attack(prompts, [*names, *members, *strangers]))  # at once: each call prepares the table of prompts
-        return Attacked(*(list(islice(outcomes, len(group))) for group in (names, members, strangers)))
+        outcomes = iter(gallery.attack(prompts, [*names, *members, *strangers, *self.drawn_controls]))  # at once: each call prepares the table of prompts
+        return Attacked(*(list(islice(outcomes, len(group))) for group in (names, members, strangers, self.drawn_controls)))
 
 
 def prepared_run(forget_config: ForgetConfig, settings: Settings, out: Path, photos: RunPhotos, report: Report) -> PreparedRun:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from unlearn.attacks.gallery import OwnPhotos, build_gallery, defended_gallery, personal_gallery, prompt_embeddings
+from unlearn.attacks.drawn_photos import drawn_persons
+from unlearn.attacks.gallery import build_gallery, defended_gallery, personal_gallery, prompt_embeddings
 from unlearn.attacks.idia import IdiaOutcome
-from unlearn.config import IdiaConfig, Person, PortraitConfig, Settings
+from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos
+from unlearn.config import DrawnPhotosConfig, IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.defence.trigger_checks import require_all_fitting, require_fitting
 from unlearn.errors import InputError
 from unlearn.runs.inputs import attack_photos
@@ -66,7 +68,7 @@ def attack(
     *,
     weights: Path | None = None,
     idia: IdiaConfig | None = None,
-    photos: Path | None = None,
+    photos: Path | DrawnPhotos | None = None,
     run: Path | None = None,
     report: Report = no_report,
 ) -> IdiaOutcome:
@@ -78,8 +80,8 @@ def attack(
         person: attacked under `person.name`, which may be an alias.
         weights: a run or defended folder; None: the original.
         idia: settings of the attack; None: the paper's.
-        photos: a folder of photos, or a prepared face set, of which the evaluation photos are used; None: those that the run
-            was given for the person, if any, else those of the set's world.
+        photos: a folder of photos, or a prepared face set, of which the evaluation photos are used; pictures of `drawn_for`; None:
+            those that the run was given for the person, if any, else those of the set's world.
         run: the finished run whose photos are meant; None: the one that `weights` lies in, if any.
         report: progress.
 
@@ -88,7 +90,10 @@ def attack(
     """
     suite = suite_of(model_set, settings)
     require_fitting(suite.clip.text, person.name, "the name")
-    own: OwnPhotos = _kept_photos(person, run, weights) if photos is None else {person.name: attack_photos(photos, settings)}
+    if photos is None:
+        own = _kept_photos(person, run, weights)
+    else:
+        own = {person.name: photos if isinstance(photos, DrawnPhotos) else attack_photos(photos, settings)}
     clip = suite.clip if weights is None else suite.pair(weights).defended
     gallery = personal_gallery(clip, suite.world, person, idia or IdiaConfig(), own)
     if person.name not in gallery.photos:
@@ -96,6 +101,38 @@ def attack(
     is_original_text = weights is None or clip.text is suite.clip.text
     cache = suite.embeddings if is_original_text else _run_cache(weights or Path(), settings)
     return gallery.attack(prompt_embeddings(clip.text, gallery, cache, report), [person.name])[0]
+
+
+def drawn_for(
+    settings: Settings, model_set: str, person: Person, *, drawn: DrawnPhotosConfig | None = None, run: Path | None = None,
+    report: Report = no_report,
+) -> DrawnPhotos | None:  # fmt: skip
+    """Pictures of somebody of whom there are no photos, by the original Stable Diffusion; they are not kept.
+
+    Args:
+        settings: device, folders.
+        model_set: that draws.
+        person: drawn by `person.name`.
+        drawn: number, steps and size; None: those of the run, else the set's.
+        run: a finished run, whose photos of the person come first.
+        report: progress of drawing, which can be cancelled.
+
+    Returns:
+        None where there are photos, where the set cannot draw, and where nothing is to be drawn.
+    """
+    suite, config = suite_of(model_set, settings), finished_run(run).config if run is not None else None
+    chosen = drawn or (config.drawn_photos if config is not None else None) or suite.model_set.drawn_photos
+    has_photos = suite.world is not None and suite.world.find(person.name) is not None
+    if has_photos or not suite.can_draw or chosen.n_portraits == 0 or _kept_photos(person, run, None):
+        return None
+    portraits = config.portraits if config is not None else None
+    return drawn_persons(suite, [person.name], chosen.drawing(portraits or suite.model_set.portraits), report)[person.name]
+
+
+def draws_soon(settings: Settings, model_set: str) -> bool:
+    """False where drawing takes hours: with a model of full size on a CPU."""
+    suite = suite_of(model_set, settings)
+    return suite.clip.text.device.type != "cpu" or not suite.model_set.needs_gpu
 
 
 def model_warnings(settings: Settings, model_set: str) -> tuple[str, ...]:
@@ -173,20 +210,20 @@ def _checked(texts: Sequence[str], what: str, most: int) -> list[str]:
     return spaced
 
 
-def _run_of(weights: Path) -> Path | None:
+def run_of(weights: Path) -> Path | None:
     """The finished run that defended weights lie in."""
     run = defended_folder(weights).parent
     return run if (run / MANIFEST).is_file() else None
 
 
 def _run_cache(weights: Path, settings: Settings) -> EmbeddingCache | None:
-    run = _run_of(weights)
+    run = run_of(weights)
     return run_cache(run, settings) if run is not None else None
 
 
 def _kept_photos(person: Person, run: Path | None, weights: Path | None) -> OwnPhotos:
     """Embeddings of the photos that a run was given for the person, by the model that is attacked."""
-    folder = run if run is not None or weights is None else _run_of(weights)
+    folder = run if run is not None or weights is None else run_of(weights)
     if folder is None:
         return {}
     persons = finished_run(folder).config.persons

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from unlearn.attacks.figures import DRAWN
 from unlearn.runs.json_types import absent
 
 if TYPE_CHECKING:
@@ -61,14 +62,23 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome of the attack on one model: templates that named the person, and whether these are enough; None: not attacked."""
+    """Outcome of the attack on one model: templates that named the person, and whether these are enough; None: not attacked.
+
+    `photos` says so where the pictures are no photos.
+    """
 
     correct_templates: int | None = None
     recognised: bool | None = None
+    photos: str | None = absent()
 
     @classmethod
     def of(cls, outcome: IdiaOutcome) -> Verdict:
-        return cls(outcome.correct_templates, outcome.recognised)
+        return cls(outcome.correct_templates, outcome.recognised, DRAWN if outcome.is_drawn else None)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the attack looked at pictures that the original model drew."""
+        return self.photos is not None
 
 
 @dataclass(frozen=True)
@@ -161,11 +171,12 @@ class Prediction(BeforeAfter[tuple[float, ...]]):
 
 @dataclass(frozen=True)
 class PredictionRow(Prediction):
-    """A row of predictions.json. `photo`: its file, relative; None: a user's, which is not kept."""
+    """A row of predictions.json. `photo`: its file, relative; None: a user's, which is not kept. `photos` as of `Verdict`."""
 
     photo: str | None = None
     person_index: int = 0
     name: str = ""
+    photos: str | None = absent()
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unlearn.attacks.figures import DRAWN
 from unlearn.config import Person
 from unlearn.config.stand_ins import without_stand_ins
 from unlearn.errors import InputError
 from unlearn.files import disk_errors
+from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
 from unlearn.runs.reported_opponent import ReportedOpponent, reported_hearing, reported_opponent
@@ -80,6 +82,8 @@ def report_html(run: Path) -> str:
         persons=[_reported(number, results, run) for number in range(len(config.persons))],
         remapping=remapping(config),
         summary=verdict_summary(metrics.persons),
+        drawn_note=drawn_note(metrics.drawn_photos),
+        drawn=DRAWN,
         findings=findings(metrics),
         bystanders=results.bystanders,
         meanings=SIMILARITIES,

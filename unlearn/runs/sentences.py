@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.attacks.figures import FalseRecall, NeverMet, Trace
+from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, Trace
 from unlearn.config import ForgetConfig
 from unlearn.config.limits import MIN_OWN_PHOTOS
+from unlearn.runs.drawn_sentences import drawn_verdict
 from unlearn.runs.metrics import Metrics, PersonMetrics
 from unlearn.runs.records import BeforeAfter, Verdict
 
@@ -62,6 +63,8 @@ def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict], config: ForgetCo
         verdicts: of the original and the defended model.
         config: of the run.
     """
+    if verdicts.original.is_drawn:
+        return drawn_verdict(name, verdicts, _why_recalled(config))
     match (verdicts.original.recognised, verdicts.defended.recognised):
         case (True, False):
             return f"The original model recognised {name} by name. The defended model does not any more."
@@ -82,6 +85,12 @@ def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict], config: ForgetCo
 
 def compared_sentence(name: str, verdicts: BeforeAfter[Verdict]) -> str:
     """What the attack says about somebody who need not be forgotten."""
+    if verdicts.original.is_drawn and verdicts.defended.recognised is not None:
+        return f"{_compared(name, verdicts)} The pictures were {DRAWN}."
+    return _compared(name, verdicts)
+
+
+def _compared(name: str, verdicts: BeforeAfter[Verdict]) -> str:
     match (verdicts.original.recognised, verdicts.defended.recognised):
         case (True, False):
             return f"The original model recognises {name} by name. The defended model does not."
@@ -151,6 +160,8 @@ def findings(metrics: Metrics) -> list[Finding]:
 
 def _recall(recall: FalseRecall, n_persons: int, metrics: Metrics) -> str:
     whom = "people whom the model never saw" if metrics.control.n else "other people"
+    if metrics.drawn_photos is not None and not metrics.control.n:
+        whom += f", unknown names among them, {DRAWN},"
     who = "The forgotten name" if n_persons == 1 else f"One of the {n_persons} forgotten names"
     control = f"; an unknown name wins in {recall.unknown_defended:.1f} on average" if recall.unknown_defended is not None else ""
     return (

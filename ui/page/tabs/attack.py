@@ -36,7 +36,7 @@ def build(screen: Screen) -> None:
         with gr.Row():
             name = gr.Dropdown(
                 people, value=people[-1] if people else None, label="Person", allow_custom_value=True, min_width=220,
-                info="Somebody of the model set, or any name with photos of your own", elem_id="attack-name",
+                info="Somebody of the model set, or any name; without photos the original draws portraits of it", elem_id="attack-name",
             )  # fmt: skip
             fields = {f.key: gr.Number(f.value, label=f.label, info=f.info, minimum=f.low, maximum=f.high, min_width=180)
                       for f in IDIA_FIELDS}  # fmt: skip

@@ -31,7 +31,9 @@ def _opponent_view(view: View) -> views.OpponentView | None:
     person, attacks = _person(view), view.asked(opponent.ATTACKS)
     shown = [job for number, job in enumerate(attacks) if not job.ended or number == 0]  # why the latest one failed stays to be read
     recovery = opponent.recovery_of(view.run, view.questions)
-    return views.OpponentView(view.run.names[person], person, recovery, shown, view.askable)
+    attacked = view.run.idia.persons[person : person + 1]
+    is_drawn = any(record.original.is_drawn for record in attacked)
+    return views.OpponentView(view.run.names[person], person, recovery, is_drawn, shown, view.askable)
 
 
 def show(view: View) -> str:
