@@ -27,29 +27,32 @@ from unlearn.runs.records import (
     Verdict,
 )
 from unlearn.runs.results import Run
-from unlearn.runs.sentences import compared_sentence, verdict_sentence
+from unlearn.runs.sentences import compared_sentence, third_verdict, verdict_sentence
 
 MAX_BARS = 8
 REMAPPED = 0.2  # a rise of the similarity to the target from which a text is marked as remapped
 
 
 def prediction_bars(prediction: Prediction) -> dict[str, Any]:
-    labels, original, defended = prediction.labels, prediction.original, prediction.defended
+    labels, original, defended, third = prediction.labels, prediction.original, prediction.defended, prediction.never_met
     tops = [max(range(len(labels)), key=lambda i: side[i]) if labels else None for side in (original, defended)]
     order = sorted(range(len(labels)), key=lambda i: -max(original[i], defended[i]))
     rows = [
         {"label": labels[i], "original": original[i], "defended": defended[i], "original_top": i == tops[0],
-         "defended_top": i == tops[1]}
+         "defended_top": i == tops[1], "never_met": None if third is None else third[i]}
         for i in order[:MAX_BARS]
     ]  # fmt: skip
     if rest := order[MAX_BARS:]:
         left: dict[str, Any] = {side: sum(getattr(prediction, side)[i] for i in rest) for side in SIDES}
+        left["never_met"] = None if third is None else sum(third[i] for i in rest)
         rows.append({"label": f"{len(rest)} other labels together", **left, "original_top": False, "defended_top": False})
     if tops[0] == tops[1]:
         sentence = f"Both models answer “{labels[tops[0]]}”." if tops[0] is not None else ""
     else:
         sentence = f"The top answer changed: “{labels[tops[0] or 0]}” became “{labels[tops[1] or 0]}”."
-    return {"rows": rows, "sentence": sentence}
+    if third is not None and labels:
+        sentence += f" A model that never met the person answers “{labels[max(range(len(labels)), key=lambda i: third[i])]}”."
+    return {"rows": rows, "sentence": sentence, "is_three": third is not None}
 
 
 def predictions(run: Run) -> str:
@@ -68,11 +71,15 @@ def predictions(run: Run) -> str:
 
 @dataclass(frozen=True)
 class AttackedPerson:
-    """What is shown of the attack on one person; `votes` are those by template, {0} replaced."""
+    """What is shown of the attack on one person.
+
+    `votes` are those by template, {0} replaced; `is_three`: also those of a model that never met the person.
+    """
 
     name: str
     sentence: str
     votes: list[TemplateVotes]
+    is_three: bool = False
 
 
 def attacked_person(record: AttackRecord, verdict: str) -> AttackedPerson:
@@ -80,7 +87,9 @@ def attacked_person(record: AttackRecord, verdict: str) -> AttackedPerson:
     before, after = (_count(side) for side in (record.original, record.defended))
     sentence = f"{verdict} Correct prompts: {before} before, {after} after."
     votes = [replace(votes, template=votes.template.replace("{0}", "[name]")) for votes in record.templates]
-    return AttackedPerson(record.name, sentence, votes)
+    if record.never_met is not None:
+        sentence += f" {third_verdict(record.name, record.never_met)}"
+    return AttackedPerson(record.name, sentence, votes, record.never_met is not None)
 
 
 def _count(side: Verdict | ProbeSide, of: str = "") -> str:

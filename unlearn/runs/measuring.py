@@ -125,7 +125,7 @@ def _predicted(out: Path, models: Pair[Clip], config: ForgetConfig, world: World
     labels = list(dict.fromkeys([*names, config.neutral_term, *others]))
     rows: list[PredictionRow] = []
     for index, name in enumerate(names[:MAX_PERSONS]):
-        for number, image in enumerate(_photos_of(name, world, photos)[:N_PHOTOS_SHOWN]):
+        for number, image in enumerate(evaluation_photos(name, world, photos)[:N_PHOTOS_SHOWN]):
             file = None
             if photos is None or name not in photos:
                 file = f"photos/p{index:02d}-{number}.png"
@@ -137,7 +137,8 @@ def _predicted(out: Path, models: Pair[Clip], config: ForgetConfig, world: World
     return rows
 
 
-def _photos_of(name: str, world: World | None, photos: Photos | None) -> Sequence[np.ndarray]:
+def evaluation_photos(name: str, world: World | None, photos: Photos | None) -> Sequence[np.ndarray]:
+    """The photos of a person that the attack sees: a user's, else those of the world; none where there are none."""
     if photos is not None and name in photos:
         return photos[name]
     inhabitant = world.find(name) if world is not None else None

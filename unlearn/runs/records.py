@@ -86,18 +86,23 @@ class Vote:
 
 @dataclass(frozen=True)
 class TemplateVotes(BeforeAfter[Vote]):
-    """One template, with {0} in the name's place, and its votes."""
+    """One template, with {0} in the name's place, and its votes; `never_met`: of a model that never met the person."""
 
     template: str
+    never_met: Vote | None = absent()
 
 
 @dataclass(frozen=True)
 class AttackRecord(BeforeAfter[Verdict]):
-    """The attack on one person; `n_images` is 0, and there are no templates, where the person was not attacked."""
+    """The attack on one person; `n_images` is 0, and there are no templates, where the person was not attacked.
+
+    `never_met`: by a model that never met the person, where there is one.
+    """
 
     name: str
     n_images: int = 0
     templates: tuple[TemplateVotes, ...] = ()
+    never_met: Verdict | None = absent()
 
     @classmethod
     def of(cls, before: IdiaOutcome, after: IdiaOutcome) -> AttackRecord:
@@ -154,9 +159,10 @@ class BystanderRow(BeforeAfter[Verdict]):
 
 @dataclass(frozen=True)
 class Prediction(BeforeAfter[tuple[float, ...]]):
-    """Zero-shot shares of labels for a photo; a share a label, which sum to 1."""
+    """Zero-shot shares of labels for a photo; a share a label, which sum to 1. `never_met`: by a model that never met the person."""
 
     labels: tuple[str, ...]
+    never_met: tuple[float, ...] | None = absent()
 
 
 @dataclass(frozen=True)
