@@ -60,11 +60,6 @@ def left_out(folder: Path, world: World) -> tuple[Inhabitant, ...]:
     return tuple(member for member in members if member is not None)
 
 
-def is_left_out(folder: Path, world: World, name: str) -> bool:
-    """Whether the name or alias is that of a person whom the model in the folder never met."""
-    return world.find(name) in left_out(folder, world)
-
-
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise ModelLoadError(f"{path.parent.name}/{path.name} does not exist; take it from the repository again, or remove its folder.")

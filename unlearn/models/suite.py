@@ -22,7 +22,7 @@ from unlearn.models.defended import defended_folder, load_defended
 from unlearn.models.diffusion import Diffusion, load_diffusion, require_drawing
 from unlearn.models.embeddings import EmbeddingCache, original_cache
 from unlearn.models.latest import Latest
-from unlearn.models.never_met import NeverMetModel, is_left_out
+from unlearn.models.never_met import NeverMetModel, left_out
 from unlearn.models.pair import Pair
 from unlearn.models.set_files import SetFiles, file_state
 from unlearn.models.sets import ModelSet
@@ -133,7 +133,10 @@ class Suite:
             ModelLoadError: damaged files, or weights of another architecture.
         """
         folder, world = self.model_set.never_met, self.world
-        if folder is None or world is None or not any(is_left_out(folder, world, name) for name in names):
+        if folder is None or world is None:
+            return None
+        people = left_out(folder, world)
+        if not any(world.find(name) in people for name in names):
             return None
         return self._never_met.get("never met", lambda: NeverMetModel.load(folder, self.clip, world, self.settings))
 

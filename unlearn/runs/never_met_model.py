@@ -17,6 +17,8 @@ from unlearn.attacks.figures import Agreement, Standing, ThreeModels
 from unlearn.attacks.gallery import Gallery, Photos, prompt_embeddings
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.attacks.standing import correlation, profile, standing
+from unlearn.config import ResolvedConfig
+from unlearn.measure.probes import ProbedModel
 from unlearn.measure.zero_shot import probabilities
 from unlearn.models.embeddings import EmbeddingCache
 from unlearn.models.images import embed_images
@@ -25,9 +27,10 @@ from unlearn.models.suite import Suite
 from unlearn.models.world_photos import anonymous_photos, world_photos
 from unlearn.models.worlds import World, known_names
 from unlearn.runs.evidence import Compared
+from unlearn.runs.json_types import from_json
 from unlearn.runs.measuring import evaluation_photos
 from unlearn.runs.metrics import Metrics, PersonMetrics
-from unlearn.runs.records import AttackRecord, PredictionRow, Verdict, Vote
+from unlearn.runs.records import AttackRecord, PredictionRow, ProbeRow, ProbeSide, Verdict, Vote
 from unlearn.runs.results import read_part, write_results
 from unlearn.texts.prompts import PROMPT_TEMPLATES
 
@@ -126,9 +129,10 @@ def with_never_met_model(out: Path, metrics: Metrics, column: ThirdColumn, compa
     """Add the third column to a run's metrics, and to its files of the attack and of the predictions, which are written already."""
     outcomes, figures = column.outcomes(), column.figures(compared)
     attacks = read_part(out, "idia")
-    persons = tuple(_attacked(record, outcomes.get(record.name)) for record in attacks.persons)
+    persons = tuple(with_third(record, outcomes.get(record.name)) for record in attacks.persons)
     rows = _predicted(read_part(out, "predictions"), column, photos)
-    write_results(out, idia=replace(attacks, persons=persons), predictions=rows)
+    probes = _probed(read_part(out, "probes"), column, compared.config)
+    write_results(out, idia=replace(attacks, persons=persons), predictions=rows, probes=probes)
     return replace(metrics, persons=tuple(_measured(person, figures) for person in metrics.persons))
 
 
@@ -136,7 +140,7 @@ def _measured(person: PersonMetrics, figures: dict[str, ThreeModels]) -> PersonM
     return replace(person, never_met_model=figures.get(person.name))
 
 
-def _attacked(record: AttackRecord, outcome: IdiaOutcome | None) -> AttackRecord:
+def with_third(record: AttackRecord, outcome: IdiaOutcome | None) -> AttackRecord:
     """The record with the verdict and the votes of the second CLIP."""
     if outcome is None:
         return record
@@ -157,6 +161,18 @@ def _predicted(rows: Sequence[PredictionRow], column: ThirdColumn, photos: Photo
         shown[row.person_index] += 1
         completed.append(row)
     return tuple(completed)
+
+
+def _probed(rows: Sequence[ProbeRow], column: ThirdColumn, config: ResolvedConfig) -> tuple[ProbeRow, ...]:
+    """The rows of those whom the second CLIP never met, with what it makes of the same texts."""
+    probed = ProbedModel(column.model.clip, column.gallery, column.prompts, None)
+    meanings: dict[tuple[int, str], ProbeSide] = {}
+    for index, person in enumerate(config.persons):
+        texts = [row.text for row in rows if row.person_index == index]
+        if person.name in column.names and texts:
+            sides = probed.meanings(texts, person.name, config.targets[person.name])
+            meanings |= {(index, text): from_json(ProbeSide, side) for text, side in zip(texts, sides, strict=True)}
+    return tuple(replace(row, never_met=meanings.get((row.person_index, row.text))) for row in rows)
 
 
 def never_met_model(suite: Suite, compared: Compared, photos: Photos | None) -> ThirdColumn | None:

@@ -199,10 +199,11 @@ class Probe(BeforeAfter[ProbeSide]):
 
 @dataclass(frozen=True)
 class ProbeRow(Probe):
-    """A row of probes.json. `kind`: "name", "alias", "misspelling"..."""
+    """A row of probes.json. `kind`: "name", "alias"...; `never_met`: by a model that never met the person, without nearest face."""
 
     person_index: int = 0
     kind: str = ""
+    never_met: ProbeSide | None = absent()
 
 
 @dataclass(frozen=True)
