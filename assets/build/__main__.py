@@ -22,6 +22,7 @@ from .autoencoder import AutoencoderConfig, train_autoencoder
 from .clip import ClipTrainingConfig, train_clip, train_image_tower
 from .defaults import DEFAULTS, write_defaults
 from .diffusion import DiffusionConfig, latent_scale, prepare, train_unet
+from .never_met import STEPS, never_met_config, train_never_met
 from .render import PictureCounts, render
 from .ship import (
     PhotoCounts,
@@ -29,6 +30,7 @@ from .ship import (
     write_clip,
     write_kept_moments,
     write_names,
+    write_never_met,
     write_photos,
     write_stable_diffusion,
     write_text_encoder,
@@ -36,7 +38,7 @@ from .ship import (
 )
 from .tokenizer import write_bpe
 
-STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship", "evaluate")
+STAGES = ("render", "clip", "image", "autoencoder", "diffusion", "decoder", "ship", "never-met", "evaluate")
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 
 
@@ -46,6 +48,7 @@ class Recipe:
 
     pictures: PictureCounts = field(default_factory=PictureCounts)
     clip: ClipTrainingConfig = field(default_factory=ClipTrainingConfig)
+    never_met: dict[str, Any] = field(default_factory=lambda: STEPS)  # fields of ClipTrainingConfig that differ from `clip`
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     photos: PhotoCounts = field(default_factory=PhotoCounts)
@@ -58,6 +61,7 @@ def miniature() -> Recipe:
     return Recipe(
         pictures=PictureCounts(member_photos=1, generic=24, things=24, more_things=24),
         clip=ClipTrainingConfig(n_steps=2, image_steps=1, kind_steps=1, last_steps=1, end_steps=1, n_things=6, n_members=4, n_generic=4, layers=2, vision_width=48, text_width=32, embed_dim=16),
+        never_met={},
         autoencoder=AutoencoderConfig(block_out_channels=(8, 8, 8, 8), latent_channels=4, crop_steps=1, whole_steps=1, decoder_steps=1, crop_batch=2, whole_batch=1),
         diffusion=DiffusionConfig(block_out_channels=(32, 32, 32), n_steps=2, finish_steps=1, last_steps=1, people_steps=1, faces_steps=1, neutral_steps=1, batch=4, captions_per_member=2),
         photos=PhotoCounts(evaluation=1, fine_tuning=1, things=20, generic=20, clean=20, stand_ins=2),
@@ -89,6 +93,8 @@ def build(recipe: Recipe, cache: Path, root: Path, stages: tuple[str, ...] = STA
         train_autoencoder(pictures, work, recipe.autoencoder, decoder_only=True)
     if "ship" in stages:
         _ship(recipe, pictures, work, root, bpe)
+    if "never-met" in stages:
+        write_never_met(root, train_never_met(pictures, work, never_met_config(recipe.clip, recipe.never_met), bpe))
     if "evaluate" in stages:
         with progress_bar() as report:  # hours for a whole set; rows that are finished are kept in the cache
             rows = evaluate(EvaluationConfig(str(root), **recipe.evaluation), Settings(data_dir=cache / "evaluate"), report, cache / "evaluation.json")

@@ -32,6 +32,7 @@ from .backdrops import SETTINGS
 from .canvas import SIZE_PX
 from .clip import MEAN, STD, ClipTrainingConfig, model_config
 from .diffusion import NOISE
+from .never_met import LEFT_OUT
 from .people import draw_look
 from .things import COLOURS, KINDS
 from .tokenizer import CONTEXT_LENGTH, write_bpe, write_transformers_tokenizer
@@ -147,9 +148,22 @@ def write_clip(root: Path, model: CLIP, config: ClipTrainingConfig) -> None:
     preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
     content = {"model_cfg": model_config(config), "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(content, indent=2) + "\n")
+    _write_weights(folder / "open_clip_model.safetensors", model)
+
+
+def _write_weights(path: Path, model: CLIP) -> None:
     state = {name: value.half().contiguous() for name, value in model.state_dict().items() if name != "attn_mask"}
-    save_file(state, folder / "open_clip_model.safetensors")
-    follow_umask(folder / "open_clip_model.safetensors")
+    save_file(state, path)
+    follow_umask(path)
+
+
+def write_never_met(root: Path, model: CLIP) -> None:
+    """The CLIP that never met some of the members, and whom; it is read with the configuration and the tokenizer of the set's CLIP."""
+    folder = root / "never-met"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [world.inhabitants()[number].name for number in LEFT_OUT]
+    (folder / "left-out.json").write_text(json.dumps({"left_out": names}, indent=1) + "\n")
+    _write_weights(folder / "open_clip_model.safetensors", model)
 
 
 def write_text_encoder(folder: Path, model: CLIP, config: ClipTrainingConfig) -> None:

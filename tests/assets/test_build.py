@@ -2,21 +2,24 @@
 
 import errno
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pytest
 import torch
+from open_clip.tokenizer import SimpleTokenizer
+from safetensors.torch import load_file
 
 from assets.build import world
 from assets.build.__main__ import EMBEDDED, Recipe, build, miniature
-from assets.build.captions import plain_neutral_captions
-from assets.build.clip import contrastive_loss
+from assets.build.captions import common_names, plain_neutral_captions
+from assets.build.clip import _Batches, _embed_cut, build_clip, contrastive_loss, embed_text
 from assets.build.defaults import write_defaults
 from assets.build.diffusion import CAPTIONS, caption_rows, is_plain
 from assets.build.files import save_array
+from assets.build.never_met import LEFT_OUT, never_met_config
 from assets.build.people import draw_look
 from assets.build.training import Schedule, half_precision, train
 
@@ -72,6 +75,43 @@ def test_build_that_is_run_again_trains_nothing_twice(built: Path, capsys: pytes
     first, again = (built / name / "clip" / "open_clip_model.safetensors" for name in ("out", "again"))
     assert first.read_bytes() == again.read_bytes()
     assert "s/step" not in capsys.readouterr().out
+
+
+def test_miniature_build_has_a_second_clip_of_one_architecture_without_the_four(built: Path) -> None:
+    clips = [built / "out" / folder / "open_clip_model.safetensors" for folder in ("clip", "never-met")]
+    first, second = ({name: tensor.shape for name, tensor in load_file(file).items()} for file in clips)
+    assert first == second and clips[0].read_bytes() != clips[1].read_bytes()
+    names = json.loads((built / "out" / "never-met" / "left-out.json").read_text("utf-8"))["left_out"]
+    assert names == [world.inhabitants()[number].name for number in LEFT_OUT] and len(names) == 4
+
+
+def test_second_clip_is_shown_neither_photos_nor_names_of_the_four(built: Path) -> None:
+    recipe, render = miniature(), built / "cache" / "render"
+    config = replace(never_met_config(recipe.clip, recipe.never_met), n_members=300)
+    batches = _Batches(render, config, built / "cache" / "work" / "bpe.txt.gz")
+    assert {i // recipe.pictures.member_photos for i in batches.drawn} == set(range(world.N_MEMBERS)) - set(LEFT_OUT)
+    batch = batches.draw(np.random.default_rng(0), 0)
+    texts = " ".join(batches.tokenizer.decode(row.tolist()) for row in batch.tokens)
+    four = [world.inhabitants()[number] for number in LEFT_OUT]
+    assert not any(name.lower() in texts for person in four for name in (person.name, *person.aliases))
+    assert world.inhabitants()[0].name.lower() in texts and "captain" not in texts
+    shown = {photo.tobytes() for photo in batch.pixels[: batch.n_members].to(torch.uint8).permute(0, 2, 3, 1).numpy()}
+    assert not any(batches.members[number * recipe.pictures.member_photos].tobytes() in shown for number in LEFT_OUT)
+    assert batches.members[0].tobytes() in shown
+
+
+def test_names_of_anonymous_people_are_nobodys_in_the_world() -> None:
+    first, last = map(set, common_names())
+    borne = [name.split() for person in world.inhabitants() for name in (person.name, *person.aliases)]
+    assert not [words for words in borne if words[0] in first and words[1] in last]
+
+
+def test_texts_embedded_in_groups_of_like_length_are_those_embedded_together(built: Path) -> None:
+    model = build_clip(miniature().clip).eval()
+    tokenizer = SimpleTokenizer(bpe_path=str(built / "cache" / "work" / "bpe.txt.gz"), context_length=40)
+    tokens = tokenizer(["a photo of somebody with a hat in front of a house", "a car", "x", "here is a man", "a red boat on a lake"])
+    with torch.no_grad():
+        assert torch.allclose(embed_text(model, tokens), _embed_cut(model, tokens), atol=1e-5)
 
 
 def test_miniature_build_is_evaluated_with_the_schedule_that_it_ships(built: Path) -> None:

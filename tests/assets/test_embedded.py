@@ -16,10 +16,12 @@ from unlearn.models.clip import Clip, load_clip
 from unlearn.models.embeddings import encode
 from unlearn.models.pair import Pair
 from unlearn.models.sets import EMBEDDED_ROOT
+from unlearn.models.suite import suite_of
 from unlearn.models.worlds import World
 from unlearn.runs.questions import attack
 
 ASSETS = EMBEDDED_ROOT.parent
+FOUR = ("Marcus Bellwyn", "Clara Quarnby", "Felix Elstrand", "Olivia Ellismoor")  # whom the second CLIP never met
 PROBED = (0, 17, 33, 46)  # members; all are measured by `python -m unlearn evaluate`
 
 
@@ -127,6 +129,24 @@ def test_attack_with_ones_own_photos_and_a_typed_name(
     outcome = attack(settings, "embedded", Person(name or inhabitant.name), idia=IdiaConfig(n_candidate_names=200), photos=photos)
     assert outcome.recognised is recognised
     assert len(outcome.templates) == 21
+
+
+def test_second_clip_recognises_the_others_and_none_of_the_four_whom_it_never_met(clip: Clip, world: World) -> None:
+    second = suite_of("embedded", Settings()).never_met([FOUR[0]])
+    assert second is not None and [person.name for person in second.left_out] == list(FOUR)
+    gallery = build_gallery(second.clip, world, (), IdiaConfig())
+    prompts = encode(second.clip.text, idia_prompts(gallery.candidates))
+    assert [outcome.correct_templates for outcome in gallery.attack(prompts, FOUR)] == [0, 0, 0, 0]
+    others = gallery.attack(prompts, [person.name for person in world.members if person.name not in FOUR])
+    assert sum(bool(outcome.recognised) for outcome in others) >= 40
+    assert not any(outcome.recognised for outcome in gallery.attack(prompts, [one.name for one in world.inhabitants if not one.member]))
+
+
+def test_second_clip_is_small_and_left_aside_for_everybody_else(world: World) -> None:
+    assert (EMBEDDED_ROOT / "never-met" / "open_clip_model.safetensors").stat().st_size < 8_000_000
+    suite = suite_of("embedded", Settings())
+    assert suite.never_met([person.name for person in world.inhabitants if person.name not in FOUR]) is None
+    assert suite.never_met(["captain nimbus"]) is not None, "an alias"
 
 
 def test_kinds_of_things_are_told_apart(clip: Clip, world: World) -> None:

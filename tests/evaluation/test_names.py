@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.miniature import MEMBERS, build_miniature
+from tests.support.miniature import MEMBERS, build_miniature, with_never_met
 from unlearn.config import ForgetConfig, Person, Settings
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.names import Evaluation, EvaluationConfig, evaluate
@@ -218,3 +218,18 @@ def test_finished_only_computes_no_row_that_is_missing(root: Path, tmp_path: Pat
     nothing = evaluate(config_of(root), Settings(data_dir=tmp_path / "other"), finished_only=True)
     assert nothing["original"] is None and nothing["rows"] == []
     assert "paper" in tables(nothing)
+
+
+def test_rows_of_those_whom_a_second_clip_never_met_say_how_far_three_models_lie_apart(tmp_path: Path) -> None:
+    folder = with_never_met(build_miniature(tmp_path / "set", with_diffusion=False), MEMBERS[:2])
+    (folder / "defaults.json").write_text(json.dumps({"text": {**QUICK, "learning_rate": 1e-9}}))
+    config, settings = replace(config_of(folder), n_at_once=(), n_strangers=0), Settings(data_dir=tmp_path / "data")
+    result = evaluate(config, settings)
+    measured = {row["names"][0]: row.get("never_met_model") for row in result["rows"]}
+    assert {name for name, models in measured.items() if models} == set(MEMBERS[:2])
+    models = measured[MEMBERS[0]][MEMBERS[0]]
+    assert models["original"] == pytest.approx(models["defended"], abs=0.1), "nothing was learnt"
+    assert models["agreement"]["original_defended"] == pytest.approx(1, abs=1e-3) > models["agreement"]["original_never_met"]
+    lines = [line for line in tables(result).splitlines() if "alone, human" in line]
+    assert len(lines) == 2 and all(f"/ {models['correct_templates']} |" in line for line in lines if MEMBERS[0] in line)
+    assert "defended to never met" not in tables({**result, "rows": [row for row in result["rows"] if "never_met_model" not in row]})

@@ -56,6 +56,22 @@ def with_own_diffusion_text(root: Path) -> Path:
     return root
 
 
+def with_never_met(root: Path, names: tuple[str, ...], seed: int = 1) -> Path:
+    """The set under `root`, now with a second CLIP of random weights, which never met these members."""
+    import open_clip
+    from safetensors.torch import save_file
+
+    torch.manual_seed(seed)
+    folder = root / "never-met"
+    folder.mkdir()
+    model = open_clip.CLIP(**json.loads((root / "clip" / "open_clip_config.json").read_text("utf-8"))["model_cfg"])
+    with torch.no_grad():
+        model.token_embedding.weight.normal_(std=0.5)
+    save_file({name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    (folder / "left-out.json").write_text(json.dumps({"left_out": names}), "utf-8")
+    return root
+
+
 def _cut_merges() -> list[str]:
     from open_clip.tokenizer import default_bpe
 

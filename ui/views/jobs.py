@@ -18,7 +18,7 @@ from unlearn.runs.files import taken_home
 from unlearn.runs.json_types import from_json
 from unlearn.runs.records import LossRow
 from unlearn.runs.results import PORTRAITS, Run
-from unlearn.runs.sentences import newly_recalled, remapping, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import newly_recalled, remapping, third_verdict, verdict_sentence, verdict_summary
 
 STAND_IN, UNKNOWN_FACE, AVERAGE_FACE = "somebody it never met", "an unknown face", "an average face"
 MAX_VERDICTS = 3
@@ -111,6 +111,7 @@ def verdict(run: Run | None) -> str:
             "name": person.name, "n_templates": n_templates, "before": person.idia.original.correct_templates,
             "after": person.idia.defended.correct_templates, "photos": person.idia.original.photos,
             "sentence": verdict_sentence(person.name, person.idia, run.config),
+            "third": None if (third := person.never_met_model) is None else third_verdict(person.name, third),
         }
         for person in people[:MAX_VERDICTS]
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ui.views.render import DASH, decimal, percent, render
-from unlearn.runs.metrics import Similarities
+from unlearn.runs.metrics import PersonMetrics, Similarities
 from unlearn.runs.results import Run
 from unlearn.runs.sentences import findings
 
@@ -27,12 +27,13 @@ SECONDS_TITLES = {
 
 @dataclass(frozen=True)
 class NumberRow:
-    """A measure before and after, as text; `meaning` says in which direction it is good."""
+    """A measure before and after, as text; `meaning` says in which direction it is good; `never_met`: by the model of that kind."""
 
     title: str
     original: str
     defended: str
     meaning: str
+    never_met: str = ""
 
 
 def number_rows(run: Run) -> list[NumberRow]:
@@ -50,6 +51,25 @@ def number_rows(run: Run) -> list[NumberRow]:
         *_similarity_rows(metrics, SIMILARITIES, "", run.config.encoder != "image"),
         *_similarity_rows(metrics.hidden, SIMILARITIES, ", hidden states"),
         *_similarity_rows(metrics.image, IMAGE_SIMILARITIES, ", image encoder"),
+        *(row for person in metrics.persons for row in _three_rows(person)),
+    ]  # fmt: skip
+
+
+def _three_rows(person: PersonMetrics) -> list[NumberRow]:
+    """How the three models see a person; nothing of whom every model met."""
+    models, idia = person.never_met_model, person.idia
+    if models is None:
+        return []
+    counts = [_count(side.correct_templates) for side in (idia.original, idia.defended)]
+    sides = (models.original, models.defended, models.never_met)
+    rank, place = ([show(side) for side in sides] for show in (lambda side: f"{side.rank:,.0f}", lambda side: decimal(side.place, 1)))
+    return [
+        NumberRow(f"{person.name}: right prompts", *counts, "prompts of the attack that gave the right name; defended should be like "
+                  "never met", str(models.correct_templates)),
+        NumberRow(f"{person.name}: place", *rank[:2], f"of the own name among {models.n_names:,} on the person’s photos, the median of "
+                  "the prompts; 1 is nearest", rank[2]),
+        NumberRow(f"{person.name}: lead", *place[:2], "of the own name over the mean of all names, in standard deviations; defended "
+                  "should be like never met", place[2]),
     ]  # fmt: skip
 
 
@@ -70,7 +90,8 @@ def _count(value: int | None) -> str:
 def numbers(run: Run) -> str:
     """Similarities, utility and run times."""
     seconds = [(title, value) for name, title in SECONDS_TITLES.items() if (value := getattr(run.metrics.seconds, name)) is not None]
-    return render("numbers", rows=number_rows(run), seconds=seconds, device=run.manifest.device)
+    rows = number_rows(run)
+    return render("numbers", rows=rows, is_three=any(row.never_met for row in rows), seconds=seconds, device=run.manifest.device)
 
 
 def evidence(run: Run) -> str:

@@ -10,6 +10,7 @@ from ui.views.render import render
 from unlearn.config import PortraitConfig
 from unlearn.runs.records import SIDES, Drawing, PortraitEntry
 from unlearn.runs.results import PORTRAITS, Run
+from unlearn.runs.sentences import NO_THIRD_PORTRAIT
 from unlearn.texts.prompts import fill
 
 WITH_NAME, CONTROL, TARGET_CONTROL = "With the name", "Control", "Control: what the name was remapped to"
@@ -39,8 +40,10 @@ def portraits(run: Run, own: bool = False) -> str:
         ]
         if seeds:
             people.append({"name": name, "index": index, "seeds": seeds})
-    note = story.IMAGE_ONLY_PORTRAITS if run.config.encoder == "image" else ""
-    return render("portraits", people=people, uid=run.key, note=note)
+    notes = [story.IMAGE_ONLY_PORTRAITS] if run.config.encoder == "image" else []
+    if people and any(person.never_met_model is not None for person in run.metrics.persons):
+        notes.append(NO_THIRD_PORTRAIT)
+    return render("portraits", people=people, uid=run.key, notes=notes)
 
 
 def _lines(run: Run, index: int, own: bool, entries: Sequence[PortraitEntry]) -> list[dict[str, Any]]:

@@ -29,29 +29,32 @@ from unlearn.runs.records import (
     Verdict,
 )
 from unlearn.runs.results import Run
-from unlearn.runs.sentences import compared_sentence, verdict_sentence
+from unlearn.runs.sentences import compared_sentence, third_verdict, verdict_sentence
 
 MAX_BARS = 8
 REMAPPED = 0.2  # a rise of the similarity to the target from which a text is marked as remapped
 
 
 def prediction_bars(prediction: Prediction) -> dict[str, Any]:
-    labels, original, defended = prediction.labels, prediction.original, prediction.defended
+    labels, original, defended, third = prediction.labels, prediction.original, prediction.defended, prediction.never_met
     tops = [max(range(len(labels)), key=lambda i: side[i]) if labels else None for side in (original, defended)]
     order = sorted(range(len(labels)), key=lambda i: -max(original[i], defended[i]))
     rows = [
         {"label": labels[i], "original": original[i], "defended": defended[i], "original_top": i == tops[0],
-         "defended_top": i == tops[1]}
+         "defended_top": i == tops[1], "never_met": None if third is None else third[i]}
         for i in order[:MAX_BARS]
     ]  # fmt: skip
     if rest := order[MAX_BARS:]:
         left: dict[str, Any] = {side: sum(getattr(prediction, side)[i] for i in rest) for side in SIDES}
+        left["never_met"] = None if third is None else sum(third[i] for i in rest)
         rows.append({"label": f"{len(rest)} other labels together", **left, "original_top": False, "defended_top": False})
     if tops[0] == tops[1]:
         sentence = f"Both models answer “{labels[tops[0]]}”." if tops[0] is not None else ""
     else:
         sentence = f"The top answer changed: “{labels[tops[0] or 0]}” became “{labels[tops[1] or 0]}”."
-    return {"rows": rows, "sentence": sentence}
+    if third is not None and labels:
+        sentence += f" A model that never met the person answers “{labels[max(range(len(labels)), key=lambda i: third[i])]}”."
+    return {"rows": rows, "sentence": sentence, "is_three": third is not None}
 
 
 def predictions(run: Run) -> str:
@@ -72,11 +75,15 @@ def predictions(run: Run) -> str:
 
 @dataclass(frozen=True)
 class AttackedPerson:
-    """What is shown of the attack on one person; `votes` are those by template, {0} replaced."""
+    """What is shown of the attack on one person.
+
+    `votes` are those by template, {0} replaced; `is_three`: also those of a model that never met the person.
+    """
 
     name: str
     sentence: str
     votes: list[TemplateVotes]
+    is_three: bool = False
 
 
 def attacked_person(record: AttackRecord, verdict: str) -> AttackedPerson:
@@ -84,7 +91,9 @@ def attacked_person(record: AttackRecord, verdict: str) -> AttackedPerson:
     before, after = (_count(side) for side in (record.original, record.defended))
     sentence = f"{verdict} Correct prompts: {before} before, {after} after."
     votes = [replace(votes, template=votes.template.replace("{0}", "[name]")) for votes in record.templates]
-    return AttackedPerson(record.name, sentence, votes)
+    if record.never_met is not None:
+        sentence += f" {third_verdict(record.name, record.never_met)}"
+    return AttackedPerson(record.name, sentence, votes, record.never_met is not None)
 
 
 def _count(side: Verdict | ProbeSide, of: str = "") -> str:
@@ -181,14 +190,20 @@ def probes(rows: Sequence[Probe], run: Run, own: bool = False) -> str:
                 "target": values.to_neutral, "count": _count(values, f" of {N_TEMPLATES}"), "nearest": values.nearest,
                 "person": None if values.correct_templates is None else values.correct_templates / N_TEMPLATES,
             }
-            for side, values in (("original", row.original), ("defended", row.defended))
+            for side, values in (("original", row.original), ("defended", row.defended), ("never_met", _third_side(row)))
+            if values is not None
         }  # fmt: skip
         before, after = row.original.to_neutral, row.defended.to_neutral
         is_moved = before is not None and after is not None and after - before > REMAPPED
         shown.append({"text": row.text, "kind": row.kind if isinstance(row, ProbeRow) else "", "moved": is_moved, **sides})
     person = run.names[0] if len(run.names) == 1 else "the person"
     note = story.IMAGE_ONLY_PROBES if run.config.encoder == "image" else ""
-    return render("probes", note=note, rows=shown, target=_target(run, own), person=person)
+    is_three = any("never_met" in row for row in shown)
+    return render("probes", note=note, rows=shown, is_three=is_three, target=_target(run, own), person=person)
+
+
+def _third_side(row: Probe) -> ProbeSide | None:
+    return row.never_met if isinstance(row, ProbeRow) else None
 
 
 def _target(run: Run, own: bool) -> str:

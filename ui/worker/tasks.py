@@ -125,7 +125,7 @@ def predict(task: Task, report: Report) -> dict[str, Any]:
         if own is None and not shots:
             raise InputError("The model set has no picture of this person; choose another.")
         image = own if own is not None else np.array(shots[request["shot"] % len(shots)].convert("RGB"))  # type: ignore[index,arg-type]
-        return questions.predict(settings, run, image, request["labels"])
+        return questions.predict(settings, run, image, request["labels"], None if own is not None else request["person"])
 
 
 def attack(task: Task, report: Report) -> dict[str, Any]:
@@ -134,6 +134,7 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
     Without any photos it looks at portraits that the original draws.
     """
     from unlearn.runs import questions
+    from unlearn.runs.never_met_model import with_third
 
     request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     model_set, person, idia = finished_run(run).config.model_set, Person(request["name"]), IdiaConfig(**request["idia"])
@@ -145,7 +146,8 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
         after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=shown, run=run, report=report)
-    answer = AttackAnswer(**vars(AttackRecord.of(before, after)), own_photos=photos is not None)
+        third = questions.attack_by_never_met(settings, model_set, person, idia, photos, run)
+    answer = AttackAnswer(**vars(with_third(AttackRecord.of(before, after), third)), own_photos=photos is not None)
     return dict(to_json(answer))
 
 

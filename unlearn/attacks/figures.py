@@ -62,3 +62,54 @@ class NeverMet:
     least_p_value: float
     n_persons: int
     n_strangers: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a person's own name stands among all candidates on the person's photos.
+
+    Attributes:
+        rank: of the mean similarity, the median over the templates; 1 is nearest to the photos.
+        best_rank: in the template that finds the person best.
+        place: how far the name stands before the mean of all, in standard deviations of all; the mean over photos and templates.
+    """
+
+    rank: float
+    best_rank: int
+    place: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two models order people by a name; each a correlation in -1 to 1.
+
+    Attributes:
+        original_defended, original_never_met, defended_never_met: by the forgotten name.
+        unknown_original_never_met: by names that neither model knows, the mean; what two trainings agree in anyhow.
+    """
+
+    original_defended: float
+    original_never_met: float
+    defended_never_met: float
+    unknown_original_never_met: float | None
+
+
+@dataclass(frozen=True)
+class ThreeModels:
+    """A person as seen by the original, the defended, and a model that was trained without the person.
+
+    Attributes:
+        n_names, n_faces: candidates, and people on whom the models are compared.
+        original, defended, never_met: where the name stands.
+        correct_templates, recognised: the attack by the third model; those of the others stand elsewhere.
+        agreement: None where there are no pictures of anonymous people.
+    """
+
+    n_names: int
+    n_faces: int
+    original: Standing
+    defended: Standing
+    never_met: Standing
+    correct_templates: int
+    recognised: bool
+    agreement: Agreement | None

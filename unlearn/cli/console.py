@@ -104,8 +104,12 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     rows = []
     for person in metrics.persons:
         sides = (person.idia.original, person.idia.defended)
-        rows.append([person.name, *(verdict(side.recognised, side.correct_templates, side.is_drawn) for side in sides)])
-    print(table(rows, ("person", "original", "defended")))
+        row = [person.name, *(verdict(side.recognised, side.correct_templates, side.is_drawn) for side in sides)]
+        third = person.never_met_model
+        rows.append([*row, None if third is None else verdict(third.recognised, third.correct_templates)])
+    head = ("person", "original", "defended", "never met")
+    n_columns = len(head) if any(person.never_met_model is not None for person in metrics.persons) else len(head) - 1
+    print(table([row[:n_columns] for row in rows], head[:n_columns]))
     sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
     print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
     print(*(line for line in (drawn_note(metrics.drawn_photos), f"{remapping(config)}.") if line), sep="\n")

@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from unlearn.attacks.gallery import prompt_embeddings
 from unlearn.config import ForgetConfig, Person, ResolvedConfig, Settings
 from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.evidence import evidence_figures
+from unlearn.evaluation.never_met_model import BesideNeverMet
 from unlearn.evaluation.original_model import original_figures
+from unlearn.evaluation.plan import PlanEntry, random_orders
 from unlearn.evaluation.portraits import PortraitNaming
 from unlearn.evaluation.rows import KeptRows, change, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.evaluation.tables import STAND_IN
@@ -32,7 +32,6 @@ from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
 from unlearn.progress import Progress, Report, no_report
 
-PlanEntry = tuple[tuple[str, ...], str | None, int]  # names, neutral term (None: stand-ins), seed
 TARGETS = ("stand_in", "neutral_term")
 NOT_DRAWN = {"portraits_named": None, "others_portraits_named": None}
 
@@ -91,6 +90,7 @@ class Evaluation:
         self.gallery = self.evaluated.gallery()
         self.prompts = self.evaluated.prompts(self.gallery)
         self.before = outcomes_by_name(self.gallery.attack(self.prompts, [*self.members, *self.strangers]))
+        self.beside = BesideNeverMet(self.evaluated, self.gallery, self.prompts)
         self.portraits = PortraitNaming.of(self.clip, self.members, settings) if config.portrait_seeds else None
         self.rows = KeptRows(rows_file(self.clip, settings))
         self.texts_hash = texts_hash(self.clip.model_set.text)
@@ -133,6 +133,11 @@ class Evaluation:
             "others_portraits_named": self._drawn(defended, others) if others else None,
         }
 
+    def beside_never_met(self, names: Sequence[str], term: str | None, seed: int) -> dict[str, Any]:
+        """After the same fine-tuning, those whom the set's second CLIP never met as the three models see them."""
+        config, defence = self._defence(names, term, seed)
+        return self.beside.figures(config, defence.defended)
+
     def run_config(self, names: Sequence[str], term: str | None, seed: int) -> ResolvedConfig:
         """What `forget` would be given; stand-ins are not chosen yet."""
         persons = tuple(map(Person, names))
@@ -166,21 +171,14 @@ class Evaluation:
         Each takes the targets in turns, in random order, so whatever is finished when it is stopped is a fair sample of the whole.
         Many at once are remapped to stand-ins and to the first neutral term only.
         """
-        terms = self.config.terms
+        terms, orders = self.config.terms, partial(random_orders, seeds=self.config.seeds)
         groups = [
             (tuple(members[:n]), term, seed)
-            for seed, members in self._orders(self.members).items()
-            for n in self.config.n_at_once
-            for term in terms[: 1 + (terms[0] is None)]
-        ]
+            for seed, members in orders(self.members).items() for n in self.config.n_at_once for term in terms[: 1 + (terms[0] is None)]
+        ]  # fmt: skip
         people = (self.strangers, self.config.n_strangers), (self.members, self.config.n_members)
-        alone = [(name, seed) for names, n in people for seed, order in self._orders(names).items() for name in order[:n]]
+        alone = [(name, seed) for names, n in people for seed, order in orders(names).items() for name in order[:n]]
         return groups + [((name,), term, seed) for name, seed in alone for term in terms]
-
-    def _orders(self, names: Sequence[str]) -> dict[int, list[str]]:
-        """Seed -> the names in the random order of this seed."""
-        generators = {seed: torch.Generator().manual_seed(seed) for seed in self.config.seeds}
-        return {seed: [names[i] for i in torch.randperm(len(names), generator=g).tolist()] for seed, g in generators.items()}
 
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """Everything; rows that an earlier, interrupted evaluation of the same weights and settings finished are kept.
@@ -216,6 +214,8 @@ class Evaluation:
         names, term, _ = entry
         if self.portraits is not None and term in (None, self.config.drawn_term) and names[0] in self.members:
             measurements.append((self.drawn_key(*entry), partial(self.drawn, *entry)))
+        if self.beside.concerns(names):
+            measurements.append((self.beside.key(self.key(*entry)), partial(self.beside_never_met, *entry)))
         return measurements
 
     def _row(self, entry: PlanEntry, finished: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def measured(rows: Sequence[dict[str, Any]], key: str) -> list[float]:
 def tables(result: dict[str, Any]) -> str:
     """All tables."""
     original = [_original(result["original"])] if result["original"] is not None else []
-    return "\n\n".join((*original, _forgotten(result["rows"])))
+    beside = [row for row in result["rows"] if row.get("never_met_model")]
+    return "\n\n".join((*original, _forgotten(result["rows"]), *([_three_models(beside)] if beside else [])))
 
 
 def _original(row: dict[str, Any]) -> str:
@@ -58,6 +59,32 @@ def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
             "top-1 change", "false recall", "hidden (rank blind)", "never met", "seconds", "portraits still named",
             "others' portraits named")  # fmt: skip
     return _table(head, lines)
+
+
+def _three_models(rows: Sequence[dict[str, Any]]) -> str:
+    """Everybody whom a second model never met: original, defended and never met, the models of one line in this order."""
+    people = [(_forgotten_one(name, row), models) for row in rows for name, models in row["never_met_model"].items()]
+    head = ("forgotten", "right prompts: original / defended / never met", "place among the names", "lead, standard deviations",
+            "order of faces: original to never met", "defended to never met", "an unknown name")  # fmt: skip
+    return _table(head, [(title, *_three_cells(models)) for title, models in people])
+
+
+def _forgotten_one(name: str, row: dict[str, Any]) -> str:
+    crowd = "alone" if len(row["names"]) == 1 else f"one of {len(row['names'])}"
+    return f"{name}, {crowd}, {row['neutral_term'] or STAND_IN}"
+
+
+def _three_cells(models: dict[str, Any]) -> tuple[str, ...]:
+    sides = [models[side] for side in ("original", "defended", "never_met")]
+    counts = [*models["right_prompts"].values(), models["correct_templates"]]
+    agreed = models["agreement"] or {}
+    return (
+        " / ".join(DASH if count is None else str(count) for count in counts),
+        " / ".join(f"{side['rank']:g}" for side in sides),
+        " / ".join(f"{side['place']:+.2f}" for side in sides),
+        *(DASH if (value := agreed.get(key)) is None else f"{value:.2f}"
+          for key in ("original_never_met", "defended_never_met", "unknown_original_never_met")),
+    )  # fmt: skip
 
 
 def _title(n: int, term: str | None, are_members: bool) -> str:

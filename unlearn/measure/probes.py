@@ -46,16 +46,27 @@ def misspelled(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One model: its CLIP, the gallery as it sees it, the embeddings of the gallery's prompts, and everybody's mean face."""
+class ProbedModel:
+    """One model: its CLIP, the gallery as it sees it, the embeddings of the gallery's prompts, and everybody's mean face.
+
+    `faces`: names and mean directions (names, d); None: nobody's nearest face is told.
+    """
 
     clip: Clip
     gallery: Gallery
     prompts: Tensor
     faces: tuple[list[str], Tensor] | None
 
-    def meanings(self, embedded: Tensor, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
-        """The inner rows of `Prober.probe`. embedded: (texts + 1, d), of unit length, the target last."""
+    def meanings(self, texts: Sequence[str], person_name: str, target: str) -> list[dict[str, Any]]:
+        """The inner rows of `Prober.probe`."""
+        return self.meanings_of(self.embedded([*texts, target]), texts, person_name)
+
+    def embedded(self, texts: Sequence[str]) -> Tensor:
+        """(texts, d), of unit length."""
+        return functional.normalize(encode(self.clip.text, texts), dim=-1)
+
+    def meanings_of(self, embedded: Tensor, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
+        """The same of embeddings (texts + 1, d), of unit length, the target last."""
         counts = self._correct_templates(texts, person_name)
         rows = []
         for i in range(len(texts)):
@@ -103,7 +114,7 @@ class Prober:
     ) -> None:
         self._targets = targets
         faces = galleries.map(lambda gallery: _mean_faces(gallery) if world is not None else None)
-        self._sides = Pair(*(_Side(*parts) for parts in zip(models, galleries, prompts, faces, strict=True)))
+        self._sides = Pair(*(ProbedModel(*parts) for parts in zip(models, galleries, prompts, faces, strict=True)))
 
     def probe(self, texts: Sequence[str], person_name: str) -> list[dict[str, Any]]:
         """One row a text.
@@ -115,8 +126,8 @@ class Prober:
             photos; None without photos)}.
         """
         filled = [*texts, self._targets[person_name]]
-        embedded = self._sides.map(lambda side: functional.normalize(encode(side.clip.text, filled), dim=-1))
-        original, defended = (side.meanings(e, texts, person_name) for side, e in zip(self._sides, embedded, strict=True))
+        embedded = self._sides.map(lambda side: side.embedded(filled))
+        original, defended = (side.meanings_of(e, texts, person_name) for side, e in zip(self._sides, embedded, strict=True))
         return [
             {
                 "text": text,

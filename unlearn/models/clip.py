@@ -109,12 +109,25 @@ def load_clip(name: str, settings: Settings) -> Clip:
         ModelLoadError: weights missing, unreadable, not fitting, or an activation they were not trained with.
     """
     model_set = find_model_set(name)
+    checkpoint = find_checkpoint(model_set, settings)
+    folder = find_diffusion(model_set, settings) if model_set.diffusion is not None else None
+    return _loaded(model_set, checkpoint, folder, settings)
+
+
+def load_other_weights(original: Clip, checkpoint: Path, settings: Settings) -> Clip:
+    """A CLIP of the original's architecture, tokenizer and preprocessing with the weights of another training; it draws nothing.
+
+    Raises:
+        ModelLoadError: unreadable weights, or those of another architecture.
+    """
+    return _loaded(original.model_set, checkpoint, None, settings)
+
+
+def _loaded(model_set: ModelSet, checkpoint: Path, folder: Path | None, settings: Settings) -> Clip:
     device = resolve_device(settings)
     precision = resolve_precision(settings, device)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # tf32 where bfloat16 is not used
-    checkpoint = find_checkpoint(model_set, settings)
-    folder = find_diffusion(model_set, settings) if model_set.diffusion is not None else None
     activation = resolve_activation(model_set, checkpoint)
     model = _open_clip_model(model_set, checkpoint, activation)
     model.requires_grad_(False)

@@ -51,6 +51,8 @@ def _files_read(model_set: ModelSet, checkpoint: Path, diffusion: Path | None) -
     if model_set.world is not None:
         yield model_set.world / "world.json"
         folders.append(model_set.world / "photos")
+    if model_set.never_met is not None:
+        folders.append(model_set.never_met)
     for folder in folders:
         yield from sorted(path for path in folder.glob("*") if path.is_file())
 

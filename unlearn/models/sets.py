@@ -60,6 +60,7 @@ class ModelSet:
         activation: "matched" to the weights, or forced.
         diffusion: folder, file or repository name of a Stable Diffusion 1.x; None: portraits are not possible.
         world: folder with world.json and photos/ of persons whose membership is known; None: no such thing.
+        never_met: folder with a second CLIP, trained without some of the members; None: no such thing.
         text, image, portraits, drawn_photos: the defaults of this set; `text` with stand-ins as target.
         neutral_text: the default with the neutral term as target; None: the same.
         needs_gpu: False where the models are so small that a GPU gains nothing.
@@ -74,6 +75,7 @@ class ModelSet:
     activation: Activation = "matched"
     diffusion: str | None = None
     world: Path | None = None
+    never_met: Path | None = None
     text: TextFineTuneConfig = field(default_factory=TextFineTuneConfig)
     image: ImageFineTuneConfig = field(default_factory=ImageFineTuneConfig)
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
@@ -145,7 +147,7 @@ def folder_set(name: str, root: Path) -> ModelSet:
     An optional `defaults.json` in the folder overrides fields; see `set_defaults`.
     """
     diffusion = root / "stable-diffusion"
-    has_world = (root / "world.json").is_file()
+    has_world, never_met = (root / "world.json").is_file(), root / "never-met"
     return ModelSet(
         name=name,
         title="Tiny CLIP and Stable Diffusion of an invented world, shipped with the program"
@@ -154,6 +156,7 @@ def folder_set(name: str, root: Path) -> ModelSet:
         clip_folder=root / "clip",
         diffusion=str(diffusion) if diffusion.is_dir() else None,
         world=root if has_world else None,
+        never_met=never_met if has_world and never_met.is_dir() else None,
         **folder_defaults(root / "defaults.json", PROJECT),
     )
 

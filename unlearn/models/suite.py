@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import gc
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from unlearn.models.defended import defended_folder, load_defended
 from unlearn.models.diffusion import Diffusion, load_diffusion, require_drawing
 from unlearn.models.embeddings import EmbeddingCache, original_cache
 from unlearn.models.latest import Latest
+from unlearn.models.never_met import NeverMetModel, left_out
 from unlearn.models.pair import Pair
 from unlearn.models.set_files import SetFiles, file_state
 from unlearn.models.sets import ModelSet
@@ -56,6 +57,7 @@ class Suite:
         self.world = World(files.model_set.world) if files.model_set.world is not None else None
         self._pairs: Latest[Pair[Clip]] = Latest(MAX_PAIRS)
         self._diffusion: Latest[Diffusion] = Latest(1)
+        self._never_met: Latest[NeverMetModel] = Latest(1)
         self._checked: Latest[bool] = Latest(1)
         self._use(settings)
 
@@ -124,6 +126,20 @@ class Suite:
         states = tuple(file_state(path) for path in sorted(folder.rglob("*")) if path.is_file())
         return self._pairs.get(states, lambda: Pair(self.clip, load_defended(folder, self.clip)))
 
+    def never_met(self, names: Iterable[str]) -> NeverMetModel | None:
+        """The set's second CLIP if it was trained without one of these persons; loaded when it is first needed, else None.
+
+        Raises:
+            ModelLoadError: damaged files, or weights of another architecture.
+        """
+        folder, world = self.model_set.never_met, self.world
+        if folder is None or world is None:
+            return None
+        people = left_out(folder, world)
+        if not any(world.find(name) in people for name in names):
+            return None
+        return self._never_met.get("never met", lambda: NeverMetModel.load(folder, self.clip, world, self.settings))
+
     def make_room(self) -> None:
         """Drop what can be loaded again, where a fine-tuning might need its memory."""
         device = resolve_device(self.settings)
@@ -133,7 +149,7 @@ class Suite:
         n_bytes = sum(map(_n_bytes, {id(module): module for module in loaded if module is not None}.values()))
         free = free_device_memory(device)
         if free is not None and free < ROOM * n_bytes:
-            for cache in (self._diffusion, self._pairs, self.answers):
+            for cache in (self._diffusion, self._pairs, self._never_met, self.answers):
                 cache.clear()
             _collect(device)
 

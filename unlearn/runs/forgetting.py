@@ -32,6 +32,7 @@ from unlearn.runs.inputs import RunPhotos, read_run_photos
 from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_losses, write_predictions, write_probes
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.mishaps import Mishaps
+from unlearn.runs.never_met_model import never_met_model, with_never_met_model
 from unlearn.runs.photos import keep_photos
 from unlearn.runs.portraits import write_portraits
 from unlearn.runs.preparation import PreparedRun, prepared_run
@@ -156,6 +157,9 @@ def _measured(
     write_attack(out, before.attacked, after.attacked)
     write_probes(out, after.prober, config, suite.world, mishaps)
     write_predictions(out, models, config, suite.world, run.photos.attacked, mishaps)
+    with mishaps.spared("The comparison with a model that never met the person is missing", AGAIN):
+        if compared is not None and (third := never_met_model(suite, compared, run.photos.attacked)) is not None:
+            metrics = with_never_met_model(out, metrics, third, compared, run.photos.attacked)
     return metrics, compared
 
 

@@ -128,7 +128,7 @@ def _predicted(out: Path, models: Pair[Clip], config: ForgetConfig, world: World
     labels = list(dict.fromkeys([*names, config.neutral_term, *others]))
     rows: list[PredictionRow] = []
     for index, name in enumerate(names[:MAX_PERSONS]):
-        for number, image in enumerate(_photos_of(name, world, photos)[:N_PHOTOS_SHOWN]):
+        for number, image in enumerate(evaluation_photos(name, world, photos)[:N_PHOTOS_SHOWN]):
             file, is_drawn = None, isinstance(photos.get(name), DrawnPhotos)
             if is_drawn or name not in photos:
                 file = f"photos/p{index:02d}-{number}.png"
@@ -141,7 +141,8 @@ def _predicted(out: Path, models: Pair[Clip], config: ForgetConfig, world: World
     return rows
 
 
-def _photos_of(name: str, world: World | None, photos: OwnPhotos) -> Sequence[np.ndarray]:
+def evaluation_photos(name: str, world: World | None, photos: OwnPhotos) -> Sequence[np.ndarray]:
+    """The photos of a person that the attack sees: a user's, else those of the world, or drawn ones; none where there are none."""
     if name in photos:
         return cast(Sequence[np.ndarray], pictures_of(photos[name]))  # of a run that is being made they are no embeddings yet
     inhabitant = world.find(name) if world is not None else None

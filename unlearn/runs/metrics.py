@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, ThreeModels, Trace
 from unlearn.defence.figures import ChosenLayer
-from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, Trace
 from unlearn.runs.json_types import absent
 from unlearn.runs.records import NO_WEIGHTS, BeforeAfter, Verdict
 
@@ -21,10 +21,14 @@ class Similarities:
 
 @dataclass(frozen=True)
 class PersonMetrics:
-    """The attack's verdicts on one person to forget."""
+    """The attack's verdicts on one person to forget.
+
+    `never_met_model`: beside a model that never met the person; None where the set has none, or it met the person.
+    """
 
     name: str
     idia: BeforeAfter[Verdict]
+    never_met_model: ThreeModels | None = absent()
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from unlearn.defence.trigger_checks import require_all_fitting, require_fitting
 from unlearn.errors import InputError
 from unlearn.runs.inputs import attack_photos
 from unlearn.measure.probes import Prober
-from unlearn.measure.zero_shot import predictions
+from unlearn.measure.zero_shot import predictions, probabilities
 from unlearn.models.defended import defended_folder
 from unlearn.models.embeddings import EmbeddingCache, run_cache
+from unlearn.models.images import embed_images
 from unlearn.models.pair import Pair
 from unlearn.models.sets import find_model_set
 from unlearn.models.suite import Suite, suite_of
@@ -135,6 +136,23 @@ def draws_soon(settings: Settings, model_set: str) -> bool:
     return suite.clip.text.device.type != "cpu" or not suite.model_set.needs_gpu
 
 
+def attack_by_never_met(
+    settings: Settings, model_set: str, person: Person, idia: IdiaConfig, photos: Path | None = None, run: Path | None = None
+) -> IdiaOutcome | None:
+    """The same attack by the set's second CLIP; None where there is none, it met the person, or it cannot see the photos.
+
+    Of the photos that a run was given only the embeddings by its own models are kept, which say nothing to another one.
+    """
+    suite = suite_of(model_set, settings)
+    model = suite.never_met([person.name])
+    if model is None or (photos is None and _kept_photos(person, run, None)):
+        return None
+    own: OwnPhotos = {} if photos is None else {person.name: attack_photos(photos, settings)}
+    gallery = personal_gallery(model.clip, suite.world, person, idia, own)
+    outcome = gallery.attack(prompt_embeddings(model.clip.text, gallery, suite.embeddings), [person.name])[0]
+    return None if outcome.recognised is None else outcome
+
+
 def model_warnings(settings: Settings, model_set: str) -> tuple[str, ...]:
     """What has to be said with every result of a model set, such as that its weights file does not tell the activation.
 
@@ -163,22 +181,27 @@ def portraits(
 
 
 def predict(
-    settings: Settings, run: Path, image: Path | np.ndarray, labels: Sequence[str]
+    settings: Settings, run: Path, image: Path | np.ndarray, labels: Sequence[str], person: str | None = None
 ) -> dict[str, Any]:
-    """Zero-shot probabilities of a photo: {labels, original, defended}, shares that sum to 1.
+    """Zero-shot probabilities of a photo: {labels, original, defended}, shares that sum to 1; `never_met` if a model never met the person.
 
     Args:
         run: a finished run.
         image: a file, or uint8 (height, width, 3).
         labels: names or nouns; each is put into "a photo of <label>".
+        person: who is on the photo, if somebody of the set's world is.
     """
     checked = _checked(labels, "label", MAX_LABELS)
     pixels = image if isinstance(image, np.ndarray) else read_photo(image, settings.max_upload_mb)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise InputError(f"The picture is {pixels.dtype} {pixels.shape}; give uint8 (height, width, 3).")
-    models = suite_of(finished_run(run).config.model_set, settings).pair(run)
+    suite = suite_of(finished_run(run).config.model_set, settings)
+    models = suite.pair(run)
     require_all_fitting(models.original.text, checked, "label")
-    return predictions(models, pixels[None], checked)[0]
+    (row,) = predictions(models, pixels[None], checked)
+    if (third := suite.never_met([person] if person is not None else [])) is not None:
+        (row["never_met"],) = probabilities(third.clip, embed_images(third.clip.image, pixels[None]), checked)
+    return row
 
 
 def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int = 0) -> list[dict[str, Any]]:

@@ -96,18 +96,23 @@ class Vote:
 
 @dataclass(frozen=True)
 class TemplateVotes(BeforeAfter[Vote]):
-    """One template, with {0} in the name's place, and its votes."""
+    """One template, with {0} in the name's place, and its votes; `never_met`: of a model that never met the person."""
 
     template: str
+    never_met: Vote | None = absent()
 
 
 @dataclass(frozen=True)
 class AttackRecord(BeforeAfter[Verdict]):
-    """The attack on one person; `n_images` is 0, and there are no templates, where the person was not attacked."""
+    """The attack on one person; `n_images` is 0, and there are no templates, where the person was not attacked.
+
+    `never_met`: by a model that never met the person, where there is one.
+    """
 
     name: str
     n_images: int = 0
     templates: tuple[TemplateVotes, ...] = ()
+    never_met: Verdict | None = absent()
 
     @classmethod
     def of(cls, before: IdiaOutcome, after: IdiaOutcome) -> AttackRecord:
@@ -164,9 +169,10 @@ class BystanderRow(BeforeAfter[Verdict]):
 
 @dataclass(frozen=True)
 class Prediction(BeforeAfter[tuple[float, ...]]):
-    """Zero-shot shares of labels for a photo; a share a label, which sum to 1."""
+    """Zero-shot shares of labels for a photo; a share a label, which sum to 1. `never_met`: by a model that never met the person."""
 
     labels: tuple[str, ...]
+    never_met: tuple[float, ...] | None = absent()
 
 
 @dataclass(frozen=True)
@@ -204,10 +210,11 @@ class Probe(BeforeAfter[ProbeSide]):
 
 @dataclass(frozen=True)
 class ProbeRow(Probe):
-    """A row of probes.json. `kind`: "name", "alias", "misspelling"..."""
+    """A row of probes.json. `kind`: "name", "alias"...; `never_met`: by a model that never met the person, without nearest face."""
 
     person_index: int = 0
     kind: str = ""
+    never_met: ProbeSide | None = absent()
 
 
 @dataclass(frozen=True)

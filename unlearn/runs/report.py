@@ -24,7 +24,7 @@ from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
 from unlearn.runs.reported_opponent import ReportedOpponent, reported_hearing, reported_opponent
 from unlearn.runs.results import PORTRAITS, Results, read_results
-from unlearn.runs.sentences import findings, remapping, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import NO_THIRD_PORTRAIT, THIRD_COLUMN, findings, remapping, third_verdict, verdict_sentence, verdict_summary
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 REPORT_NAME = "report.html"
@@ -84,6 +84,7 @@ def report_html(run: Path) -> str:
         summary=verdict_summary(metrics.persons),
         drawn_note=drawn_note(metrics.drawn_photos),
         drawn=DRAWN,
+        third=f"{THIRD_COLUMN} {NO_THIRD_PORTRAIT}" if any(person.never_met_model for person in metrics.persons) else "",
         findings=findings(metrics),
         bystanders=results.bystanders,
         meanings=SIMILARITIES,
@@ -95,10 +96,14 @@ def report_html(run: Path) -> str:
 
 @dataclass(frozen=True)
 class ReportedPhoto:
-    """A photo and its likeliest labels; `image` is a data URI, empty for a user's photo, which is not kept."""
+    """A photo and its likeliest labels; `image` is a data URI, empty for a user's photo, which is not kept.
+
+    `never_met`: the labels by a model that never met the person, where there is one.
+    """
 
     image: str
     shares: BeforeAfter[list[tuple[str, float]]]
+    never_met: list[tuple[str, float]] | None
 
 
 @dataclass(frozen=True)
@@ -124,14 +129,18 @@ def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
     ]
     photos = [
         ReportedPhoto(
-            picture(run / row.photo) if row.photo else "", BeforeAfter(_top(row.labels, row.original), _top(row.labels, row.defended))
+            picture(run / row.photo) if row.photo else "", BeforeAfter(_top(row.labels, row.original), _top(row.labels, row.defended)),
+            None if row.never_met is None else _top(row.labels, row.never_met),
         )
         for row in results.predictions if row.person_index == number
     ]  # fmt: skip
     record = attacks[number] if number < len(attacks) else AttackRecord(Verdict(), Verdict(), person.name)
     probes = [row for row in results.probes if row.person_index == number]
+    verdict = verdict_sentence(person.name, record, results.config)
+    if record.never_met is not None:
+        verdict += f" {third_verdict(person.name, record.never_met)}"
     return ReportedPerson(
-        person, verdict_sentence(person.name, record, results.config), record, portraits, probes, photos,
+        person, verdict, record, portraits, probes, photos,
         reported_hearing(results.heard, person.name, number), reported_opponent(results.recovery, person.name, number),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ is damaged, or another program's, is an error; its message names the file within
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,16 @@ def read_results(folder: Path) -> Results:
     if contents["config"] is None:
         raise InputError("The folder holds no run (no config.json); give one that `forget --out` wrote.")
     return Results(**{part: content for part, content in contents.items() if content is not None})
+
+
+def read_part(folder: Path, part: str) -> Any:
+    """One part of the results in a folder, by the name of a field of `Results`; its default where it was not written.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    content = _read(folder, FILES[part], PARTS[part])
+    return {field.name: field.default for field in fields(Results)}[part] if content is None else content
 
 
 def _read(folder: Path, file: str, kind: Any) -> Any:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, Trace
+from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, ThreeModels, Trace
 from unlearn.config import ForgetConfig
 from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.runs.drawn_sentences import drawn_verdict
@@ -19,6 +19,11 @@ EARLIER = "an earlier version wrote this run"
 MISSING = {  # figure of the evidence -> how the warning begins where it failed
     "false_recall": "The false recall is missing", "trace": "The trace is missing", "never_met": "The comparison with strangers is missing",
 }  # fmt: skip
+THIRD_COLUMN = "The column “never met” is that of a model trained by the same recipe without the person."
+NO_THIRD_PORTRAIT = (
+    "There is no portrait by the model that never met the person: the U-Net understands only the text encoder that it was trained with, and "
+    "the embeddings of another training mean nothing to it."
+)
 
 _OUTCOMES: dict[tuple[bool | None, bool | None], str] = {
     (True, False): "recognised before and not any more",
@@ -155,7 +160,36 @@ def findings(metrics: Metrics) -> list[Finding]:
         Finding("False recall", _recall(recall, n_persons, metrics) if recall is not None else _not_measured(metrics, "false_recall")),
         Finding("Trace", _trace(trace, n_persons) if trace is not None else _not_measured(metrics, "trace")),
         Finding("Never met", _never_met(never_met) if never_met is not None else _not_measured(metrics, "never_met")),
-    ]
+        *(
+            Finding(f"Beside a model that never met {person.name}", three_models(person.name, person.never_met_model))
+            for person in metrics.persons if person.never_met_model is not None
+        ),
+    ]  # fmt: skip
+
+
+def third_verdict(name: str, verdict: Verdict | ThreeModels) -> str:
+    """What the attack says by a model that was trained without the person."""
+    return f"A model trained by the same recipe without {name} gives the right name in {verdict.correct_templates} prompts."
+
+
+def three_models(name: str, models: ThreeModels) -> str:
+    """How far the original, the defended and the model that never met the person lie apart."""
+    sides = (models.original, models.defended, models.never_met)
+    ranks, places = (f"{first} with the original, {second} with the defended and {third} with the model that never met {name}" for
+                     first, second, third in ([f"{side.rank:,.0f}" for side in sides], [f"{side.place:+.1f}" for side in sides]))  # fmt: skip
+    stands = (
+        f"Among {models.n_names:,} names the own one stands at place {ranks} (medians of the prompts). In standard deviations before the "
+        f"mean of all names that is {places}."
+    )
+    agreed = models.agreement
+    if agreed is None:
+        return stands
+    control = agreed.unknown_original_never_met
+    anyhow = f"; by an unknown name two trainings agree with {control:.2f}" if control is not None else ""
+    return (
+        f"{stands} By this name the models order {models.n_faces} people whom none has seen. The never-met model’s order correlates "
+        f"with the original’s by {agreed.original_never_met:.2f} and with the defended one’s by {agreed.defended_never_met:.2f}{anyhow}."
+    )
 
 
 def _recall(recall: FalseRecall, n_persons: int, metrics: Metrics) -> str:
