@@ -71,6 +71,7 @@ def test_story_from_a_name_to_the_evidence(open_page: OpenPage, address: str) ->
     page.locator(".portraits .seeds label").nth(1).click()
     expect(page.locator("[data-pane-seed='1']")).to_be_visible()
     shoot(page, "5-slider")
+    hold_a_portrait(page)
 
     page.get_by_role("tab", name="Probes").click()
     page.locator("#probe-texts textarea").fill("Tilda\na <b>bold</b> person")
@@ -114,6 +115,27 @@ def test_link_shows_the_job_to_somebody_else_who_cannot_change_it(open_page: Ope
     stranger = open_page(address)
     expect(stranger.locator("#history")).to_contain_text("You have no jobs yet")
     expect(stranger.locator("#job")).to_contain_text("Nothing is running for you")
+
+
+def hold_a_portrait(page: Page) -> None:
+    """Mouse and keyboard show the original for as long as they press, and a screen reader is told."""
+    page.locator(".portraits label", has_text="Press and hold").first.click()
+    button = page.locator("[data-hold]:visible").first
+    original, said = button.locator(".under"), page.locator(".hold:visible [data-said]").first
+    expect(original).to_be_hidden()
+    button.hover()
+    page.mouse.down()
+    expect(original).to_be_visible()
+    expect(said).to_have_text("Original model")
+    shoot(page, "5-held")
+    page.mouse.up()
+    expect(original).to_be_hidden()
+    expect(said).to_have_text("Defended model")
+    button.focus()
+    page.keyboard.down("Space")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.keyboard.up("Space")
+    expect(button).to_have_attribute("aria-pressed", "false")
 
 
 def test_compare_two_jobs_and_rerun(open_page: OpenPage, address: str) -> None:

@@ -104,6 +104,36 @@
     }
   });
 
+  // Press and hold on a portrait shows the original for as long as thumb, mouse or key is down. A finger that begins to scroll, a
+  // window that loses the focus and a key that is released elsewhere all let go.
+  let holding = null;
+
+  function hold(button) {
+    if (holding === button) return;
+    if (holding) {
+      holding.setAttribute('aria-pressed', 'false');
+      say(holding, 'Defended');
+    }
+    holding = button;
+    if (!button) return;
+    button.setAttribute('aria-pressed', 'true');
+    say(button, 'Original');
+  }
+
+  function say(button, model) { button.parentElement.querySelector('[data-said]').textContent = `${model} model`; }
+
+  const holdable = (event) => event.target.closest && event.target.closest('[data-hold]');
+  document.addEventListener('pointerdown', (event) => { if (event.button === 0 && holdable(event)) hold(holdable(event)); });
+  for (const kind of ['pointerup', 'pointercancel', 'blur']) window.addEventListener(kind, () => hold(null));
+  document.addEventListener('focusout', (event) => { if (holding && holdable(event) === holding) hold(null); });
+  document.addEventListener('contextmenu', (event) => { if (holdable(event)) event.preventDefault(); }); // of a long press
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== ' ' && event.key !== 'Enter' || !holdable(event)) return;
+    event.preventDefault(); // the space key would scroll
+    hold(holdable(event));
+  });
+  document.addEventListener('keyup', (event) => { if (event.key === ' ' || event.key === 'Enter') hold(null); });
+
   document.addEventListener('change', (event) => {
     const input = event.target, block = input.closest && input.closest('[data-switch]');
     if (!block) return;
