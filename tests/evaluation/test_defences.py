@@ -77,7 +77,7 @@ def _row(name: str, member: int, after: bool, steps: int | None = None) -> dict[
     undoing = {**forms, "steps": {"1 caption": steps, "3 captions": 2, "10 captions": None}}
     return {
         "kind": name, "member": member, "correct_templates": 0, "others_kept": 1.0 - 0.5 * after, "rank_blind": 7 + member,
-        "strangers_recognised": int(after), "object_top1_change": -0.002, "seconds": 5.0,
+        "strangers_recognised": int(after), "object_top1_change": -0.002, "core_seconds": 5.0,
         "attacks": {"surface-forms": forms, "descriptions": {**forms, "before": None, "after": None}, "undoing": undoing},
     }  # fmt: skip
 
