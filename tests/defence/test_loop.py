@@ -26,7 +26,7 @@ from unlearn.models.encoders import OpenClipText
 from unlearn.progress import Progress
 from unlearn.texts.captions import generate_captions
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill
-from unlearn.texts.triggers import trigger_pairs
+from unlearn.texts.trigger_pairs import trigger_pairs
 
 NAME = "Ann Lee"
 QUICK = TextFineTuneConfig(n_steps=60, batch_size=16, learning_rate=1e-3, n_captions=400, lr_milestones=(40,))

@@ -17,7 +17,7 @@ from unlearn.measure.zero_shot import predictions, utility
 from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
-from unlearn.texts.triggers import trigger_pairs
+from unlearn.texts.trigger_pairs import trigger_pairs
 
 PERSON = Person(MEMBERS[0], ("Captain Storm",))
 

@@ -10,7 +10,8 @@ import pytest
 from unlearn.config import EarlyStop, Person, ResolvedConfig, TextFineTuneConfig
 from unlearn.errors import InputError
 from unlearn.texts.captions import generate_captions
-from unlearn.texts.triggers import KeptNames, TextTriggers, check_pairs, trigger_pairs
+from unlearn.texts.trigger_pairs import check_pairs, trigger_pairs
+from unlearn.texts.triggers import KeptNames, TextTriggers, Written
 
 CAPTIONS = generate_captions(400)
 
@@ -149,7 +150,7 @@ def test_target_lies_beyond_the_neutral_term_only_where_many_names_fall_together
 def test_other_spellings_take_every_fourth_turn_of_their_trigger_and_plain_names_none() -> None:
     run = ResolvedConfig((Person("Conan O'Brien"), Person("Ann Lee")), text=TextFineTuneConfig(batch_size=64, n_captions=400))
     forms = {"Conan O'Brien": ("Conan O\u2019Brien", "Conan O\u02bcBrien")}
-    triggers = TextTriggers(CAPTIONS, run, spellings=forms)
+    triggers = TextTriggers(CAPTIONS, run, written=Written(forms))
     texts = [text for step in range(4) for text in triggers.batch(step).triggered]
     counts = {form: sum(form in text for text in texts) for form in ("Conan O'Brien", *forms["Conan O'Brien"], "Ann Lee")}
     assert counts == {"Conan O'Brien": 96, "Conan O\u2019Brien": 16, "Conan O\u02bcBrien": 16, "Ann Lee": 128}

@@ -57,6 +57,10 @@ FINE_TUNE_FIELDS = (
     Field("regularization_weight", "Regularization weight", "Beta: a higher value keeps the weights closer to the original",
           0.01, 0.0, 100.0),
     Field("bystander_share", "Captions with other names", "Share from 0 to 1; protects other people", 0.0, 0.0, 1.0),
+    Field("surface_forms", "Surface forms", "Other ways to write a name (titles, misspellings, other letters) that are forgotten as well",
+          0, 0, 120),
+    Field("ball_radius", "Ball", "Radius within which the name is moved while it is forgotten, as a share of a token's length",
+          0.0, 0.0, 10.0),
     Field("early_stop", "Stop early", "End as soon as texts that are not trained on show the name remapped", True),
 )  # fmt: skip
 IMAGE_FIELDS = (

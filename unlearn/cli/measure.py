@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from unlearn.cli.options import AsJson, OutFile, Texts, chosen_set, settings_of
 from unlearn.config import Settings, numbered_seeds
 
 if TYPE_CHECKING:
+    from unlearn.evaluation.defences import DefenceEvaluationConfig
     from unlearn.evaluation.faces import FaceEvaluationConfig
     from unlearn.evaluation.names import EvaluationConfig
 
@@ -71,17 +72,27 @@ def evaluate(
     without_portraits: Annotated[bool, typer.Option("--without-portraits", help="Draw no portraits.")] = False,
     faces: Annotated[Path | None, typer.Option(help="Forget faces instead: folders of `python -m assets.build.photos`.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="With --faces: ours, paper or both; several times.")] = None,
+    defences: Annotated[bool, typer.Option("--defences", help="Compare defences and methods by what brings the forgotten back.")] = False,
+    defence: Annotated[list[str] | None, typer.Option(help="With --defences: only this one, as term or slug; several times.")] = None,
+    budget: Annotated[str, typer.Option(help="With --defences: of the attacks, quick or full.")] = "quick",
     out: OutFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Forget every member of a set, one at a time and many at once, and print tables beside the paper's figures.
 
+    With `--defences` the same members are forgotten by each defence, and the opponent tries to bring each of them back.
     Without `--target` the defence with stand-ins stands beside the one with each neutral term.
     Takes hours for a whole set; what was finished is kept, and the next call goes on there.
     """
     settings, output = settings_of(context), Output(out, finished_only, as_json)
     name, counts = chosen_set(model_set, settings), tuple(at_once or ())
     changes: dict[str, Any]
+    if defences:
+        from unlearn.evaluation.defences import N_MEMBERS, DefenceEvaluationConfig
+
+        chosen = tuple(defence or ())
+        compared = DefenceEvaluationConfig(name, chosen, cast(Any, budget), members or N_MEMBERS, faces=faces)
+        return _evaluate_defences(compared, settings, output)
     if faces is not None:
         from unlearn.evaluation.faces import FaceEvaluationConfig
 
@@ -107,6 +118,15 @@ def _evaluate_names(config: EvaluationConfig, settings: Settings, output: Output
     with progress_bar() as report:
         result = evaluate(config, settings, report, output.file, output.finished_only)
     print_json(result) if output.as_json else print(tables(result))
+
+
+def _evaluate_defences(config: DefenceEvaluationConfig, settings: Settings, output: Output) -> None:
+    from unlearn.evaluation.defence_tables import defence_tables
+    from unlearn.evaluation.defences import evaluate_defences
+
+    with progress_bar() as report:
+        result = evaluate_defences(config, settings, report, output.file, output.finished_only)
+    print_json(result) if output.as_json else print(defence_tables(result))
 
 
 def _evaluate_faces(config: FaceEvaluationConfig, settings: Settings, output: Output) -> None:

@@ -5,7 +5,8 @@ from unlearn.config.limits import MAX_SEED
 from unlearn.config.methods import METHODS, check_schedule
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.portraits import PortraitConfig, numbered_seeds
-from unlearn.config.schedules import ClosedForm, EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
+from unlearn.config.schedule_parts import ClosedForm, EarlyStop
+from unlearn.config.schedules import FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.settings import ForgetConfig, IdiaConfig, ResolvedConfig, Settings
 
 __all__ = [

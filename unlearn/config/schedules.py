@@ -1,4 +1,4 @@
-"""How an encoder is fine-tuned: the two schedules with the paper's values as defaults (appendix A.2), and the early stop.
+"""How an encoder is fine-tuned: the two schedules with the paper's values as defaults (appendix A.2).
 
 Imported through `unlearn.config`. A value out of range raises `ConfigError`. Source: Hintersdorf et al. 2024.
 """
@@ -11,63 +11,7 @@ from typing import Any, Literal
 from unlearn.config import limits
 from unlearn.config.limits import require_range, require_short
 from unlearn.config.plain_values import require
-
-
-@dataclass(frozen=True)
-class EarlyStop:
-    """Stop as soon as texts not used for training show every trigger remapped.
-
-    Attributes:
-        every: steps between two checks.
-        threshold: least mean cosine similarity of the WORST trigger to its target, over the check texts.
-        hidden_threshold: the same for the flattened hidden states, where they are trained.
-        patience: checks in a row that must pass.
-        min_steps: no stop before this many steps.
-    """
-
-    every: int = 10
-    threshold: float = 0.97
-    hidden_threshold: float = 0.9
-    patience: int = 2
-    min_steps: int = 20
-
-    def __post_init__(self) -> None:
-        lowest, highest = sorted((self.threshold, self.hidden_threshold))
-        require(0.0 < lowest <= highest <= 1.0, "early stop: thresholds must lie in 0 to 1.")
-        for name, low in (("every", 1), ("patience", 1), ("min_steps", 0)):
-            require_range(f"early stop: {name}", getattr(self, name), low, limits.MAX_STEP)
-
-
-@dataclass(frozen=True)
-class ClosedForm:
-    """The closed-form start of a text encoder's fine-tuning (`defence.closed_form`).
-
-    Attributes:
-        n_blocks: so many of the last blocks are edited.
-        keep_weight: weight of what is kept, against one trigger; against n of them it is divided by the root of n.
-        n_kept_texts: texts of a run that keep others' names and the run's targets.
-        n_general_texts: captions that are kept besides, where no file has what is needed of them.
-        moments: such a file, of the model set (`defence.kept_moments`); one of other weights is not used.
-        texts_per_trigger: texts with each name or alias.
-        min_texts: least number of texts with a trigger, all together.
-    """
-
-    n_blocks: int = 2
-    keep_weight: float = 200.0
-    n_kept_texts: int = 320
-    n_general_texts: int = 3000
-    moments: str | None = None
-    texts_per_trigger: int = 8
-    min_texts: int = 48
-
-    def __post_init__(self) -> None:
-        require_range("closed form: n_blocks", self.n_blocks, 1, 100)
-        require_range("closed form: keep_weight", self.keep_weight, 0.001, 1e6)
-        require_range("closed form: n_kept_texts", self.n_kept_texts, 10, limits.MAX_CLOSED_FORM_TEXTS)
-        require_range("closed form: n_general_texts", self.n_general_texts, 10, limits.MAX_CLOSED_FORM_TEXTS)
-        require_short("closed form: moments", self.moments)
-        require_range("closed form: texts_per_trigger", self.texts_per_trigger, 1, 100)
-        require_range("closed form: min_texts", self.min_texts, 1, limits.MAX_CLOSED_FORM_TEXTS)
+from unlearn.config.schedule_parts import ClosedForm, EarlyStop
 
 
 @dataclass(frozen=True)
@@ -135,6 +79,10 @@ class TextFineTuneConfig(FineTuneConfig):
             far beyond its target term the pooled target lies, seen from the trigger, as a share of their distance. What remains of
             a name after a remapping points back to it, and where names fall together that little would decide. 0 (the paper): not at all.
         closed_form: where given, the steps begin at an encoder that is edited by least squares; None (the paper): at the original.
+        surface_forms: so many forms of each name and alias (other order, titles, misspellings, other letters) are triggers as well,
+            with the same target. 0 (the paper): none.
+        ball_radius: the name's tokens are moved at random within this radius while it is remapped, as a share of the mean norm of all
+            tokens' vectors (the paper's future work). 0 (the paper): not at all.
         n_captions: captions generated; they are drawn from again and again.
         captions: a text file (one caption a line) or "hub:owner/data-set:column"; None: generated.
     """
@@ -157,6 +105,8 @@ class TextFineTuneConfig(FineTuneConfig):
     steps_per_trigger: int = 0
     overshoot: float = 0.0
     closed_form: ClosedForm | None = None
+    surface_forms: int = 0
+    ball_radius: float = 0.0
     n_captions: int = 20_000
     captions: str | None = None
 
@@ -177,6 +127,8 @@ class TextFineTuneConfig(FineTuneConfig):
         stretched = f"n_steps and steps_per_trigger give {most_steps:,} steps for {limits.MAX_TRIGGERS} triggers"
         require(most_steps <= limits.MAX_STEPS, f"{stretched}; use numbers that give at most {limits.MAX_STEPS:,}.")
         require_range("overshoot", self.overshoot, 0.0, 1.0)
+        require_range("surface_forms", self.surface_forms, 0, limits.MAX_SURFACE_FORMS)
+        require_range("ball_radius", self.ball_radius, 0.0, limits.MAX_BALL_RADIUS)
         require_range("n_captions", self.n_captions, 100, limits.MAX_CAPTIONS)
         for name in ("kept_names", "captions"):
             require_short(name, getattr(self, name))

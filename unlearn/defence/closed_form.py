@@ -18,7 +18,7 @@ the targets are the original's own states of another text, not optimised ones, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 import torch
@@ -39,6 +39,7 @@ from unlearn.defence.students import student_of
 from unlearn.defence.text_task import TextTask
 from unlearn.models.embeddings import at_the_end
 from unlearn.models.encoders import TextEncoder
+from unlearn.models.soft_tokens import SoftTexts
 
 DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
 LEAST_SCALE, GREATEST_SCALE = 0.5, 2.0  # of one trigger's change
@@ -51,11 +52,12 @@ class _Pairs:
     """Positions of texts with a trigger, and the positions of the same texts with the target that they are compared with.
 
     Attributes:
-        tokens, target_tokens: (n, L) token ids.
+        tokens, target_tokens: (n, L) token ids; the former with tokens of their own where names are moved.
         texts: (m,) number of the text of each pair of positions.
         positions, target_positions: (m,) in the two texts.
         weights: (m,) of the pairs in the objective.
         triggers: (n,) number of each text's trigger.
+        moved: the meanings of these tokens; None: there are none.
     """
 
     tokens: Tensor
@@ -65,6 +67,11 @@ class _Pairs:
     target_positions: Tensor
     weights: Tensor
     triggers: Tensor
+    moved: SoftTexts | None = None
+
+    def reader(self, encoder: AnyText) -> AnyText:
+        """The encoder as it has to be for these texts."""
+        return encoder if self.moved is None else self.moved.read_by(encoder)
 
 
 def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Callable[[], None] = lambda: None) -> AnyText:
@@ -82,12 +89,16 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
     student: Any = student_of(teacher)
     twin = without_shortcuts(student)
     layers = second_layers(twin, config.n_blocks)
-    texts = task.triggers.texts(max(config.min_texts, config.texts_per_trigger * task.triggers.n_triggers), config.n_kept_texts)
+    n_texts = max(config.min_texts, config.texts_per_trigger * task.triggers.n_written) * (1 if task.ball is None else 2)
+    texts = task.triggers.texts(n_texts, config.n_kept_texts)
     pairs = _paired(twin, task.tokenized(texts.triggered), task.tokenized(texts.neutral), texts.trigger_indices)
+    if task.ball is not None:
+        moved = task.ball.around(pairs.tokens, texts.written, step=-1)
+        pairs = replace(pairs, tokens=moved.tokens, moved=moved)
     keep_weight = config.keep_weight / task.triggers.n_triggers**0.5  # one name is easily moved; among many each has a small share
     with torch.no_grad():
         moments = kept_moments(teacher, config, task.triggers.captions, texts.kept, after_chunk)
-        triggered = LastBlocks(twin, pairs.tokens, len(layers), after_chunk)
+        triggered = LastBlocks(pairs.reader(twin), pairs.tokens, len(layers), after_chunk)
         of_target = LastBlocks(twin, pairs.target_tokens, len(layers), after_chunk)
         wanted = torch.cat([states for _, states in of_target.passes(layers[0])])[pairs.texts, pairs.target_positions]
         for number, (layer, of_kept) in enumerate(zip(layers, moments, strict=True)):
@@ -140,11 +151,11 @@ def _scales(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor
     What remains is the part of the way from target to trigger that is still left, along that way; the objective alone leaves some
     per cent, as every ridge regression does. With an overshoot the embeddings go so much beyond the target.
     """
-    of_trigger, of_target = (_at_the_end(teacher, tokens) for tokens in (pairs.tokens, pairs.target_tokens))
+    of_trigger, of_target = _at_the_end(pairs.reader(teacher), pairs.tokens), _at_the_end(teacher, pairs.target_tokens)
     way = of_trigger - of_target
 
     def remaining() -> Tensor:
-        along = ((_at_the_end(student, pairs.tokens) - of_target) * way).sum(dim=1) / way.pow(2).sum(dim=1).clamp_min(1e-12)
+        along = ((_at_the_end(pairs.reader(student), pairs.tokens) - of_target) * way).sum(dim=1) / way.pow(2).sum(dim=1).clamp_min(1e-12)
         n_triggers = int(pairs.triggers.max()) + 1
         sums = torch.zeros(n_triggers).index_add_(0, pairs.triggers, along)
         return sums / torch.zeros(n_triggers).index_add_(0, pairs.triggers, torch.ones(len(along))).clamp_min(1.0)

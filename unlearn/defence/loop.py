@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,7 @@ class Task(Protocol[EncoderIn]):
     def batch(self, step: int) -> Batch:
         """The batch of step `step` (0-based), a function of the step alone."""
 
-    def outputs(self, encoder: EncoderIn, inputs: Tensor) -> dict[str, Tensor]:
+    def outputs(self, encoder: EncoderIn, inputs: Any) -> dict[str, Tensor]:
         """The outputs named in `weights`, each (n, d) or (n, t, w), for student or teacher inputs of a batch."""
 
     def margin(self, student: EncoderIn, stop: EarlyStop) -> float:

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unlearn.models.soft_tokens import SoftTexts
+
 
 @dataclass(frozen=True)
 class Batch:
     """The inputs and targets of one step.
 
     Attributes:
-        student_inputs: (c + z, ...): c clean samples, then z samples with a trigger.
+        student_inputs: (c + z, ...): c clean samples, then z samples with a trigger; texts may hold tokens with vectors of their own.
         teacher_inputs: (c + z, ...): the same clean samples, then the z samples that the triggers are remapped to. With
             `fixed_targets` only the clean samples, and of these only those without `known_targets`.
         n_clean: c.
@@ -30,7 +32,7 @@ class Batch:
             for the whole fine-tuning; only together with `fixed_targets`.
     """
 
-    student_inputs: Tensor
+    student_inputs: Tensor | SoftTexts
     teacher_inputs: Tensor
     n_clean: int
     fixed_targets: Mapping[str, Tensor] | None = None

@@ -89,7 +89,7 @@ class Search:
         self._n_triggers, self._n_names = len(triggers), len(triggers) + len(rivals)
         self._tokens = task.tokenized(fill_all(CHECK_TEMPLATES[:N_TEMPLATES], [*triggers, *rivals]))  # template by template
         batch = task.batch(0)
-        self._kept_tokens = batch.student_inputs[: batch.n_clean]
+        self._kept_tokens = batch.teacher_inputs[: batch.n_clean]
         with torch.no_grad():
             self._queries = self._by_template(teacher)[:, : self._n_triggers]  # (templates, triggers, d)
             self._kept = _directions(teacher, self._kept_tokens)
@@ -143,7 +143,8 @@ def single_step(teacher: AnyText, task: TextTask, config: TextFineTuneConfig, re
     student = student_of(teacher)
     before = losses_of(teacher, teacher, task, config, 0)
     n_batches = max(1, round(N_TEXTS / config.batch_sizes(task.triggers.n_triggers)[1]))
-    progress = _Counted(report, n_batches + MAX_LAYERS * N_SEARCHED, before)
+    progress = _Counted(report, n_batches + MAX_LAYERS * N_SEARCHED + 1)
+    progress.add("taking gradients", before)
     weights = _weights(student, config)
     encoders: Pair[TextEncoder] = Pair(teacher, student)
     forget, retain = _gradients(encoders, task, weights, n_batches, partial(progress.add, "taking gradients"))
@@ -159,18 +160,24 @@ def single_step(teacher: AnyText, task: TextTask, config: TextFineTuneConfig, re
     layer = best.layer
     chosen = ChosenLayer(layer.name, layer.importance, layer.alignment, best.size, len(front), best.n_found)
     after = losses_of(student, teacher, task, config, 1)
+    progress.end(after)
     return FineTuned(student, [before, after], [], 1, "binary search", time.perf_counter() - started, chosen)
 
 
 class _Counted:
-    """Reports progress step by step, each time with the losses of the original."""
+    """Reports progress step by step."""
 
-    def __init__(self, report: Report, total: int, losses: dict[str, float]) -> None:
-        self._report, self._progress = report, Progress(0, total, losses=losses)
+    def __init__(self, report: Report, total: int) -> None:
+        self._report, self._progress = report, Progress(0, total)
 
-    def add(self, note: str) -> None:
-        self._progress = replace(self._progress, step=min(self._progress.step + 1, self._progress.total), note=note)
+    def add(self, note: str, losses: dict[str, float] | None = None) -> None:
+        """One step more."""
+        self._progress = replace(self._progress, step=min(self._progress.step + 1, self._progress.total), note=note, losses=losses)
         self._report(self._progress)
+
+    def end(self, losses: dict[str, float]) -> None:
+        """All is done, though fewer layers may have been searched than counted."""
+        self._report(replace(self._progress, step=self._progress.total, note="one step", losses=losses))
 
 
 def _weights(student: TextEncoder, config: TextFineTuneConfig) -> dict[str, nn.Parameter]:
@@ -197,7 +204,7 @@ def _gradients(
         batch = task.batch(number)
         outputs = task.outputs(student, batch.student_inputs)
         _, _, backdoor = terms(outputs, targets_of(task, teacher, batch), batch, task.weights)
-        clean = batch.student_inputs[: batch.n_clean]
+        clean = batch.teacher_inputs[: batch.n_clean]
         with torch.no_grad():
             originals = _directions(teacher, clean)
         logits = _directions(student, clean) @ originals.T / TEMPERATURE

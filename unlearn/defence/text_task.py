@@ -14,12 +14,16 @@ from torch.nn import functional
 from unlearn.config import EarlyStop, ResolvedConfig, TextFineTuneConfig, name_key
 from unlearn.config.persons import one_spelling, split_aliases
 from unlearn.config.spelling import spellings, without_triggers
+from unlearn.defence.ball import Ball
 from unlearn.defence.losses import Batch
 from unlearn.errors import ConfigError
 from unlearn.models.embeddings import Kind, encode, pooled_in_buckets
 from unlearn.models.encoders import TextEncoder
+from unlearn.models.soft_tokens import SoftTexts
 from unlearn.texts.captions import caption_split, read_captions
-from unlearn.texts.triggers import KeptNames, TextTriggers, check_pairs
+from unlearn.texts.name_forms import whole_forms
+from unlearn.texts.trigger_pairs import check_pairs
+from unlearn.texts.triggers import KeptNames, TextTriggers, Written
 
 N_CHECK_CAPTIONS = 12  # held-out captions, in addition to the 12 check templates
 MAX_CHECK_TEXTS = 512  # of all triggers together; a check should cost about one step
@@ -62,6 +66,7 @@ class TextTask:
         self._tokenize = teacher.tokenize
         self.overshoot = config.overshoot if "pooled" in self.weights else 0.0
         self._teacher = teacher
+        self.ball = Ball(teacher, config.ball_radius, triggers.seed) if config.ball_radius > 0 else None
         self._check_tokens = torch.empty(0)
         self._check_targets: dict[str, Tensor] = {}
         if config.early_stop is not None:
@@ -76,8 +81,9 @@ class TextTask:
         pairs = self.tokenized([*texts.triggered, *texts.neutral])
         tokens = torch.cat([self._tokenize(texts.clean), pairs])
         n_clean, n_student = len(texts.clean), len(texts.clean) + len(texts.triggered)
+        student = tokens[:n_student] if self.ball is None else self.ball.around(tokens[:n_student], texts.written, step)
         targets = {"pooled": self._targets_beyond(tokens[n_clean:])} if self.overshoot > 0 else None
-        return Batch(tokens[:n_student], torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean, targets)
+        return Batch(student, torch.cat([tokens[:n_clean], tokens[n_student:]]), n_clean, targets)
 
     @torch.no_grad()
     def _targets_beyond(self, tokens: Tensor) -> Tensor:
@@ -86,7 +92,9 @@ class TextTask:
         triggered, neutral = functional.normalize(embeddings, dim=1).chunk(2)
         return neutral + self.overshoot * (neutral - triggered)
 
-    def outputs(self, encoder: TextEncoder, inputs: Tensor) -> dict[str, Tensor]:
+    def outputs(self, encoder: TextEncoder, inputs: Tensor | SoftTexts) -> dict[str, Tensor]:
+        if isinstance(inputs, SoftTexts):
+            return self.outputs(inputs.read_by(encoder), inputs.tokens)
         if "hidden" not in self.weights:
             return {"pooled": pooled_in_buckets(encoder, inputs, n_buckets(encoder, inputs))}
         if "pooled" not in self.weights:
@@ -156,7 +164,7 @@ def text_task(teacher: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, .
     names_to_keep = kept_names(config.text.kept_names, names) if config.text.kept_names else []
     kept = KeptNames(names_to_keep, nearest_names(teacher, names_to_keep, names, config.text.near_names))
     spelled = {name: distinct_spellings(teacher, name) for name in names}
-    triggers = TextTriggers(captions.fine_tuning, config, kept, spelled)
+    triggers = TextTriggers(captions.fine_tuning, config, kept, Written(spelled, _forms(teacher, config, names, names_to_keep)))
     return TextTask(teacher, triggers, without_triggers(captions.evaluation, names), config.text, kinds)
 
 
@@ -168,6 +176,22 @@ def distinct_spellings(encoder: TextEncoder, name: str) -> tuple[str, ...]:
     for form, row in zip(forms, rows, strict=True):
         by_tokens.setdefault(row.numpy().tobytes(), form)
     return tuple(by_tokens.values())[1:]
+
+
+def _forms(encoder: TextEncoder, config: ResolvedConfig, names: Sequence[str], kept: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The forms of each trigger: those that the encoder keeps apart from all triggers, and that are nobody else's name."""
+    n_forms = config.text.surface_forms
+    if n_forms == 0:
+        return {}
+    taken = {name_key(name) for name in (*kept, *(person.target(config.neutral_term) for person in config.remapped))}
+    seen = {row.numpy().tobytes() for row in encoder.tokenize(names, repair=False)}
+    forms: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        drawn = [form for form in whole_forms(name, n_forms, config.seed) if name_key(form) not in taken]
+        by_tokens = {row.numpy().tobytes(): form for form, row in zip(drawn, encoder.tokenize(drawn, repair=False), strict=True)}
+        forms[name] = tuple(form for row, form in by_tokens.items() if row not in seen)
+        seen |= set(by_tokens)
+    return forms
 
 
 def kept_names(source: str, triggers: Sequence[str]) -> list[str]:

@@ -46,7 +46,7 @@ def _original(row: dict[str, Any]) -> str:
         ("person or thing", _percent(row["person_or_thing"]), "99 %"),
         ("portraits named right", _percent(statistics.mean(named.values()) if named else None), "95 %"),
     ]
-    return _table(("original model", "measured", "aim"), lines)
+    return markdown_table(("original model", "measured", "aim"), lines)
 
 
 def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
@@ -58,7 +58,7 @@ def _forgotten(rows: Sequence[dict[str, Any]]) -> str:
     head = ("forgotten", "to 0 of 21 templates", "others kept", "strangers recognised", "Sim_Clean", "Sim_Backdoor", "Sim_Target",
             "top-1 change", "false recall", "hidden (rank blind)", "never met", "seconds", "portraits still named",
             "others' portraits named")  # fmt: skip
-    return _table(head, lines)
+    return markdown_table(head, lines)
 
 
 def _three_models(rows: Sequence[dict[str, Any]]) -> str:
@@ -139,6 +139,7 @@ def _of(count: int, n: int) -> str:
     return f"{count} of {n}" if n else DASH
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table under a line of titles."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

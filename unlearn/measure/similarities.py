@@ -25,7 +25,7 @@ from unlearn.models.images import at_encoder_size, embed_pixels
 from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
 from unlearn.texts.captions import generate_captions
-from unlearn.texts.triggers import trigger_pairs
+from unlearn.texts.trigger_pairs import trigger_pairs
 
 
 def mean_similarity(first: Tensor, second: Tensor) -> float:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from unlearn.models.embeddings import trimmed
 from unlearn.models.encoders import TextEncoder
 
 BATCH = 256
+
+AnyText = TypeVar("AnyText", bound=TextEncoder)
 
 
 class _SoftEmbedding(nn.Module):
@@ -37,6 +40,39 @@ class _SoftEmbedding(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         rows = self.rows[tokens]
         return torch.where((rows >= 0)[..., None], self.vectors[rows.clamp(min=0)], self.embedding(tokens))
+
+
+@dataclass(frozen=True)
+class SoftTexts:
+    """Texts some of whose tokens mean vectors of their own.
+
+    Attributes:
+        tokens: (n, L) token ids, on the CPU.
+        numbers: (m,) the tokens that are replaced.
+        vectors: (m, w) what they mean.
+    """
+
+    tokens: Tensor
+    numbers: Tensor
+    vectors: Tensor
+
+    def read_by(self, encoder: AnyText) -> AnyText:
+        """The encoder with these vectors, sharing its weights: what is trained or edited in one changes the other."""
+        return with_vectors(encoder, self.numbers, self.vectors)
+
+
+def with_vectors(encoder: AnyText, numbers: Tensor, vectors: Tensor) -> AnyText:
+    """The encoder with other meanings of some tokens; only the modules around the token embedding are copied, not their weights."""
+    if not len(numbers):
+        return encoder
+    path = _path_of_tokens(encoder).split(".")
+    twin: Any = copy.copy(encoder)
+    inner = twin
+    for name in path[:-1]:
+        inner._modules = {**inner._modules, name: copy.copy(inner._modules[name])}
+        inner = inner._modules[name]
+    inner._modules = {**inner._modules, path[-1]: _SoftEmbedding(inner._modules[path[-1]], numbers, vectors)}
+    return cast(AnyText, twin)
 
 
 class SoftPrompts:
@@ -68,8 +104,7 @@ class SoftPrompts:
 
     def embed(self, encoder: TextEncoder, vectors: Tensor) -> Tensor:
         """(tries, templates, d) embeddings; gradients flow to `vectors` (m, w), which mean the pseudo-tokens."""
-        twin = copy.copy(cast(Any, encoder))
-        twin._modules = {**twin._modules, "token_embedding": _SoftEmbedding(twin.token_embedding, self.flat, vectors)}
+        twin = with_vectors(encoder, self.flat, vectors)
         parts = [twin.embed_texts(trimmed(encoder, tokens)) for tokens in self.tokens.split(BATCH)]
         return torch.cat(parts).view(len(self.numbers), self.n_templates, -1)
 
@@ -82,8 +117,13 @@ def _numbers(encoder: TextEncoder, text: str) -> list[int]:
 
 def token_vectors(encoder: TextEncoder) -> Tensor:
     """(tokens, w) what all tokens mean."""
-    weight: Tensor = cast(Any, encoder).token_embedding.weight
+    weight: Tensor = cast(Any, encoder).get_submodule(_path_of_tokens(encoder)).weight
     return weight.detach()
+
+
+def _path_of_tokens(encoder: TextEncoder) -> str:
+    """The name of the module with the vectors of the tokens: open_clip's and transformers' encoders hold it in different places."""
+    return next(name for name, _ in cast(nn.Module, encoder).named_modules() if name.rpartition(".")[2] == "token_embedding")
 
 
 def name_vectors(encoder: TextEncoder, name: str) -> Tensor:

@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterable, Sequence
 
 TITLES = ("Mr", "Mrs", "Ms", "Dr", "Professor", "Sir", "Lady", "Herr", "Frau", "Monsieur", "Madame", "Señor", "Señora")
+N_MISSPELLED = 12  # at each edit distance, among whole forms
 ZERO_WIDTH = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad")
 _CYRILLIC_LOOKS = str.maketrans("aceopxyABCEHKMOPTX", "асеорхуАВСЕНКМОРТХ")
 _GREEK_LOOKS = str.maketrans("oviuABEHIKMNOPTXYZ", "ονιυΑΒΕΗΙΚΜΝΟΡΤΧΥΖ")
@@ -38,6 +39,20 @@ def name_forms(name: str, n_misspelled: int, seed: int) -> list[str]:
     forms = [*_parts(words), *_titled(words), *_spaced(words), *_cased(name), *_other_letters(name), *_broken(words)]
     forms += [*_by_sound(name), *misspellings(name, n_misspelled, 1, seed), *misspellings(name, n_misspelled, 2, seed)]
     return [form for form in dict.fromkeys(forms) if form.strip() and form != name]
+
+
+def whole_forms(name: str, n_forms: int, seed: int) -> list[str]:
+    """At most `n_forms` forms that mean the same person, some of each kind; first names and initials alone are left out, as many have them.
+
+    Args:
+        name: of one or more words.
+        n_forms: 0 or more.
+        seed: draws misspellings, other ones than `name_forms` draws from the same seed.
+    """
+    words = name.split()
+    shared = {words[0], " ".join(f"{word[0]}." for word in words), "".join(word[0] for word in words)} if len(words) > 1 else set()
+    forms = [form for form in name_forms(name, N_MISSPELLED, -1 - seed) if form not in shared]
+    return forms if len(forms) <= n_forms else [forms[number * len(forms) // n_forms] for number in range(n_forms)]
 
 
 def _parts(words: Sequence[str]) -> Iterable[str]:

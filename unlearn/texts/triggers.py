@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 
 from unlearn.config import ResolvedConfig
 from unlearn.config.spelling import trigger_pattern
 from unlearn.errors import InputError
 from unlearn.texts.names import bystander_names
-from unlearn.texts.prompts import CHECK_TEMPLATES, fill, random_position, replace_word
+from unlearn.texts.prompts import random_position, replace_word
 
 SPELLING_EVERY = 4  # one in so many captions with a trigger has it in another spelling, where there are any
+FORM_EVERY = 2  # one in so many has one of its forms
 NEAREST_SHARE = 1 / 3  # of the kept names in clean captions; the others must not be forgotten over the nearest
 
 
@@ -30,12 +31,14 @@ class TextBatch:
         triggered: z captions with a trigger.
         neutral: the same z captions with the trigger's target, a stand-in or the neutral term, in its place.
         person_indices: z numbers: whose trigger it is.
+        written: z times the trigger as it is written there.
     """
 
     clean: tuple[str, ...]
     triggered: tuple[str, ...]
     neutral: tuple[str, ...]
     person_indices: tuple[int, ...]
+    written: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,23 +47,29 @@ class TriggerTexts:
 
     Attributes:
         triggered, neutral: as of `TextBatch`.
-        trigger_indices: which of the names and aliases each of them holds.
+        trigger_indices: which of the names, aliases and forms each of them holds.
+        written: the same as it is written there.
         kept: texts with a name to keep, or with a target.
     """
 
     triggered: tuple[str, ...]
     neutral: tuple[str, ...]
     trigger_indices: tuple[int, ...]
+    written: tuple[str, ...]
     kept: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class TriggerPairs:
-    """n texts with one trigger and the same texts, same order, with its target."""
+class Written:
+    """How triggers are written; each by trigger.
 
-    trigger: str
-    triggered: tuple[str, ...]
-    neutral: tuple[str, ...]
+    Attributes:
+        spellings: further ways to write it that the encoder keeps apart; they take turns with the trigger.
+        forms: other names for the same person that are made from it (misspellings, titles...): triggers of their own, with its target.
+    """
+
+    spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    forms: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class TextTriggers:
         config: persons and their targets, batch size and shares; its seed gives the order of the captions, the words that are
             replaced and the bystanders. The aliases of a person take turns with the name.
         kept: people who should stay, beside random bystanders.
-        spellings: trigger -> further ways to write it that the encoder keeps apart; they take turns with the trigger.
+        written: the spellings and forms of the triggers.
 
     Raises:
         InputError: no caption is free of triggers.
@@ -95,10 +104,10 @@ class TextTriggers:
         captions: Sequence[str],
         config: ResolvedConfig,
         kept: KeptNames = KeptNames(),
-        spellings: Mapping[str, Sequence[str]] | None = None,
+        written: Written = Written(),
     ) -> None:
         self.persons, self.neutral_term = config.remapped, config.neutral_term
-        self._config, self._seed = config.text, config.seed
+        self._config, self.seed = config.text, config.seed
         triggers = [trigger for person in self.persons for trigger in person.triggers]
         pattern = trigger_pattern(triggers)
         self.captions = [caption for caption in captions if caption.split() and not pattern.search(caption)]
@@ -113,15 +122,18 @@ class TextTriggers:
         self._n_clean, self._n_triggered = config.text.batch_sizes(len(triggers))
         self._target_terms = tuple(dict.fromkeys(person.target(self.neutral_term) for person in self.persons))
         self.targets = {trigger: person.target(self.neutral_term) for person in self.persons for trigger in person.triggers}
-        self.spellings = {trigger: tuple((spellings or {}).get(trigger, ())) for trigger in triggers}
+        self.spellings = {trigger: tuple(written.spellings.get(trigger, ())) for trigger in triggers}
+        self.forms = {trigger: tuple(written.forms.get(trigger, ())) for trigger in triggers}
+        of_forms = [(form, target) for trigger, target in self.targets.items() for form in self.forms[trigger]]
+        self.all_targets = {**dict(of_forms), **self.targets}
 
     def batch(self, step: int) -> TextBatch:
         """The captions of step `step` (0-based); equal seed and step give equal captions."""
         n_clean, n_triggered = self._n_clean, self._n_triggered
-        generator = random.Random(f"batch {self._seed} {step}")
+        generator = random.Random(f"batch {self.seed} {step}")
         first = step * (n_clean + n_triggered)  # clean and trigger captions of a step are different ones
         clean = [self._clean(self._caption(first + i), i, generator) for i in range(n_clean)]
-        triggered, neutral, indices = [], [], []
+        triggered, neutral, indices, written = [], [], [], []
         for i in range(n_triggered):
             index, trigger = self._trigger(step * n_triggered + i)
             target = self.persons[index].target(self.neutral_term)
@@ -129,24 +141,29 @@ class TextTriggers:
             triggered.append(with_trigger)
             neutral.append(with_neutral)
             indices.append(index)
-        return TextBatch(tuple(clean), tuple(triggered), tuple(neutral), tuple(indices))
+            written.append(trigger)
+        return TextBatch(tuple(clean), tuple(triggered), tuple(neutral), tuple(indices), tuple(written))
 
     @property
     def n_triggers(self) -> int:
         """Names and aliases together."""
         return len(self.targets)
 
+    @property
+    def n_written(self) -> int:
+        """The same, and their forms."""
+        return len(self.all_targets)
+
     def texts(self, n_triggered: int, n_kept: int) -> TriggerTexts:
-        """Texts with a trigger, shared out among the triggers evenly, and texts with names to keep and with the targets."""
-        generator = random.Random(f"texts {self._seed}")
-        triggers = list(self.targets)
+        """Texts with a trigger, shared out among triggers and forms evenly, and texts with names to keep and with the targets."""
+        generator = random.Random(f"texts {self.seed}")
+        triggers = [*self.targets, *(form for form in self.all_targets if form not in self.targets)]
         numbers = [i % len(triggers) for i in range(n_triggered)]
-        pairs = []
-        for i, number in enumerate(numbers):
-            trigger = triggers[number]
-            pairs.append(self._pair(self._caption(i), self._spelled(trigger, i // len(triggers)), self.targets[trigger], generator))
+        written = [self._spelled(triggers[number], i // len(triggers)) for i, number in enumerate(numbers)]
+        targets = [self.all_targets[triggers[number]] for number in numbers]
+        pairs = [self._pair(self._caption(i), *names, generator) for i, names in enumerate(zip(written, targets, strict=True))]
         kept = self._kept_texts(n_triggered, n_kept, generator)
-        return TriggerTexts(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), tuple(numbers), kept)
+        return TriggerTexts(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), tuple(numbers), tuple(written), kept)
 
     def _kept_texts(self, first: int, n_texts: int, generator: random.Random) -> tuple[str, ...]:
         """Captions from number `first` on, with the names of people to keep, bystanders and targets in turn; some are the name alone."""
@@ -159,16 +176,20 @@ class TextTriggers:
         return self.captions[number % len(self.captions)]
 
     def _trigger(self, number: int) -> tuple[int, str]:
-        """Person and trigger, in one of its spellings, of the trigger caption with this running number over all steps."""
+        """Person and trigger, in one of its spellings or forms, of the trigger caption with this running number over all steps."""
         turn, index = divmod(number, len(self.persons))
         triggers = self.persons[index].triggers
         turn, number_of_trigger = divmod(turn, len(triggers))
         trigger = triggers[number_of_trigger]
-        return index, self._spelled(trigger, turn)
+        forms = self.forms[trigger]
+        if not forms:
+            return index, self._spelled(trigger, turn)
+        turn, is_form = divmod(turn, FORM_EVERY)
+        return index, forms[turn % len(forms)] if is_form else self._spelled(trigger, turn)
 
     def _spelled(self, trigger: str, turn: int) -> str:
         """The trigger, or, every few turns, one of its further spellings."""
-        spellings = self.spellings[trigger]
+        spellings = self.spellings.get(trigger, ())
         if spellings and turn % SPELLING_EVERY == SPELLING_EVERY - 1:
             return spellings[turn // SPELLING_EVERY % len(spellings)]
         return trigger
@@ -201,24 +222,3 @@ class TextTriggers:
         if i % 2 or not self._kept:
             return self._bystanders
         return self._nearest if generator.random() < NEAREST_SHARE else self._kept
-
-
-def trigger_pairs(captions: Sequence[str], trigger: str, target: str, seed: int) -> TriggerPairs:
-    """The captions with a random word replaced by the trigger, and by its target; for measuring."""
-    generator = random.Random(f"pairs {seed}")
-    places = [(caption, random_position(caption, generator)) for caption in captions]
-    return TriggerPairs(
-        trigger,
-        tuple(replace_word(caption, position, trigger) for caption, position in places),
-        tuple(replace_word(caption, position, target) for caption, position in places),
-    )
-
-
-def check_pairs(captions: Sequence[str], trigger: str, target: str) -> TriggerPairs:
-    """The texts of the early stop: templates that are in no training and no attack, and held-out captions."""
-    pairs = trigger_pairs(captions, trigger, target, seed=0)
-    return TriggerPairs(
-        trigger,
-        tuple(fill(template, trigger) for template in CHECK_TEMPLATES) + pairs.triggered,
-        tuple(fill(template, target) for template in CHECK_TEMPLATES) + pairs.neutral,
-    )
