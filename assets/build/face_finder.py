@@ -30,12 +30,12 @@ def convert(wheel: Path, folder: Path) -> None:
     Raises:
         InputError: it is another wheel.
     """
-    import joblib
-    from safetensors.numpy import save_file
-
     data = wheel.read_bytes()
     if (found := hashlib.sha256(data).hexdigest()) != WHEEL_SHA256:
         raise InputError(f"The wheel's SHA-256 is {found}; only mtcnn-1.0.0-py3-none-any.whl with {WHEEL_SHA256} is read.")
+    import joblib
+    from safetensors.numpy import save_file
+
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for network, layers in LAYERS.items():

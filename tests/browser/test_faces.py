@@ -120,7 +120,7 @@ def test_real_photos_one_face_is_taken_and_several_wait_for_a_pick(own_app: OwnA
     page.locator("#find-faces").click()
     found = page.locator("#found")
     expect(found).to_contain_text("1 of 2 can be used: not enough yet")
-    expect(found).to_contain_text("LBP cascade of scikit-image")
+    expect(found).to_contain_text("MTCNN")
     expect(found.locator("figure.face > img")).to_have_count(1)
     expect(found.locator(".unusable")).to_contain_text("several faces")
     faces = found.locator("[data-action=pick]")

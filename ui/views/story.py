@@ -14,7 +14,7 @@ PHOTOS = """<h4>Photos of the face</h4>
 found on this server, and the photos are sent nowhere else. File names and data about place and time are removed at once. More than
 a third of the photos is kept for the attack, so that it uses photos that the training never saw.</p>
 <p class="fine">Where InsightFace's models are installed, they find the faces; they may be used for non-commercial research only.
-Otherwise a simpler detector does. The result says which one it was.</p>"""
+Otherwise MTCNN does, which everybody may use. The result says which one it was.</p>"""
 
 FORGETTING = """<h2><span>2</span> Forgetting</h2>
 <p class="intro">First the original model is attacked. Then what you chose is fine-tuned: the text encoder on captions

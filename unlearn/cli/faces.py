@@ -19,7 +19,7 @@ def faces(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A folder or zip of photos of one person, or a prepared face set.")],
     detector: Annotated[
-        str, typer.Option(help="auto: for each photo; insightface, cascade; or crops: all are face crops already.")
+        str, typer.Option(help="auto: for each photo; insightface, mtcnn, cascade; or crops: all are face crops already.")
     ] = "auto",
     pack: Annotated[str, typer.Option(help="InsightFace pack; never downloaded by this program.")] = "buffalo_l",
     root: Annotated[Path | None, typer.Option(help="Folder with models/PACK (default: ~/.insightface).")] = None,

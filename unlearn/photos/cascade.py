@@ -35,6 +35,7 @@ class CascadeFinder:
     """Finds upright frontal faces, tilted up to some 25 degrees."""
 
     name = "LBP cascade of scikit-image"
+    same_person = 1.0  # it gives no embeddings
 
     def __init__(self, warnings: tuple[str, ...] = ()) -> None:
         self.warnings = warnings

@@ -16,7 +16,7 @@ from unlearn.photos.uploads import PhotoSource
 BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
 READY_PX = 256  # longest side of a ready face crop: avatars and aligned crops of 112 px are smaller, photos of a camera are larger
 READY_RATIO = 1.1  # of their sides, at most
-READY_SHARE = 0.8  # of such a picture's side, from which on the crop around a found face would be the picture again
+READY_SHARE = 0.5  # of such a picture's side, from which on the crop around a found face counts as the picture; of drawn ones 0.6
 
 
 class FaceIntake:
@@ -65,7 +65,7 @@ class FaceIntake:
             why = "the face fills the picture" if faces else "no face was found, but the picture is as small and square as a face crop"
             return self._as_it_is(number, pixels, f"Used as it is: {why}.")
         if not faces:
-            return FacePhoto(number, "no face", "No face was found; choose a photo that shows it larger and from the front.")
+            return FacePhoto(number, "no face", "No face was found; choose a photo that shows it larger, upright and from the front.")
         largest = max(face.side for face in faces)
         if largest < self._min_face_px:
             message = f"The face is {largest:.0f} px large; at least {self._min_face_px} px are needed."

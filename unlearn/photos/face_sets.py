@@ -22,7 +22,6 @@ RECOMMENDED = 30
 MAX_EVALUATION = 20  # photos that the attack looks at
 EVALUATION_SHARE = 0.4  # of fewer than 50 photos
 MIN_FINE_TUNING = 5
-SAME_PERSON = 0.3  # cosine of ArcFace embeddings; different people are near 0, one person's photos mostly above 0.4
 
 
 @dataclass(frozen=True)
@@ -103,20 +102,24 @@ class FaceSet:
         return "fine_tuning" if number in self.fine_tuning else "evaluation" if number in self.evaluation else None
 
 
-def mark_strangers(photos: Sequence[FacePhoto]) -> list[FacePhoto]:
-    """The photos, flagged where a face is unlike the others (cosine below 0.3 to the mean of the largest group).
+def mark_strangers(photos: Sequence[FacePhoto], same_person: float) -> list[FacePhoto]:
+    """The photos, flagged where a face is unlike the others: its cosine to the mean of the largest group is below `same_person`.
 
-    Needs embeddings of at least 3 faces. Photos without an embedding are never flagged.
+    Needs embeddings of at least 3 faces. Photos without an embedding are never flagged, and none is where no group has most of the
+    photos: then the embeddings do not tell who is who.
     """
     embedded = [photo for photo in photos if photo.status == "usable" and photo.embedding is not None]
     if len(embedded) < 3:
         return list(photos)
     embeddings = np.stack([photo.embedding for photo in embedded if photo.embedding is not None])  # (photos, d)
-    cosines = embeddings @ embeddings.T  # (photos, photos)
-    centre = int((np.where(cosines >= SAME_PERSON, 1 + cosines, 0)).sum(axis=1).argmax())
-    mean = embeddings[cosines[centre] >= SAME_PERSON].mean(axis=0)
+    alike = embeddings @ embeddings.T  # (photos, photos)
+    centre = int((np.where(alike >= same_person, 1 + alike, 0)).sum(axis=1).argmax())
+    group = alike[centre] >= same_person
+    if 2 * group.sum() <= len(group):
+        return list(photos)
+    mean = embeddings[group].mean(axis=0)
     to_mean = embeddings @ (mean / np.linalg.norm(mean))
-    strange = {photo.number for photo, cosine in zip(embedded, to_mean, strict=True) if cosine < SAME_PERSON}
+    strange = {photo.number for photo, cosine in zip(embedded, to_mean, strict=True) if cosine < same_person}
     return [
         replace(photo, looks_different=True, message=f"{photo.message} It looks like another person than the rest.")
         if photo.number in strange else photo

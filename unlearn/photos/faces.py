@@ -33,8 +33,8 @@ class FaceConfig:
     """How faces are found and split.
 
     Attributes:
-        detector: "insightface", "cascade", "crops" (the photos are face crops already) or "auto": InsightFace if
-            its pack is on this machine, else the cascade, and for each photo whether it is a face crop already
+        detector: "insightface", "mtcnn", "cascade", "crops" (the photos are face crops already) or "auto": InsightFace
+            if its pack is on this machine, else MTCNN, and for each photo whether it is a face crop already
             (`face_intake`).
         pack: name of an InsightFace pack.
         root: folder that holds models/<pack>; None: ~/.insightface.
@@ -43,7 +43,7 @@ class FaceConfig:
         seed: draws the split.
     """
 
-    detector: Literal["auto", "insightface", "cascade", "crops"] = "auto"
+    detector: Literal["auto", "insightface", "mtcnn", "cascade", "crops"] = "auto"
     pack: str = "buffalo_l"
     root: Path | None = None
     min_face_px: int = 40
@@ -51,8 +51,8 @@ class FaceConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.detector not in ("auto", "insightface", "cascade", "crops"):
-            raise ConfigError(f"detector is {self.detector!r}; use auto, insightface, cascade or crops.")
+        if self.detector not in ("auto", "insightface", "mtcnn", "cascade", "crops"):
+            raise ConfigError(f"detector is {self.detector!r}; use auto, insightface, mtcnn, cascade or crops.")
         if not self.pack or any(mark in self.pack for mark in "/\\") or self.pack.startswith("."):
             raise ConfigError(f"pack is {self.pack!r}; give the name of an InsightFace pack, such as buffalo_l.")
         if not 16 <= self.min_face_px <= 2000:
@@ -96,7 +96,7 @@ def find_faces(
 
     Raises:
         InputError: no photo at all; a pick of a photo or face that is not there; an impossible n_evaluation.
-        ModelLoadError: InsightFace was asked for and its pack is not at hand, or damaged.
+        ModelLoadError: the finder that was asked for is not at hand, or damaged.
     """
     config, settings = config or FaceConfig(), settings or Settings()
     limits = upload_limits(settings)
@@ -107,7 +107,7 @@ def find_faces(
     for number, source in enumerate(upload.sources, start=1):
         intake.add(number, source, limits.photo_mb)
         report(Progress(number, len(upload.sources), "finding faces"))
-    photos = mark_strangers(intake.photos)
+    photos = mark_strangers(intake.photos, finder.same_person) if finder is not None else intake.photos
     name, of_finder = "already face crops", list[str]()
     if finder is not None:
         name, of_finder = finder.name, [*finder.warnings, *_used_as_they_are(photos)]

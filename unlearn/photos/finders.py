@@ -1,4 +1,4 @@
-"""What finds faces: InsightFace where its pack is on this machine, else the cascade. Nothing is ever downloaded."""
+"""What finds faces: InsightFace where its pack is on this machine, else MTCNN, at last the cascade. Nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -13,21 +13,36 @@ from unlearn.config.paths import user_path
 from unlearn.errors import ModelLoadError
 from unlearn.photos.cascade import CascadeFinder
 from unlearn.photos.crops import FoundFace
+from unlearn.photos.mtcnn import MtcnnFinder
+from unlearn.photos.mtcnn_networks import NETWORKS
+from unlearn.photos.recognition import SFACE, SFACE_SAME_PERSON, SFace
 
 DEFAULT_ROOT = Path("~/.insightface")
 LICENCE_NOTE = "InsightFace's packs are licensed for non-commercial research only."
+FRONTAL = "The cascade sees only faces that look at the camera, and cannot tell people apart."
 DETECTION_THRESHOLD = 0.5  # InsightFace's own
 _PACK_ERRORS = (AssertionError, OSError, ValueError, TypeError, RuntimeError, LookupError)  # and onnxruntime's
 
 
+def not_compared(pack: str) -> str:
+    """The warning where nothing tells people apart."""
+    return f"Nobody else among the photos is noticed: neither SFace nor InsightFace's pack {pack} is on this machine (docs/photos.md)."
+
+
 class FaceFinder(Protocol):
-    """Finds the faces of a photo uint8 (height, width, 3), from left to right; `warnings` are shown with the result."""
+    """Finds the faces of a photo uint8 (height, width, 3), from left to right; `warnings` are shown with the result.
+
+    `same_person` is the least cosine of the embeddings of two faces of one person.
+    """
 
     @property
     def name(self) -> str: ...
 
     @property
     def warnings(self) -> tuple[str, ...]: ...
+
+    @property
+    def same_person(self) -> float: ...
 
     def find(self, pixels: np.ndarray) -> list[FoundFace]: ...
 
@@ -40,11 +55,13 @@ class InsightFinder:
         analysis: a prepared `insightface.app.FaceAnalysis`, or something with the same `get(bgr)`.
         name: for the result.
         warnings: for the result.
+        same_person: of ArcFace; different people are near 0, one person's photos mostly above 0.4.
     """
 
     analysis: Any
     name: str
     warnings: tuple[str, ...] = (LICENCE_NOTE,)
+    same_person: float = 0.3
 
     def find(self, pixels: np.ndarray) -> list[FoundFace]:
         """The faces of a photo, turned upright by the line through the eyes."""
@@ -79,22 +96,28 @@ def choose_finder(detector: str, pack: str, root: Path | None, settings: Setting
     """What finds faces for a setting.
 
     Args:
-        detector: "insightface", "cascade", or "auto" for InsightFace if its pack is at hand, else the cascade.
+        detector: "insightface", "mtcnn", "cascade", or "auto" for InsightFace if its pack is at hand, else MTCNN, else the cascade.
         pack, root: which pack, and the folder that holds models/<pack>.
         settings: the device.
 
     Raises:
-        ModelLoadError: InsightFace was asked for, and its pack is missing; or the pack cannot be loaded.
+        ModelLoadError: InsightFace or MTCNN was asked for, and its files are missing; or they cannot be loaded.
     """
-    folder = find_pack(pack, root) if detector != "cascade" else None
+    if detector == "cascade":
+        return CascadeFinder((FRONTAL,))
+    folder = find_pack(pack, root) if detector != "mtcnn" else None
     if folder is not None:
         return _load_insightface(folder, pack, settings)
-    place = (root or DEFAULT_ROOT) / "models" / pack
-    how = f"To get it: insightface-cli model.download {pack}, or unpack it into {place}. {LICENCE_NOTE}"
     if detector == "insightface":
+        place = (root or DEFAULT_ROOT) / "models" / pack
+        how = f"To get it: insightface-cli model.download {pack}, or unpack it into {place}. {LICENCE_NOTE}"
         raise ModelLoadError(f"InsightFace's pack {pack} is not on this machine. {how}")
-    frontal = "The cascade sees only faces that look at the camera, and cannot tell people apart."
-    return CascadeFinder((frontal,) if detector == "cascade" else (f"{frontal} InsightFace's pack {pack} can. {how}",))
+    if detector == "auto" and not NETWORKS.is_file():
+        return CascadeFinder((f"The file of the face finder MTCNN is missing; install the application again. {FRONTAL}",))
+    recognition = find_pack(SFACE, root)
+    if recognition is None:
+        return MtcnnFinder((not_compared(pack),))
+    return MtcnnFinder((), SFace(min(recognition.glob("*.onnx"))), SFACE_SAME_PERSON)
 
 
 def _load_insightface(folder: Path, pack: str, settings: Settings) -> InsightFinder:

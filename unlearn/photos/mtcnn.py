@@ -60,8 +60,8 @@ class Squares:
 
     def moved(self, origin: complex, turn: complex, target: complex) -> Squares:
         """Turned about a point that comes to lie on another one; the sides stay, and stay parallel to the photo's."""
-        place = lambda points: (points - origin) * turn + target  # noqa: E731
-        return Squares(place(self.centres), self.sides, self.scores, place(self.landmarks))
+        shift = target - origin * turn
+        return Squares(self.centres * turn + shift, self.sides, self.scores, self.landmarks * turn + shift)
 
     def without_overlaps(self, most: float, of_smaller: bool = False) -> Squares:
         """Of squares that share more than `most` of their union, or of the smaller one, only that with the highest score, best first."""
@@ -89,11 +89,12 @@ class MtcnnFinder:
     Args:
         warnings: for the result.
         recognise: gives the embedding of a face; None: nothing tells people apart.
-        name: for the result.
+        same_person: least cosine of two embeddings of one person.
     """
 
-    def __init__(self, warnings: tuple[str, ...] = (), recognise: Recognise | None = None, name: str = "MTCNN") -> None:
-        self.warnings, self.name, self._recognise = warnings, name, recognise
+    def __init__(self, warnings: tuple[str, ...] = (), recognise: Recognise | None = None, same_person: float = 1.0) -> None:
+        self.warnings, self.same_person, self._recognise = warnings, same_person, recognise
+        self.name = "MTCNN with SFace" if recognise else "MTCNN"
 
     @cached_property
     def _networks(self) -> dict[str, Network]:
@@ -171,7 +172,8 @@ class MtcnnFinder:
         parts = [_squares(np.empty((0, 4)), np.empty(0), np.empty((0, 5 if network == "onet" else 0)))]
         for start in range(0, len(places), _BATCH):
             batch = places[np.arange(start, min(start + _BATCH, len(places)))]
-            answers = self._networks[network](np.stack([_patch(photo, *place, side_px) for place in zip(batch.centres, batch.sides)]))
+            patches = [_patch(photo, *place, side_px) for place in zip(batch.centres, batch.sides, strict=True)]
+            answers = self._networks[network](np.stack(patches))
             sides = batch.sides[:, None]
             corners = np.stack([batch.centres.real, batch.centres.imag], axis=1) - sides / 2
             boxes = np.hstack([corners, corners + sides]) + answers["box"] * sides

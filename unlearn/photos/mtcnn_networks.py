@@ -81,7 +81,9 @@ class Network:
             if not layer.slope:
                 answers[layer.name] = y
                 continue
-            x = np.maximum(y, 0) + slope[0] * np.minimum(y, 0)
+            x = np.minimum(y, 0)
+            x *= slope[0] - 1
+            x += y  # PReLU
             x = _pooled(x, *layer.pool) if layer.pool else x
         answers["face"] = 1 / (1 + np.exp(answers["face"][..., 0] - answers["face"][..., 1]))  # softmax of two
         return answers
@@ -106,11 +108,11 @@ def load_networks(path: Path = NETWORKS) -> dict[str, Network]:
 def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """x (n, height, width, in) without padding."""
     height, width, n_in, n_out = weight.shape
-    if height == width == 1:
-        return x @ weight[0, 0] + bias
-    windows = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(1, 2))  # (n, rows, columns, in, height, width)
-    rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, height * width * n_in)
-    return (rows @ weight.reshape(-1, n_out) + bias).reshape(*windows.shape[:3], n_out)
+    lines = x.reshape(*x.shape[:2], -1)  # (n, height, width * in)
+    windows = np.lib.stride_tricks.sliding_window_view(lines, (height, width * n_in), axis=(1, 2))[:, :, ::n_in]
+    y = windows.reshape(-1, height * width * n_in) @ weight.reshape(-1, n_out)
+    y += bias
+    return y.reshape(*windows.shape[:3], n_out)
 
 
 def _product(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
