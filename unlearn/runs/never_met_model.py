@@ -14,8 +14,9 @@ from pathlib import Path
 from torch import Tensor
 
 from unlearn.attacks.figures import Agreement, Standing, ThreeModels
-from unlearn.attacks.gallery import Gallery, Photos, prompt_embeddings
+from unlearn.attacks.gallery import Gallery, prompt_embeddings
 from unlearn.attacks.idia import IdiaOutcome
+from unlearn.attacks.own_photos import OwnPhotos, embedded
 from unlearn.attacks.standing import correlation, profile, standing
 from unlearn.config import ResolvedConfig
 from unlearn.measure.probes import ProbedModel
@@ -54,7 +55,7 @@ class ThirdColumn:
     world: World
 
     @classmethod
-    def of(cls, model: NeverMetModel, compared: Compared, photos: Photos | None, cache: EmbeddingCache | None) -> ThirdColumn | None:
+    def of(cls, model: NeverMetModel, compared: Compared, photos: OwnPhotos, cache: EmbeddingCache | None) -> ThirdColumn | None:
         """For the attacked persons of a run; None where none of them was left out.
 
         Args:
@@ -67,7 +68,7 @@ class ThirdColumn:
         names = [person.name for person in compared.config.persons if person.name in gallery.photos]
         if world is None or not (names := [name for name in names if model.never_met(name, world)]):
             return None
-        shown = {name: _embedded(model, world, name, photos if name in gallery.own else None) for name in names}
+        shown = {name: _embedded(model, world, name, photos if name in gallery.own else {}) for name in names}
         own = replace(gallery, photos=shown)
         return cls(model, own, prompt_embeddings(model.clip.text, own, cache), world)
 
@@ -101,11 +102,10 @@ class ThirdColumn:
         return [number for number in range(len(self.gallery.base_names)) if number not in borne][:N_UNKNOWN]
 
 
-def _embedded(model: NeverMetModel, world: World, name: str, photos: Photos | None) -> Tensor:
+def _embedded(model: NeverMetModel, world: World, name: str, photos: OwnPhotos) -> Tensor:
     """(photos, d) of a person; a user's photos where some were given."""
-    if photos is not None and name in photos:
-        given = photos[name]
-        return embed_images(model.clip.image, list(given))
+    if name in photos:
+        return embedded(model.clip, {name: photos[name]})[name]
     inhabitant = world.find(name)
     assert inhabitant is not None  # who was left out is one
     return world_photos(model.clip.image, world, [inhabitant])[inhabitant.name]
@@ -125,7 +125,7 @@ def _agreement(tables: Sequence[Tensor], faces: Sequence[Tensor], number: int, u
     )
 
 
-def with_never_met_model(out: Path, metrics: Metrics, column: ThirdColumn, compared: Compared, photos: Photos | None) -> Metrics:
+def with_never_met_model(out: Path, metrics: Metrics, column: ThirdColumn, compared: Compared, photos: OwnPhotos) -> Metrics:
     """Add the third column to a run's metrics, and to its files of the attack and of the predictions, which are written already."""
     outcomes, figures = column.outcomes(), column.figures(compared)
     attacks = read_part(out, "idia")
@@ -149,7 +149,7 @@ def with_third(record: AttackRecord, outcome: IdiaOutcome | None) -> AttackRecor
     return replace(record, never_met=Verdict.of(outcome), templates=votes)
 
 
-def _predicted(rows: Sequence[PredictionRow], column: ThirdColumn, photos: Photos | None) -> tuple[PredictionRow, ...]:
+def _predicted(rows: Sequence[PredictionRow], column: ThirdColumn, photos: OwnPhotos) -> tuple[PredictionRow, ...]:
     """The rows of those whom the second CLIP never met, with its shares of the same labels for the same photos."""
     shown: Counter[int] = Counter()
     clip, completed = column.model.clip, []
@@ -175,7 +175,7 @@ def _probed(rows: Sequence[ProbeRow], column: ThirdColumn, config: ResolvedConfi
     return tuple(replace(row, never_met=meanings.get((row.person_index, row.text))) for row in rows)
 
 
-def never_met_model(suite: Suite, compared: Compared, photos: Photos | None) -> ThirdColumn | None:
+def never_met_model(suite: Suite, compared: Compared, photos: OwnPhotos) -> ThirdColumn | None:
     """The third column of a run; None where the set has no second CLIP, or where it met everybody of the run."""
     if not compared.is_attacked:
         return None
