@@ -66,7 +66,7 @@ def _three_models(rows: Sequence[dict[str, Any]]) -> str:
     people = [(_forgotten_one(name, row), models) for row in rows for name, models in row["never_met_model"].items()]
     head = ("forgotten", "right prompts: original / defended / never met", "place among the names", "lead, standard deviations",
             "order of faces: original to never met", "defended to never met", "an unknown name")  # fmt: skip
-    return _table(head, [(title, *_three_cells(models)) for title, models in people])
+    return markdown_table(head, [(title, *_three_cells(models)) for title, models in people])
 
 
 def _forgotten_one(name: str, row: dict[str, Any]) -> str:
