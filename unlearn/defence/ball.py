@@ -2,11 +2,12 @@
 
 The paper names it as future work: a defence that holds for whatever lies near the name, not for the name's tokens alone.
 
-Source of the idea: Hintersdorf et al. 2024, section 6.
+Source of the idea: Hintersdorf et al. 2024, "Limitations and Future Work".
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -78,7 +79,7 @@ class Ball:
         """(m, w) the vectors of the names' tokens, each moved in a random direction and by a random part of the radius."""
         vectors = token_vectors(self.encoder)
         of_names = vectors[_joined([self._tokens_of(name) for name, _ in points]).to(vectors.device)]
-        generator = torch.Generator().manual_seed(hash((self.seed, step)) % 2**63)
+        generator = torch.Generator().manual_seed(random.Random(f"ball {self.seed} {step}").getrandbits(63))
         directions = functional.normalize(torch.randn(of_names.shape, generator=generator), dim=1)
         lengths = self.radius * float(vectors.norm(dim=1).mean()) * torch.rand(len(of_names), 1, generator=generator)
         return of_names + (lengths * directions).to(of_names)
