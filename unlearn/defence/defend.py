@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from unlearn.config import ForgetConfig, ResolvedConfig, Settings
+from torch import nn
+
+from unlearn.config import ForgetConfig, ResolvedConfig, Settings, TextFineTuneConfig
 from unlearn.defence.closed_form import edited
 from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
 from unlearn.defence.loop import FineTuned, fine_tune, losses_of_original
@@ -16,6 +18,8 @@ from unlearn.hub import HUB_PREFIX
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import Kind
 from unlearn.models.encoders import TextEncoder
+from unlearn.models.memory_plan import Memory, Plan, memory_plan, training_part
+from unlearn.models.suite import free_device_memory
 from unlearn.models.worlds import World
 from unlearn.photos.face_sets import Faces
 from unlearn.progress import Progress, Report, Stages
@@ -65,7 +69,7 @@ def defend(
         with stages.stage(TEXT_STAGE) as report:
             if config.encoder == "both":  # before the text encoder, whose fine-tuning would be lost if reading them failed
                 sources = read_sources(original, config, settings, world, partial(_report_note, report))
-            defended, tuned_texts = defend_text(original, config, report)
+            defended, tuned_texts = defend_text(original, config, report, settings.memory)
             tuned.update(tuned_texts)
     if config.encoder in ("image", "both"):
         with stages.stage(IMAGE_STAGE) as report:
@@ -84,6 +88,21 @@ def require_texts(config: ResolvedConfig) -> None:
             read_captions(source, config.text.n_captions)
 
 
+def training_plan(encoder: TextEncoder, config: TextFineTuneConfig, memory: Memory) -> Plan:
+    """How many texts of a batch a fine-tuning takes at a time; on a CPU all of them, unless as little memory as possible is asked for."""
+    device = encoder.device
+    trained = encoder.blocks if config.trainable == "blocks" else encoder
+    n_bytes, n_trained = (sum(p.numel() * p.element_size() for p in module.parameters()) for module in (encoder, trained))
+    n_layers = max((len(module) for module in encoder.blocks.modules() if isinstance(module, nn.ModuleList)), default=1)
+    width = next(iter(encoder.parameters())).shape[-1]
+    part = training_part(n_bytes, n_trained, (encoder.context_length, width, n_layers), 2 * config.batch_size)
+    return memory_plan("fine-tuning", (part,), free_device_memory(device) if device.type == "cuda" else None, memory, can_wait=False)
+
+
+def _remark(report: Report, remark: str, progress: Progress) -> None:
+    report(replace(progress, remark=remark))
+
+
 def _report_note(report: Report, progress: Progress) -> None:
     """Report a note only; reading the sources is no step of the fine-tuning."""
     report(Progress(0, 1, progress.note))
@@ -100,7 +119,7 @@ def _report_of(report: Report, encoder: str, number: int = 0, n_encoders: int = 
 
 
 def defend_text(
-    original: Clip, config: ResolvedConfig, report: Report
+    original: Clip, config: ResolvedConfig, report: Report, memory: Memory = "auto"
 ) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
     """Fine-tune the text encoder on pooled embeddings and hidden states, or two encoders where CLIP and Stable Diffusion share none.
 
@@ -112,7 +131,7 @@ def defend_text(
     config = replace(config, text=config.text_schedule)
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
-        tuned = _fine_tuned_text(original.text, config, kinds, _report_of(report, "text"))
+        tuned = _fine_tuned_text(original.text, config, kinds, _report_of(report, "text"), memory)
         return original.with_text(tuned.student), {"text": tuned}
     encoders: dict[str, tuple[TextEncoder, Kind]] = {}
     if config.text.pooled_weight > 0:
@@ -121,17 +140,19 @@ def defend_text(
         encoders["diffusion_text"] = original.hidden, "hidden"
     outcomes: dict[str, FineTuned[TextEncoder]] = {}
     for number, (name, (encoder, kind)) in enumerate(encoders.items()):
-        outcomes[name] = _fine_tuned_text(encoder, config, (kind,), _report_of(report, name, number, len(encoders)))
+        outcomes[name] = _fine_tuned_text(encoder, config, (kind,), _report_of(report, name, number, len(encoders)), memory)
     text = outcomes["text"].student if "text" in outcomes else original.text
     hidden = outcomes["diffusion_text"].student if "diffusion_text" in outcomes else None
     return original.with_text(text, hidden), outcomes
 
 
 def _fine_tuned_text(
-    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report
+    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report, memory: Memory
 ) -> FineTuned[TextEncoder]:
     """One text encoder, from the original or from the closed form."""
-    task = text_task(encoder, config, kinds)
+    task, plan = text_task(encoder, config, kinds), training_plan(encoder, config.text, memory)
+    if plan.note:
+        task.max_rows, report = plan.samples[0], partial(_remark, report, plan.note)
     if config.text.closed_form is None:
         return fine_tune(encoder, task, config.text, report)
     started = time.perf_counter()
