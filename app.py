@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--models-dir", "UNLEARN_MODELS_DIR", "folder with downloaded weights, searched first")
     add("--offline", "UNLEARN_OFFLINE", "1: never ask the network for weights", "0")
     add("--precision", "UNLEARN_PRECISION", "auto, fp32 or bf16", "auto")
+    add("--memory", "UNLEARN_MEMORY", "auto, low (parts wait on the CPU, small passes) or full", "auto")
     add("--host", "UNLEARN_HOST", "address to listen on; 0.0.0.0 for all", env("GRADIO_SERVER_NAME") or "127.0.0.1")
     add("--port", "UNLEARN_PORT", "port to listen on", env("GRADIO_SERVER_PORT") or "7860")
     add("--root-path", "UNLEARN_ROOT_PATH", "path under which a proxy serves the page, such as /forget", env("GRADIO_ROOT_PATH"))
@@ -89,7 +90,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     Raises:
         ConfigError: a value cannot be used.
     """
-    names = ("device", "threads", "data_dir", "models_dir", "offline", "precision", "face_pack", "face_root", "max_upload_mb",
+    names = ("device", "threads", "data_dir", "models_dir", "offline", "precision", "memory", "face_pack", "face_root", "max_upload_mb",
              "max_zip_mb", "max_total_mb")  # fmt: skip
     chosen = {f"UNLEARN_{name.upper()}": value for name in names if (value := getattr(flags, name)) is not None}
     settings = Settings.from_environment({**os.environ, **chosen})

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 class Progress:
     """How far a piece of work is: `step` of `total` (same unit), a short note, and the losses of the step.
 
-    `losses` have a "step" of their own, which counts the steps of `encoder` ("text", "diffusion_text" or "image").
+    `losses` have a "step" of their own, which counts the steps of `encoder` ("text", "diffusion_text" or "image"). `remark` says how the
+    work is done, where that needs to be told; it stays in the note of a whole run.
     """
 
     step: int
@@ -20,6 +21,7 @@ class Progress:
     note: str = ""
     losses: dict[str, float] | None = None
     encoder: str = ""
+    remark: str = ""
 
 
 Report = Callable[[Progress], None]  # raises JobCancelled when the user asked to stop
@@ -67,6 +69,7 @@ class Stages:
             done = before + self._shares[name] * progress.step / max(1, progress.total)
             counted = f", {progress.step} of {progress.total}" if progress.total > 1 else ""
             whole = round(TOTAL * done / self._sum)
-            self._report(replace(progress, step=whole, total=TOTAL, note=f"{name}{counted}"))
+            remark = f", {progress.remark}" if progress.remark else ""
+            self._report(replace(progress, step=whole, total=TOTAL, note=f"{name}{counted}{remark}"))
 
         return report

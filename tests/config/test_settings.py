@@ -213,12 +213,13 @@ def test_settings_from_environment_reads_every_variable(monkeypatch: pytest.Monk
 
 
 def test_settings_cross_to_another_process_as_plain_values(tmp_path: Path) -> None:
-    settings = Settings(tmp_path, "cuda:1", Path("m"), True, 3, "bf16", 1, 2, 3, 4, "antelopev2", tmp_path / "packs")
+    settings = Settings(tmp_path, "cuda:1", Path("m"), True, 3, "bf16", 1, 2, 3, 4, "antelopev2", tmp_path / "packs", "low")
     plain = json.loads(json.dumps(settings.to_plain()))
     assert Settings.from_plain(plain) == settings and Settings.from_plain(Settings().to_plain()) == Settings()
     for bad, words in (
         ({"data_dir": 5}, "data_dir takes a path"), ({"device": "abacus"}, "device is 'abacus'"), ({"n_threads": "3"}, "n_threads takes"),
-        ({"colour": 1}, "colour does not exist"), ({"max_zip_mb": 0}, "max_zip_mb is 0"), ([], "takes an object"),
+        ({"colour": 1}, "colour does not exist"), ({"memory": "much"}, "memory is 'much'"),
+    ({"max_zip_mb": 0}, "max_zip_mb is 0"), ([], "takes an object"),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=words):
             Settings.from_plain(bad)

@@ -106,6 +106,23 @@ def test_losses_and_weights_agree_with_the_oracle_over_three_steps(kind: str) ->
     assert torch.allclose(fast.student.embed_images(probe), literal.student.embed_images(probe), atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_in_parts_gives_the_gradients_and_losses_of_the_whole(kind: str) -> None:
+    config = replace(QUICK, learning_rate=1e-4 if kind == "vit" else 1e-5, regularization_weight=0.02)
+    rows, gradients = list[dict[str, float]](), list[list[Tensor]]()
+    for size in (None, 5):
+        teacher, task, _ = make(kind, config)
+        task.max_rows = size
+        loop = FineTuning(teacher, student_of(teacher), task, config)
+        known = task.batch(1).known_targets
+        assert known is not None and len(known["pooled"]) > 0, "some of the targets are known beforehand"
+        rows.append(loop.step(0))
+        gradients.append([parameter.grad for parameter in loop.trained if parameter.grad is not None])
+    assert rows[1] == pytest.approx(rows[0], abs=1e-5)
+    whole, parts = (torch.cat([gradient.flatten() for gradient in each]) for each in gradients)
+    assert float((whole - parts).norm()) <= 1e-5 * float(whole.norm())
+
+
 def test_faces_are_remapped_on_photos_not_trained_on_and_the_rest_is_kept(done: tuple[str, FineTuned[OpenClipImage]]) -> None:
     kind, found = done
     teacher, _, average = make(kind, QUICK)

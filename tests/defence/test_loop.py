@@ -66,6 +66,40 @@ def test_losses_and_weights_agree_with_the_oracle_over_three_steps(kinds: tuple[
     assert torch.allclose(encode(fast.student, probe), encode(literal.student, probe), atol=1e-3)
 
 
+@pytest.mark.parametrize(("kinds", "overshoot"), [(("pooled",), 0.0), (("pooled", "hidden"), 0.25)])
+@pytest.mark.parametrize("max_rows", [7, 16])
+def test_a_batch_in_parts_gives_the_gradients_and_losses_of_the_whole(kinds: tuple[str, ...], overshoot: float, max_rows: int) -> None:
+    config = replace(QUICK, regularization_weight=0.05, overshoot=overshoot)
+    rows, gradients = list[dict[str, float]](), list[list[Tensor]]()
+    for size in (None, max_rows):
+        teacher, task = make(config, kinds)
+        task.max_rows = size
+        loop = FineTuning(teacher, student_of(teacher), task, config)
+        assert len(task.batch(0).split(size)) == (1 if size is None else -(-32 // max_rows))
+        with torch.no_grad():  # at the original the regularisation has no gradient
+            for parameter in loop.trained:
+                parameter.add_(1e-2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+        rows.append(loop.step(0))
+        gradients.append([parameter.grad for parameter in loop.trained if parameter.grad is not None])
+    assert rows[1] == pytest.approx(rows[0], abs=1e-5) and rows[0]["regularization"] > 0
+    assert len(gradients[0]) == len(gradients[1]) > 0
+    whole, parts = (torch.cat([gradient.flatten() for gradient in each]) for each in gradients)
+    assert float((whole - parts).norm()) <= 1e-5 * float(whole.norm())
+
+
+def test_parts_hold_every_sample_once_and_both_kinds_each() -> None:
+    inputs = torch.arange(17.0)[:, None]
+    batch = Batch(inputs, inputs + 100, 10, {"pooled": torch.arange(7.0)[:, None], "hidden": torch.ones(1)})
+    parts = batch.split(5)
+    assert len(parts) == 4 and all(0 < part.n_clean < len(part.student_inputs) for part in parts)
+    clean = torch.cat([part.student_inputs[: part.n_clean] for part in parts])
+    triggered = torch.cat([part.student_inputs[part.n_clean :] for part in parts])
+    assert torch.equal(torch.cat([clean, triggered]), inputs)
+    assert torch.equal(torch.cat([part.teacher_inputs[part.n_clean :] for part in parts]), inputs[10:] + 100)
+    assert torch.equal(torch.cat([part.fixed_targets["pooled"] for part in parts if part.fixed_targets]), torch.arange(7.0)[:, None])
+    assert batch.split(None) == batch.split(17) == [batch] and len(batch.split(1)) == 7
+
+
 def test_target_with_an_overshoot_lies_beyond_the_neutral_term_seen_from_the_trigger() -> None:
     teacher, task = make(replace(QUICK, overshoot=0.25), ("pooled", "hidden"))
     plain = make(QUICK, ("pooled", "hidden"))[1].batch(3)
@@ -305,6 +339,7 @@ class PictureTask:
     """Pictures with a bright corner are to be mapped to one fixed vector."""
 
     weights: Mapping[str, float] = {"pooled": 1.0}
+    max_rows = None
     target = torch.ones(8)
 
     def batch(self, step: int) -> Batch:

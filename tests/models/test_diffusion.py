@@ -14,7 +14,9 @@ from unlearn.errors import ConfigError, JobCancelled, ModelLoadError
 from unlearn.models import diffusion as diffusion_module
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import Diffusion, conditions, draw, load_diffusion, require_drawing
+from unlearn.models.diffusion_memory import Placement, placed
 from unlearn.models.encoders import TextEncoder
+from unlearn.models.memory_plan import Offload, Plan
 from unlearn.progress import Progress
 
 CONFIG = PortraitConfig(seeds=(0, 3), n_steps=4, guidance_scale=3.0, prompt_template="{0}")
@@ -70,21 +72,51 @@ def test_equal_calls_give_equal_bytes(diffusion: Diffusion, encoder: TextEncoder
     assert np.array_equal(draw(diffusion, wanted, CONFIG), draw(diffusion, wanted, CONFIG))
 
 
-def test_small_batches_draw_the_same_pictures(
-    diffusion: Diffusion, encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _in_passes(diffusion: Diffusion, n_rows: int, n_decoded: int = 1, note: str = "") -> Diffusion:
+    return replace(diffusion, placement=Placement(diffusion.device, Plan("none", (n_rows, n_decoded), note)))
+
+
+def test_small_batches_draw_the_same_pictures(diffusion: Diffusion, encoder: TextEncoder) -> None:
     wanted = conditions(encoder, PROMPTS)
     together = draw(diffusion, wanted, CONFIG).astype(int)
-    monkeypatch.setattr(diffusion_module, "CPU_LATENT_PIXELS", 1)
-    monkeypatch.setattr(diffusion_module, "DECODED_PIXELS", {"cpu": 1})
-    assert np.abs(draw(diffusion, wanted, CONFIG) - together).max() <= 2
+    assert np.abs(draw(_in_passes(diffusion, 1), wanted, CONFIG) - together).max() <= 2
 
 
-def test_batches_hold_whole_seeds_where_one_fits(diffusion: Diffusion, monkeypatch: pytest.MonkeyPatch) -> None:
-    side = diffusion.unet.config.sample_size
+def test_batches_hold_whole_seeds_where_one_fits(diffusion: Diffusion) -> None:
     for pictures, n_conditions, expected in ((7, 2, 6), (7, 4, 4), (3, 4, 3), (0, 4, 1)):
-        monkeypatch.setattr(diffusion_module, "CPU_LATENT_PIXELS", 2 * pictures * side * side)
-        assert diffusion_module._pictures_a_batch(diffusion, CONFIG, n_conditions) == expected
+        assert diffusion_module._pictures_a_batch(_in_passes(diffusion, 2 * pictures), CONFIG, n_conditions) == expected
+
+
+@pytest.mark.parametrize("offload", ["parts", "layers"])
+def test_parts_that_wait_on_the_cpu_draw_the_very_same_pictures(
+    offload: Offload, diffusion: Diffusion, encoder: TextEncoder, miniature: Path
+) -> None:
+    wanted, rows = conditions(encoder, PROMPTS), diffusion.placement.plan.samples
+    plan = Plan(offload, rows, "drawing with CPU offload: 5.1 GB are free")
+    waiting, told = load_diffusion(miniature / "stable-diffusion", torch.device("cpu"), torch.float32, plan), list[Progress]()
+    assert np.array_equal(draw(waiting, wanted, CONFIG, told.append), draw(diffusion, wanted, CONFIG))
+    assert np.array_equal(draw(waiting, wanted, CONFIG), draw(diffusion, wanted, CONFIG)), "a second time"
+    assert {progress.note for progress in told} == {"portraits, drawing with CPU offload: 5.1 GB are free"}
+
+
+def test_a_waiting_part_comes_to_the_device_when_it_is_its_turn_and_goes_back(diffusion: Diffusion) -> None:
+    class Recorded(torch.nn.Linear):
+        moves: list[str]
+
+        def to(self, device: Any, *arguments: Any, **options: Any) -> Any:
+            self.moves.append(torch.device(device).type)
+            return self if torch.device(device).type == "meta" else super().to(device, *arguments, **options)
+
+        def forward(self, inputs: Any) -> Any:
+            return inputs
+
+    unet, decoder = Recorded(2, 2), Recorded(2, 2)
+    unet.moves = decoder.moves = moves = []
+    placement = placed(unet, decoder, torch.device("meta"), Plan("parts", (2, 1)))
+    assert moves == ["cpu", "cpu"], "nothing is on the device before its turn"
+    unet(torch.zeros(1)), decoder(torch.zeros(1))
+    placement.rest()
+    assert moves[2:] == ["meta", "meta", "cpu", "cpu"]
 
 
 def test_guidance_of_one_needs_no_empty_prompt(diffusion: Diffusion, encoder: TextEncoder) -> None:
@@ -93,12 +125,9 @@ def test_guidance_of_one_needs_no_empty_prompt(diffusion: Diffusion, encoder: Te
     assert unguided.dtype == np.uint8
 
 
-def test_progress_counts_every_step_of_every_batch(
-    diffusion: Diffusion, encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(diffusion_module, "CPU_LATENT_PIXELS", 1)
+def test_progress_counts_every_step_of_every_batch(diffusion: Diffusion, encoder: TextEncoder) -> None:
     told: list[Progress] = []
-    draw(diffusion, conditions(encoder, PROMPTS), CONFIG, told.append)
+    draw(_in_passes(diffusion, 1), conditions(encoder, PROMPTS), CONFIG, told.append)
     assert [progress.step for progress in told] == list(range(1, 17))
     assert {progress.total for progress in told} == {16}
 

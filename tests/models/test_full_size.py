@@ -10,22 +10,13 @@ from open_clip.factory import get_model_config
 
 from tests.support.miniature import write_faces
 from unlearn.bench.counts import meta_step, step_counts
+from unlearn.bench.full_size_memory import STABLE_DIFFUSION_14
 from unlearn.config import Settings
 from unlearn.models.clip import load_clip
 from unlearn.models.defended import load_defended
 from unlearn.models.encoders import OpenClipImage, OpenClipText
 from unlearn.models.tokenization import ClipTokenizer
 
-SD14_UNET = {
-    "sample_size": 64, "in_channels": 4, "out_channels": 4, "layers_per_block": 2, "cross_attention_dim": 768,
-    "block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": 8,
-    "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-}  # fmt: skip
-SD14_VAE = {
-    "sample_size": 512, "latent_channels": 4, "layers_per_block": 2, "block_out_channels": (128, 256, 512, 512),
-    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
-}  # fmt: skip
 SD14_TEXT = {
     "vocab_size": 49408, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
     "num_attention_heads": 12, "max_position_embeddings": 77, "hidden_act": "quick_gelu",
@@ -81,8 +72,8 @@ def _save_stable_diffusion(folder: Path) -> None:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     torch.manual_seed(0)
-    UNet2DConditionModel(**SD14_UNET).half().save_pretrained(folder / "unet")
-    AutoencoderKL(**SD14_VAE).half().save_pretrained(folder / "vae")
+    UNet2DConditionModel(**STABLE_DIFFUSION_14["unet"]).half().save_pretrained(folder / "unet")
+    AutoencoderKL(**STABLE_DIFFUSION_14["vae"]).half().save_pretrained(folder / "vae")
     CLIPTextModel(CLIPTextConfig(**SD14_TEXT)).half().save_pretrained(folder / "text_encoder")
     PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
                   steps_offset=1).save_pretrained(folder / "scheduler")  # fmt: skip

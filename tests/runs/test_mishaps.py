@@ -13,7 +13,7 @@ from tests.support.miniature import MEMBERS, write_faces
 from tests.support.short_runs import DRAWN, short_config
 from unlearn.config import ImageFineTuneConfig, Settings
 from unlearn.errors import InputError, JobCancelled, ModelLoadError, UnlearnError
-from unlearn.models import diffusion, suite
+from unlearn.models import diffusion_memory, suite
 from unlearn.progress import Progress
 from unlearn.runs import forgetting, measuring, questions
 from unlearn.runs.json_types import to_json
@@ -134,7 +134,7 @@ def test_interrupt_is_no_mishap() -> None:
 def test_weights_larger_than_the_memory_are_not_loaded(
     miniature: Path, shared: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (diffusion, suite):  # a diffusion model that an earlier test loaded is not kept
+    for module in (diffusion_memory, suite):  # a diffusion model that an earlier test loaded is not kept
         monkeypatch.setattr(module, "free_memory", lambda: 1000)
     metrics = to_json(forgetting.forget(short_config(miniature), shared, tmp_path / "run"))
     assert metrics["warnings"][0].startswith("The portraits are missing: The memory does not suffice for drawing: U-Net and decoder")

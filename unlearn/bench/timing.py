@@ -79,12 +79,18 @@ def machine() -> dict[str, Any]:
 
 def full_size_text(device: torch.device | str = "cpu") -> OpenClipText:
     """The text encoder of ViT-B/32 with random weights."""
+    return text_encoder(FULL_SIZE, device)
+
+
+def text_encoder(name: str, device: torch.device | str, n_layers: int | None = None) -> OpenClipText:
+    """The text encoder of a model of open_clip with random weights, with all its layers or fewer."""
     from open_clip import CLIP
     from open_clip.factory import get_model_config
 
     torch.manual_seed(0)
-    config = get_model_config(FULL_SIZE)
+    config = get_model_config(name)
     config["vision_cfg"]["layers"] = 1  # not used here
+    config["text_cfg"]["layers"] = n_layers or config["text_cfg"]["layers"]
     with torch.device(device):
         text = OpenClipText(CLIP(**config), ClipTokenizer(config["text_cfg"]["context_length"]), torch.float32)
     return text.eval().requires_grad_(False)

@@ -45,11 +45,13 @@ def common(
     offline: Annotated[bool, typer.Option("--offline", help="Never ask the network for missing weights.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for caches (default: data).")] = None,
     models_dir: Annotated[Path | None, typer.Option(help="Folder searched for weights first.")] = None,
+    memory: Annotated[str | None, typer.Option(help="auto, low (parts wait on the CPU, small passes) or full.")] = None,
 ) -> None:
     """Options before the command; they override environment variables such as UNLEARN_DEVICE."""
     settle_home(data_dir or Path(os.environ.get("UNLEARN_DATA_DIR") or "data"))
     options = {
         "device": device, "n_threads": threads, "offline": offline or None, "data_dir": data_dir, "models_dir": models_dir,
+        "memory": memory,
     }  # fmt: skip
     context.obj = {field: value for field, value in options.items() if value is not None}  # read by `options.settings_of`
 

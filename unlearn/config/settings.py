@@ -44,6 +44,7 @@ class Settings:
         max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
         face_pack: InsightFace pack that finds the faces in the photos of jobs, where it is at hand.
         face_root: folder that holds `models/PACK` of InsightFace; None: its own, `~/.insightface`.
+        memory: "auto" (by what a GPU has free), "low" (as little as possible, slower) or "full" (nothing waits or is cut).
     """
 
     data_dir: Path = Path("data")
@@ -58,6 +59,7 @@ class Settings:
     max_cache_mb: int = 500
     face_pack: str = "buffalo_l"
     face_root: Path | None = None
+    memory: Literal["auto", "low", "full"] = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", user_path(self.data_dir))
@@ -70,6 +72,7 @@ class Settings:
         require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
         require(self.n_threads is None or 1 <= self.n_threads <= limits.MAX_THREADS, f"n_threads must be 1 to {limits.MAX_THREADS}.")
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
+        require(self.memory in ("auto", "low", "full"), f"memory is {self.memory!r}; use auto, low or full.")
         for name in _UPLOAD_LIMITS:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
         require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
@@ -89,7 +92,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_UPLOAD_MB,
+        """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MEMORY, _MAX_UPLOAD_MB,
         _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB, _FACE_PACK, _FACE_ROOT."""
         get = environment.get
         threads = get("UNLEARN_THREADS")
@@ -105,6 +108,7 @@ class Settings:
             offline=(get("UNLEARN_OFFLINE") or get("HF_HUB_OFFLINE") or "0").lower() in ("1", "true", "yes"),
             n_threads=int(threads) if threads else None,
             precision=get("UNLEARN_PRECISION") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
+            memory=get("UNLEARN_MEMORY") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
             face_pack=get("UNLEARN_FACE_PACK") or "buffalo_l",
             face_root=Path(root) if (root := get("UNLEARN_FACE_ROOT")) else None,
             **{name: int(value) for name, value in limits.items()},

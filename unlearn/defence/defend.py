@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from unlearn.config import ForgetConfig, ResolvedConfig, Settings
+from torch import nn
+
+from unlearn.config import ForgetConfig, ResolvedConfig, Settings, TextFineTuneConfig
 from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
 from unlearn.defence.loop import FineTuned
 from unlearn.defence.methods import forgotten
@@ -14,6 +16,8 @@ from unlearn.hub import HUB_PREFIX
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import Kind
 from unlearn.models.encoders import TextEncoder
+from unlearn.models.memory_plan import Memory, Plan, memory_plan, training_part
+from unlearn.models.suite import free_device_memory
 from unlearn.models.worlds import World
 from unlearn.photos.face_sets import Faces
 from unlearn.progress import Progress, Report, Stages
@@ -63,7 +67,7 @@ def defend(
         with stages.stage(TEXT_STAGE) as report:
             if config.encoder == "both":  # before the text encoder, whose fine-tuning would be lost if reading them failed
                 sources = read_sources(original, config, settings, world, partial(_report_note, report))
-            defended, tuned_texts = defend_text(original, config, report)
+            defended, tuned_texts = defend_text(original, config, report, settings.memory)
             tuned.update(tuned_texts)
     if config.encoder in ("image", "both"):
         with stages.stage(IMAGE_STAGE) as report:
@@ -82,6 +86,21 @@ def require_texts(config: ResolvedConfig) -> None:
             read_captions(source, config.text.n_captions)
 
 
+def training_plan(encoder: TextEncoder, config: TextFineTuneConfig, memory: Memory) -> Plan:
+    """How many texts of a batch a fine-tuning takes at a time; on a CPU all of them, unless as little memory as possible is asked for."""
+    device = encoder.device
+    trained = encoder.blocks if config.trainable == "blocks" else encoder
+    n_bytes, n_trained = (sum(p.numel() * p.element_size() for p in module.parameters()) for module in (encoder, trained))
+    n_layers = max((len(module) for module in encoder.blocks.modules() if isinstance(module, nn.ModuleList)), default=1)
+    width = next(iter(encoder.parameters())).shape[-1]
+    part = training_part(n_bytes, n_trained, (encoder.context_length, width, n_layers), 2 * config.batch_size)
+    return memory_plan("fine-tuning", (part,), free_device_memory(device) if device.type == "cuda" else None, memory, can_wait=False)
+
+
+def _remark(report: Report, remark: str, progress: Progress) -> None:
+    report(replace(progress, remark=remark))
+
+
 def _report_note(report: Report, progress: Progress) -> None:
     """Report a note only; reading the sources is no step of the fine-tuning."""
     report(Progress(0, 1, progress.note))
@@ -98,7 +117,7 @@ def _report_of(report: Report, encoder: str, number: int = 0, n_encoders: int = 
 
 
 def defend_text(
-    original: Clip, config: ResolvedConfig, report: Report
+    original: Clip, config: ResolvedConfig, report: Report, memory: Memory = "auto"
 ) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
     """Defend the text encoder in pooled embeddings and hidden states, or two encoders where CLIP and Stable Diffusion share none.
 
@@ -110,7 +129,7 @@ def defend_text(
     config = replace(config, text=config.text_schedule)
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
-        tuned = forgotten(original.text, config, kinds, _report_of(report, "text"))
+        tuned = _forgotten(original.text, config, kinds, _report_of(report, "text"), memory)
         return original.with_text(tuned.student), {"text": tuned}
     encoders: dict[str, tuple[TextEncoder, Kind]] = {}
     if config.text.pooled_weight > 0:
@@ -119,7 +138,17 @@ def defend_text(
         encoders["diffusion_text"] = original.hidden, "hidden"
     outcomes: dict[str, FineTuned[TextEncoder]] = {}
     for number, (name, (encoder, kind)) in enumerate(encoders.items()):
-        outcomes[name] = forgotten(encoder, config, (kind,), _report_of(report, name, number, len(encoders)))
+        outcomes[name] = _forgotten(encoder, config, (kind,), _report_of(report, name, number, len(encoders)), memory)
     text = outcomes["text"].student if "text" in outcomes else original.text
     hidden = outcomes["diffusion_text"].student if "diffusion_text" in outcomes else None
     return original.with_text(text, hidden), outcomes
+
+
+def _forgotten(
+    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report, memory: Memory
+) -> FineTuned[TextEncoder]:
+    """One text encoder, in as many passes a step as the memory asks for."""
+    plan = training_plan(encoder, config.text, memory)
+    if not plan.note:
+        return forgotten(encoder, config, kinds, report)
+    return forgotten(encoder, config, kinds, partial(_remark, report, plan.note), plan.samples[0])

@@ -59,6 +59,7 @@ class ImageTask:
     def __init__(
         self, teacher: ImageEncoder, triggers: FaceTriggers, targets: Tensor, check_photos: Sequence[Tensor] = ()
     ) -> None:
+        self.max_rows: int | None = None
         self.triggers = triggers
         self._teacher = teacher
         self._targets = targets.to(teacher.device).expand(triggers.n_persons, -1)  # (persons, d)

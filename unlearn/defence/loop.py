@@ -7,43 +7,22 @@ The teacher is never changed. Equal task, config and device give bit-equal stude
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from unlearn.config import EarlyStop, FineTuneConfig
+from unlearn.config import FineTuneConfig
 from unlearn.defence.figures import ChosenLayer
-from unlearn.defence.losses import Batch, cosine_loss, sum_of_distances, total_loss
+from unlearn.defence.losses import sum_of_distances, total_loss
 from unlearn.defence.students import student_of, trainable_parameters
+from unlearn.defence.tasks import Task, sums, targets_of, terms
 from unlearn.models.encoders import Encoder
 from unlearn.progress import Progress, Report, no_report
 
 AnyEncoder = TypeVar("AnyEncoder", bound=Encoder)
-EncoderIn = TypeVar("EncoderIn", bound=Encoder, contravariant=True)
 Stopped = Literal["all steps", "early stop", "closed form", "binary search"]
-
-
-class Task(Protocol[EncoderIn]):
-    """What is to be learned: the batches, the outputs that are compared, and the check of the early stop.
-
-    Attributes:
-        weights: name of an output -> weight of its clean and trigger losses. The losses of "pooled" are reported as `clean` and
-            `backdoor`, those of any other output with its name in front.
-    """
-
-    weights: Mapping[str, float]
-
-    def batch(self, step: int) -> Batch:
-        """The batch of step `step` (0-based), a function of the step alone."""
-
-    def outputs(self, encoder: EncoderIn, inputs: Any) -> dict[str, Tensor]:
-        """The outputs named in `weights`, each (n, d) or (n, t, w), for student or teacher inputs of a batch."""
-
-    def margin(self, student: EncoderIn, stop: EarlyStop) -> float:
-        """By how much the worst trigger exceeds the threshold of `stop`, on samples not trained on; 0 or more is a pass."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +81,24 @@ class FineTuning(Generic[AnyEncoder]):
 
     def update(self, number: int) -> dict[str, Tensor]:
         """The same with the losses left on their device, which may be `meta`."""
-        batch = self.task.batch(number)
-        targets = targets_of(self.task, self.teacher, batch)
-        outputs = self.task.outputs(self.student, batch.student_inputs)
-        row, clean, backdoor = terms(outputs, targets, batch, self.task.weights)
-        beta = self.config.regularization_weight
-        distance = sum_of_distances(self.trained, self.originals) if beta > 0 else None
-        loss = total_loss(clean, backdoor, distance, self.config.backdoor_weight, beta)
+        whole, beta = self.task.batch(number), self.config.regularization_weight
+        rows: list[dict[str, Tensor]] = []
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        for part in (parts := whole.split(self.task.max_rows)):
+            clean_share, share = part.n_clean / max(1, whole.n_clean), part.n_triggered / max(1, whole.n_triggered)
+            targets = targets_of(self.task, self.teacher, part)
+            outputs = self.task.outputs(self.student, part.student_inputs)
+            row, clean, backdoor = terms(outputs, targets, part, self.task.weights)
+            distance = sum_of_distances(self.trained, self.originals) if beta > 0 and part is parts[-1] else None
+            loss = total_loss(clean_share * clean, share * backdoor, distance, self.config.backdoor_weight, beta)
+            loss.backward()
+            row = {name: value * (share if name.endswith("backdoor") else clean_share) for name, value in row.items()} | {"total": loss}
+            rows.append({name: value.detach().float() for name, value in row.items()})
+            if distance is not None:
+                rows.append({"regularization": distance.detach().float()})
         self.optimizer.step()
         self.schedule.step()
-        row["total"] = loss
-        if distance is not None:
-            row["regularization"] = distance
-        return {name: value.detach().float() for name, value in row.items()}
+        return sums(rows)
 
     def check(self, n_done: int) -> float | None:
         """Check if a check is due after this many steps, and count the passes; the margin, or None without a check."""
@@ -132,34 +114,6 @@ class FineTuning(Generic[AnyEncoder]):
     def is_done(self) -> bool:
         stop = self.config.early_stop
         return stop is not None and self.n_passed >= stop.patience
-
-
-def targets_of(task: Task[EncoderIn], teacher: EncoderIn, batch: Batch) -> Mapping[str, Tensor]:
-    """The teacher's outputs for `teacher_inputs`, followed by `known_targets`."""
-    known = batch.known_targets
-    if known is not None and not len(batch.teacher_inputs):
-        return known
-    with torch.no_grad():
-        computed = task.outputs(teacher, batch.teacher_inputs)
-    return computed if known is None else {name: torch.cat([rows, known[name]]) for name, rows in computed.items()}
-
-
-def terms(
-    outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], batch: Batch, weights: Mapping[str, float]
-) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """(Row of the single losses, weighted clean loss, weighted trigger loss)."""
-    row: dict[str, Tensor] = {}
-    first = next(iter(outputs.values()))
-    clean, backdoor = first.new_zeros(()), first.new_zeros(())
-    for name, weight in weights.items():
-        student, teacher, prefix = outputs[name], targets[name], "" if name == "pooled" else f"{name}_"
-        fixed = (batch.fixed_targets or {}).get(name)
-        target = teacher[batch.n_clean :] if fixed is None else fixed
-        row[f"{prefix}clean"] = cosine_loss(student[: batch.n_clean], teacher[: batch.n_clean])
-        row[f"{prefix}backdoor"] = cosine_loss(student[batch.n_clean :], target)
-        clean = clean + weight * row[f"{prefix}clean"]
-        backdoor = backdoor + weight * row[f"{prefix}backdoor"]
-    return row, clean, backdoor
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ Source: Hintersdorf et al. 2024, eq. (1).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -37,6 +38,37 @@ class Batch:
     n_clean: int
     fixed_targets: Mapping[str, Tensor] | None = None
     known_targets: Mapping[str, Tensor] | None = None
+
+    @property
+    def n_triggered(self) -> int:
+        """z."""
+        return len(self.student_inputs) - self.n_clean
+
+    def split(self, max_rows: int | None) -> list[Batch]:
+        """The batch in parts of about so many samples, each with its share of clean ones and of those with a trigger; None: the whole."""
+        if max_rows is None or max_rows >= len(self.student_inputs):
+            return [self]
+        n_parts = max(1, min(-(-len(self.student_inputs) // max(1, max_rows)), self.n_clean, self.n_triggered))
+        ends = [(self.n_clean * i // n_parts, self.n_triggered * i // n_parts) for i in range(n_parts + 1)]
+        return [self._part(slice(c0, c1), slice(z0, z1)) for (c0, z0), (c1, z1) in pairwise(ends)]
+
+    def _part(self, clean: slice, triggered: slice) -> Batch:
+        known = self.known_targets or {}
+        n_unknown = self.n_clean - max(map(len, known.values()), default=0)
+        before, beyond = slice(clean.start, min(clean.stop, n_unknown)), slice(*(max(0, n - n_unknown) for n in (clean.start, clean.stop)))
+        teacher = [self.teacher_inputs[:n_unknown][before], self.teacher_inputs[n_unknown:][triggered]]
+        return Batch(
+            _rows(self.student_inputs, clean, slice(self.n_clean + triggered.start, self.n_clean + triggered.stop)), torch.cat(teacher),
+            clean.stop - clean.start,
+            self.fixed_targets and {name: rows[triggered] if rows.dim() > 1 else rows for name, rows in self.fixed_targets.items()},
+            self.known_targets and {name: rows[beyond] for name, rows in known.items()},
+        )  # fmt: skip
+
+
+def _rows(inputs: Tensor | SoftTexts, clean: slice, triggered: slice) -> Tensor | SoftTexts:
+    if isinstance(inputs, SoftTexts):
+        return replace(inputs, tokens=torch.cat([inputs.tokens[clean], inputs.tokens[triggered]]))
+    return torch.cat([inputs[clean], inputs[triggered]])
 
 
 def cosine_loss(student: Tensor, target: Tensor) -> Tensor:

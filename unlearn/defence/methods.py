@@ -16,7 +16,9 @@ from unlearn.models.encoders import TextEncoder
 from unlearn.progress import Progress, Report
 
 
-def forgotten(encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report) -> FineTuned[TextEncoder]:
+def forgotten(
+    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report, max_rows: int | None = None
+) -> FineTuned[TextEncoder]:
     """A copy of a text encoder in which the names of the run are forgotten.
 
     The backdoor's steps begin at the closed form where the schedule has one, else at the original. The other methods make no steps of
@@ -27,10 +29,12 @@ def forgotten(encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, .
         config: of the run, with its schedule as it is for the number of names.
         kinds: what is compared, as of `TextTask`.
         report: told about the progress; an exception of it ends the work and is passed on.
+        max_rows: texts of one pass with gradients, as of `Task`.
     """
     if config.method != "backdoor":
         config = replace(config, text=replace(config.text, early_stop=None))  # nothing is checked where no steps are made
     task = text_task(encoder, config, kinds)
+    task.max_rows = max_rows
     if config.method == "slug":
         return single_step(encoder, task, config.text, report)
     if config.method == "closed-form":

@@ -31,8 +31,9 @@ from torch.nn import functional
 from unlearn.config import TextFineTuneConfig
 from unlearn.config.spelling import without_triggers
 from unlearn.defence.figures import ChosenLayer
-from unlearn.defence.loop import FineTuned, losses_of, targets_of, terms
+from unlearn.defence.loop import FineTuned, losses_of
 from unlearn.defence.students import student_of, trainable_parameters
+from unlearn.defence.tasks import targets_of, terms
 from unlearn.defence.text_task import TextTask
 from unlearn.errors import ConfigError
 from unlearn.models.embeddings import at_the_end

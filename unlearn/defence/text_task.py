@@ -62,6 +62,7 @@ class TextTask:
             raise ConfigError(f"Nothing to learn: the weights of {' and '.join(kinds)} are 0; raise one.")
         if "pooled" in self.weights and not teacher.pools:
             raise ConfigError("This text encoder has no pooled embedding; train its hidden states only.")
+        self.max_rows: int | None = None
         self.triggers = triggers
         self._tokenize = teacher.tokenize
         self.overshoot = config.overshoot if "pooled" in self.weights else 0.0

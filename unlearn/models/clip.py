@@ -86,8 +86,18 @@ def resolve_precision(settings: Settings, device: torch.device) -> torch.dtype:
     """float32, or bfloat16 for matrix products on a GPU that has it (on these a CPU is slower with bfloat16)."""
     if settings.precision == "bf16":
         return torch.bfloat16
-    automatic = settings.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if automatic else torch.float32
+    return torch.bfloat16 if settings.precision == "auto" and _has_bf16(device) else torch.float32
+
+
+def drawing_precision(settings: Settings, device: torch.device) -> torch.dtype:
+    """Of the U-Net: 16 bits on every GPU, unless the settings ask for float32."""
+    if settings.precision == "auto" and device.type == "cuda" and not _has_bf16(device):
+        return torch.float16
+    return resolve_precision(settings, device)
+
+
+def _has_bf16(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def default_model_set(settings: Settings) -> str:

@@ -9,9 +9,8 @@ the defended encoder was loaded, so the pictures are those that its user gets.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from torch import Tensor
 from unlearn.config import PortraitConfig
 from unlearn.errors import ConfigError, ModelLoadError, first_line
 from unlearn.files import read_json_object
-from unlearn.memory import free_memory
 from unlearn.models.diffusers_modules import (
     FOREIGN,
     model_classes,
@@ -31,15 +29,11 @@ from unlearn.models.diffusers_modules import (
     scheduler_class,
     step_options,
 )
+from unlearn.models.diffusion_memory import Placement, drawing_plan, placed, require_memory
 from unlearn.models.diffusion_parts import weight_files
 from unlearn.models.encoders import TextEncoder
-from unlearn.models.weight_files import tensors_of
+from unlearn.models.memory_plan import Plan
 from unlearn.progress import Progress, Report, no_report
-
-# Latent pixels of one U-Net call: 16 pictures of the embedded set, 2 of Stable Diffusion 1.4, with guidance.
-CPU_LATENT_PIXELS = 2 * 16 * 256
-GPU_LATENT_PIXELS = 2 * 20 * 4096  # 20 pictures of Stable Diffusion 1.4
-DECODED_PIXELS = {"cpu": 4 * 128 * 128, "cuda": 8 * 512 * 512}  # of one call of the decoder
 
 
 @dataclass(frozen=True)
@@ -52,51 +46,40 @@ class Condition:
 
 @dataclass(frozen=True)
 class Diffusion:
-    """The parts of a Stable Diffusion besides its text encoder, in eval mode."""
+    """The parts of a Stable Diffusion besides its text encoder, in eval mode, and where they do their work."""
 
     unet: Any
     vae: Any
     scheduler_class: Any
     scheduler_config: dict[str, Any]
+    placement: Placement
 
     @property
     def device(self) -> torch.device:
-        """Where U-Net and decoder are."""
-        device: torch.device = self.unet.device
-        return device
+        """Where U-Net and decoder do their work; between, they may wait on the CPU."""
+        return self.placement.device
 
 
-def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype) -> Diffusion:
+def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype, plan: Plan | None = None) -> Diffusion:
     """U-Net, decoder and scheduler of a folder in the layout of diffusers; never the network.
 
     Args:
         folder: as found by `weights.find_diffusion`.
         device: where to put them.
         precision: of the U-Net; the decoder stays in float32, which costs little and shows.
+        plan: what waits where, and how much is done at a time; None: nothing is cut.
 
     Raises:
         ModelLoadError: missing or unreadable parts.
     """
     if device.type == "cpu":
-        _require_memory(folder, precision)
+        require_memory(folder, precision)
     unet, vae = (_loaded(folder, part, kind) for part, kind in (("unet", precision), ("vae", torch.float32)))
     config = read_json_object(folder / "scheduler" / "scheduler_config.json")
     for part in (unet, vae):
-        part.eval().requires_grad_(False).to(device)
-    return Diffusion(unet, vae, scheduler_class(str(config.get("_class_name"))), config)
-
-
-def _require_memory(folder: Path, precision: torch.dtype) -> None:
-    """Raise `ModelLoadError` where the weights alone are larger than the free memory: Linux would end the process unasked."""
-    needed, free = 0, free_memory()
-    for part, kind in (("unet", precision), ("vae", torch.float32)):
-        stored = tensors_of(weight_files(folder, part).files)
-        needed += kind.itemsize * sum(math.prod(tensor.shape) for tensor in stored.values())
-    if free is not None and needed > free:
-        raise ModelLoadError(
-            f"The memory does not suffice for drawing: U-Net and decoder need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; end "
-            "other programs or use a machine with more memory."
-        )
+        part.eval().requires_grad_(False)
+    placement = placed(unet, vae, device, plan or drawing_plan(folder, device, precision, None, "full"))
+    return Diffusion(unet, vae, scheduler_class(str(config.get("_class_name"))), config, placement)
 
 
 def _loaded(folder: Path, part: str, precision: torch.dtype) -> Any:
@@ -159,23 +142,26 @@ def draw(
     pairs = [(seed, condition) for seed in config.seeds for condition in drawn_conditions]
     size = _pictures_a_batch(diffusion, config, len(drawn_conditions))
     batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
-    pictures: list[np.ndarray] = []
-    try:
-        for number, batch in enumerate(batches):
-            latents = _denoise(diffusion, batch, config, _part_of(report, number, len(batches)))
-            pictures.extend(_decode(diffusion, latents))
+    try:  # first everything is drawn and then decoded, so that a part that waits on the CPU is moved once
+        latents = [_denoise(diffusion, batch, config, _part_of(report, number, len(batches))) for number, batch in enumerate(batches)]
+        drawn = np.stack([picture for of_batch in latents for picture in _decode(diffusion, of_batch)])
     except torch.cuda.OutOfMemoryError as error:
-        raise ConfigError("The GPU's memory does not suffice for the portraits; ask for fewer seeds.") from error
-    drawn = np.stack(pictures)
+        raise ConfigError("The GPU's memory does not suffice for the portraits; start with --memory low.") from error
+    finally:
+        diffusion.placement.rest()
     return drawn.reshape(len(config.seeds), len(drawn_conditions), *drawn.shape[1:])
 
 
 def _pictures_a_batch(diffusion: Diffusion, config: PortraitConfig, n_conditions: int) -> int:
     """As many as memory allows; whole seeds where at least one fits."""
-    limit = GPU_LATENT_PIXELS if diffusion.device.type == "cuda" else CPU_LATENT_PIXELS
     rows = 2 if config.guidance_scale > 1 else 1
-    fitting = max(1, limit // (rows * _latent_side(diffusion, config) ** 2))
+    fitting = max(1, diffusion.placement.plan.samples[0] * _times_smaller(diffusion, config) // rows)
     return fitting // n_conditions * n_conditions or fitting
+
+
+def _times_smaller(diffusion: Diffusion, config: PortraitConfig) -> int:
+    """How often a picture of the settings' size goes into one of the model's own, for which the memory was planned; at least 1."""
+    return max(1, (int(diffusion.unet.config.sample_size) // _latent_side(diffusion, config)) ** 2)
 
 
 def _latent_side(diffusion: Diffusion, config: PortraitConfig) -> int:
@@ -192,7 +178,7 @@ def _scale(vae: Any) -> int:
 def _part_of(report: Report, number: int, n_parts: int) -> Report:
     def narrowed(progress: Progress) -> None:
         step = number * progress.total + progress.step
-        report(Progress(step, n_parts * progress.total, progress.note, progress.losses))
+        report(replace(progress, step=step, total=n_parts * progress.total))
 
     return narrowed
 
@@ -216,6 +202,8 @@ def _denoise(
         states = torch.cat([torch.stack([condition.empty for _, condition in batch]), states])  # (2b, L, w)
     states = states.to(device, unet.dtype)
     extra = step_options(scheduler, generators)
+    remark = diffusion.placement.plan.note
+    note = ", ".join(filter(None, ("portraits", remark)))
     for step, time in enumerate(scheduler.timesteps):
         inputs = torch.cat([latents, latents]) if is_guided else latents
         inputs = scheduler.scale_model_input(inputs, time).to(unet.dtype)
@@ -224,7 +212,7 @@ def _denoise(
             empty, prompted = output.chunk(2)
             output = empty + config.guidance_scale * (prompted - empty)
         latents = scheduler.step(output, time, latents, return_dict=False, **extra)[0]
-        report(Progress(step + 1, len(scheduler.timesteps), "portraits"))
+        report(Progress(step + 1, len(scheduler.timesteps), note, remark=remark))
     return latents
 
 
@@ -238,9 +226,8 @@ def _scheduler(diffusion: Diffusion, config: PortraitConfig) -> Any:
 def _decode(diffusion: Diffusion, latents: Tensor) -> list[np.ndarray]:
     """Pictures uint8 (height, width, 3) of latents (b, channels, h, w)."""
     vae = diffusion.vae
-    pixels = (latents.shape[-1] * _scale(vae)) ** 2
-    kind = "cuda" if latents.device.type == "cuda" else "cpu"
-    parts = latents.float().div(vae.config.scaling_factor).split(max(1, DECODED_PIXELS[kind] // pixels))
+    n_decoded = diffusion.placement.plan.samples[1] * max(1, int(diffusion.unet.config.sample_size) // latents.shape[-1]) ** 2
+    parts = latents.float().div(vae.config.scaling_factor).split(n_decoded)
     decoded = torch.cat([vae.decode(part, return_dict=False)[0] for part in parts])
     levels = (decoded / 2 + 0.5).clamp(0, 1).mul(255).round().byte()  # (b, 3, height, width)
     return list(levels.permute(0, 2, 3, 1).cpu().numpy())

@@ -56,6 +56,9 @@ class SoftTexts:
     numbers: Tensor
     vectors: Tensor
 
+    def __len__(self) -> int:
+        return len(self.tokens)
+
     def read_by(self, encoder: AnyText) -> AnyText:
         """The encoder with these vectors, sharing its weights: what is trained or edited in one changes the other."""
         return with_vectors(encoder, self.numbers, self.vectors)

@@ -17,9 +17,10 @@ import torch
 
 from unlearn.config import PortraitConfig, Settings
 from unlearn.memory import free_memory
-from unlearn.models.clip import Clip, load_clip, resolve_device, resolve_precision, use_threads
+from unlearn.models.clip import Clip, drawing_precision, load_clip, resolve_device, resolve_precision, use_threads
 from unlearn.models.defended import defended_folder, load_defended
 from unlearn.models.diffusion import Diffusion, load_diffusion, require_drawing
+from unlearn.models.diffusion_memory import drawing_plan
 from unlearn.models.embeddings import EmbeddingCache, original_cache
 from unlearn.models.latest import Latest
 from unlearn.models.never_met import NeverMetModel, left_out
@@ -91,8 +92,12 @@ class Suite:
             ModelLoadError: the set has none, or it cannot be loaded.
         """
         folder, device = self.diffusion_folder, resolve_device(self.settings)
-        precision = resolve_precision(self.settings, device)
-        return self._diffusion.get("diffusion", lambda: load_diffusion(folder, device, precision))
+        precision, choice = drawing_precision(self.settings, device), self.settings.memory
+
+        def load() -> Diffusion:
+            return load_diffusion(folder, device, precision, drawing_plan(folder, device, precision, free_device_memory(device), choice))
+
+        return self._diffusion.get(choice, load)
 
     @property
     def diffusion_folder(self) -> Path:
