@@ -1,6 +1,6 @@
 """The defaults of a folder's model set: its `defaults.json`.
 
-{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "needs_gpu": ...}; "neutral_text" has what differs from
+{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "needs_gpu": ..., "same_person": ...}; "neutral_text" has what differs from
 "text" where the target is the neutral term. Everything may be left out.
 """
 
@@ -49,6 +49,7 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
             "image": ImageFineTuneConfig(**defaults.get("image", {})),
             "portraits": PortraitConfig(**defaults.get("portraits", {})),
             "needs_gpu": checked(bool, defaults.get("needs_gpu", True), f"{path}: needs_gpu"),
+            "same_person": checked(float, defaults["same_person"], f"{path}: same_person") if "same_person" in defaults else None,
         }
     except TypeError as error:
         raise ConfigError(f"{path} names an unknown setting: {error}.") from error

@@ -51,6 +51,7 @@ class ModelSet:
         text, image, portraits: the defaults of this set; `text` with stand-ins as target.
         neutral_text: the default with the neutral term as target; None: the same.
         needs_gpu: False where the models are so small that a GPU gains nothing.
+        same_person: least cosine of the image embeddings of two pictures of one person; None: not measured.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ModelSet:
     portraits: PortraitConfig = field(default_factory=PortraitConfig)
     neutral_text: TextFineTuneConfig | None = None
     needs_gpu: bool = True
+    same_person: float | None = None
 
     def text_for(self, target: str) -> TextFineTuneConfig:
         """The text encoder's default schedule for a target, "stand_in" or "neutral_term"."""
