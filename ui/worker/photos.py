@@ -38,13 +38,15 @@ def faces(task: Task, report: Report) -> dict[str, Any]:
     """Look at every photo of an upload or an example; the face set lies in the folder afterwards if there are enough.
 
     The request: crops (all are face crops already; else that is decided for each), picks {photo number: face number}, example (a
-    folder) or none.
+    folder) or none, model_set (whose embeddings compare the faces if it has a bar for them).
     """
+    from unlearn.models.other_people import with_other_people_marked
     from unlearn.photos.faces import find_faces, save_face_set
 
     settings, crops = Settings.from_plain(task.settings), bool(task.request.get("crops"))
     picks = {int(photo): int(face) for photo, face in (task.request.get("picks") or {}).items()}
     face_set = find_faces(photos_of(task), face_config(settings, crops), settings, picks, report)
+    face_set = with_other_people_marked(face_set, task.request["model_set"], settings)
     _show(face_set, task.folder / SHOWN)
     if face_set.is_ready:
         save_face_set(face_set, task.folder / SET)

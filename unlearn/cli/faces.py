@@ -25,6 +25,9 @@ def faces(
     root: Annotated[Path | None, typer.Option(help="Folder with models/PACK (default: ~/.insightface).")] = None,
     evaluation: Annotated[int | None, typer.Option(help="Photos kept for evaluation (default: 40 %, at most 20).")] = None,
     pick: Annotated[list[str] | None, typer.Option(help="PHOTO=FACE, e.g. 3=2: which face of a photo; several times.")] = None,
+    model_set: Annotated[
+        str | None, typer.Option("--set", help="Also compare ready crops by this set's image embeddings, if it has a bar for them.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Draws the split into fine-tuning and evaluation.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Save crops and split here, for `forget --faces`.")] = None,
     as_json: AsJson = False,
@@ -37,6 +40,10 @@ def faces(
     config = FaceConfig(cast(Any, detector), pack, root, n_evaluation=evaluation, seed=seed)
     with progress_bar() as report:
         face_set = open_faces(folder, config, settings_of(context), dict(map(_picked_face, pick or ())), report)
+    if model_set is not None:
+        from unlearn.models.other_people import with_other_people_marked
+
+        face_set = with_other_people_marked(face_set, model_set, settings_of(context))
     if out is not None:
         save_face_set(face_set, out)
     if as_json:

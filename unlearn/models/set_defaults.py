@@ -1,7 +1,7 @@
 """The defaults of a folder's model set: its `defaults.json`.
 
-{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "drawn_photos": {...}, "needs_gpu": ...}; "neutral_text" has
-what differs from "text" where the target is the neutral term. Everything may be left out.
+{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "drawn_photos": {...}, "needs_gpu": ..., "same_person": ...};
+"neutral_text" has what differs from "text" where the target is the neutral term. Everything may be left out.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
             "portraits": PortraitConfig(**defaults.get("portraits", {})),
             "drawn_photos": DrawnPhotosConfig(**defaults.get("drawn_photos", {})),
             "needs_gpu": checked(bool, defaults.get("needs_gpu", True), f"{path}: needs_gpu"),
+            "same_person": checked(float, defaults["same_person"], f"{path}: same_person") if "same_person" in defaults else None,
         }
     except TypeError as error:
         raise ConfigError(f"{path} names an unknown setting: {error}.") from error

@@ -65,6 +65,7 @@ class ModelSet:
         neutral_text: the default with the neutral term as target; None: the same.
         needs_gpu: False where the models are so small that a GPU gains nothing.
         family: of the CLIP in `clip_folder`, as of `clip_folders.family`; "" where `clip` tells.
+        same_person: least cosine of the image embeddings of two pictures of one person; None: not measured.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ModelSet:
     neutral_text: TextFineTuneConfig | None = None
     needs_gpu: bool = True
     family: str = ""
+    same_person: float | None = None
 
     def text_for(self, target: str) -> TextFineTuneConfig:
         """The text encoder's default schedule for a target, "stand_in" or "neutral_term"."""

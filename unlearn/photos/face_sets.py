@@ -127,6 +127,12 @@ def mark_strangers(photos: Sequence[FacePhoto], same_person: float) -> list[Face
     ]  # fmt: skip
 
 
+def other_people_warning(photos: Sequence[FacePhoto]) -> list[str]:
+    """The sentence that names the flagged photos by number; nothing where none is flagged."""
+    strange = [str(photo.number) for photo in photos if photo.looks_different]
+    return [f"Another person may be on photo {', '.join(strange)}; check and remove what does not belong."] if strange else []
+
+
 def n_evaluation_of(n_usable: int, n_chosen: int | None = None) -> int:
     """How many of the usable photos are kept for evaluation: 40 % of them, at most 20 (10: 4, 12: 5, 30: 12, 50: 20).
 

@@ -17,7 +17,7 @@ from unlearn.photos.face_intake import FaceIntake
 from unlearn.photos.face_set_folders import is_face_set as is_face_set
 from unlearn.photos.face_set_folders import load_face_set as load_face_set
 from unlearn.photos.face_set_folders import save_face_set as save_face_set
-from unlearn.photos.face_sets import MIN_FINE_TUNING, mark_strangers, n_evaluation_of, split
+from unlearn.photos.face_sets import MIN_FINE_TUNING, mark_strangers, n_evaluation_of, other_people_warning, split
 from unlearn.photos.face_sets import MIN_USABLE as MIN_USABLE
 from unlearn.photos.face_sets import RECOMMENDED as RECOMMENDED
 from unlearn.photos.face_sets import FacePhoto as FacePhoto  # the redundant `as` says: exported from here, too
@@ -131,7 +131,6 @@ def _used_as_they_are(photos: Sequence[FacePhoto]) -> Iterator[str]:
 def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
     n_usable = sum(photo.status == "usable" for photo in photos)
     n_several = sum(photo.status == "several faces" for photo in photos)
-    strange = [str(photo.number) for photo in photos if photo.looks_different]
     if n_usable < MIN_USABLE:
         yield f"Usable photos: {n_usable}; at least {MIN_USABLE} are needed, about {RECOMMENDED} recommended."
     elif n_usable < RECOMMENDED:
@@ -140,8 +139,7 @@ def _warnings(photos: Sequence[FacePhoto]) -> Iterator[str]:
         yield "In most photos no face was found; drawn faces and large face crops need the detector crops."
     if n_several:
         yield f"Photos that show several faces: {n_several}; pick one in each, or they stay unused."
-    if strange:
-        yield f"Another person may be on photo {', '.join(strange)}; check and remove what does not belong."
+    yield from other_people_warning(photos)
 
 
 def _with_split(face_set: FaceSet, parts: Sequence[Part | None], config: FaceConfig) -> FaceSet:

@@ -25,8 +25,8 @@ _PACK_ERRORS = (AssertionError, OSError, ValueError, TypeError, RuntimeError, Lo
 
 
 def not_compared(pack: str) -> str:
-    """The warning where nothing tells people apart."""
-    return f"Nobody else among the photos is noticed: neither SFace nor InsightFace's pack {pack} is on this machine (docs/photos.md)."
+    """The warning where nothing compares the faces that were found."""
+    return f"The faces were not compared with each other: neither SFace nor InsightFace's pack {pack} is on this machine (docs/photos.md)."
 
 
 class FaceFinder(Protocol):

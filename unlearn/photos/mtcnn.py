@@ -1,8 +1,8 @@
 """Faces by MTCNN: squares are proposed all over the photo, looked at twice, and looked at once more when turned upright.
 
-The first network proposes squares over a pyramid of the photo; it is tolerant of tilted faces. The second and the third are not, so that
-they also see the photo turned to both sides. What is left is turned upright by its five landmarks and shown to the third network again,
-which gives better landmarks and rules out chance hits.
+The first network proposes squares over a pyramid of the photo, and the second and the third look at each. They were trained on faces that
+are about upright, so that they also see the photo turned to both sides. What is left is turned upright by its five landmarks and shown to
+the third network again, which gives better landmarks and rules out chance hits.
 Source: Zhang et al. 2016 (`mtcnn_networks`); the thresholds before the last are those of the package `mtcnn` 1.0.
 """
 
@@ -23,11 +23,11 @@ from unlearn.photos.mtcnn_networks import Network, load_networks
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WORK_PX = 1000  # long side of the picture that is searched
-MIN_FACE_PX = 28  # there; smaller faces (2.8 % of the long side) are not found
+WORK_PX = 800  # long side of the picture that is searched
+MIN_FACE_PX = 28  # there; smaller faces (3.5 % of the long side) are not found
 PROPOSED, REFINED, FOUND = 0.6, 0.7, 0.8  # probabilities that the three networks must give
 SURE = 0.95  # and the last again, when the face is upright; measured: faces 0.964 and more, other things at most 0.921
-TURNS = (-35, 0, 35)  # degrees
+TURNS = (-45, 0, 45)  # degrees
 _SHRINK = 0.709  # from one level of the pyramid to the next: half the area
 _CELL_PX, _STRIDE = 12, 2  # of the first network
 _REFINED_PX, _FOUND_PX = 24, 48  # sides of the pictures that the others see
@@ -115,8 +115,7 @@ class MtcnnFinder:
         scale = max(1.0, max(pixels.shape[:2]) / WORK_PX)
         height, width = (max(1, round(side / scale)) for side in pixels.shape[:2])
         photo = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
-        proposals = self._proposals(photo)
-        candidates = _together([self._faces(photo, turn, proposals) for turn in TURNS]).without_overlaps(0.5, of_smaller=True)
+        candidates = _together([self._faces(photo, turn) for turn in TURNS]).without_overlaps(0.5, of_smaller=True)
         upright = _together([candidates[:0], *(self._looked_at_again(photo, points) for points in candidates.landmarks)])
         faces = upright[upright.scores >= SURE].without_overlaps(0.5, of_smaller=True)
         return faces.landmarks * scale
@@ -141,18 +140,17 @@ class MtcnnFinder:
         cells = np.hstack([corners, corners + _CELL_PX])
         return _squares((cells + _CELL_PX * boxes[rows, columns]) / scale, scores[rows, columns])
 
-    def _faces(self, photo: Image, turn: float, proposals: Squares) -> Squares:
-        """What the second and the third network see in the photo turned counter-clockwise, as it lies in the original."""
+    def _faces(self, photo: Image, turn: float) -> Squares:
+        """What the networks see in the photo turned counter-clockwise, as it lies in the original."""
         from PIL import Image
 
         turned = photo.rotate(turn, Image.Resampling.BILINEAR, expand=True) if turn else photo
-        middle, turned_middle = complex(*photo.size) / 2, complex(*turned.size) / 2
-        towards = complex(np.exp(-1j * np.deg2rad(turn)))
-        places = proposals.moved(middle, towards, turned_middle)
-        refined = self._seen(turned, places, "rnet", _REFINED_PX)
+        refined = self._seen(turned, self._proposals(turned), "rnet", _REFINED_PX)
         refined = refined[refined.scores > REFINED].without_overlaps(0.7)
         found = self._seen(turned, refined, "onet", _FOUND_PX)
-        return found[found.scores > FOUND].without_overlaps(0.7, of_smaller=True).moved(turned_middle, 1 / towards, middle)
+        found = found[found.scores > FOUND].without_overlaps(0.7, of_smaller=True)
+        back = complex(np.exp(1j * np.deg2rad(turn)))
+        return found.moved(complex(*turned.size) / 2, back, complex(*photo.size) / 2)
 
     def _looked_at_again(self, photo: Image, landmarks: np.ndarray) -> Squares:
         """A face turned upright by its landmarks, as the third network sees it then."""
