@@ -25,6 +25,7 @@ from unlearn.config.schedules import ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.stand_ins import check_remapped
 from unlearn.errors import ConfigError
 
+_PICTURES = ("generic_images", "other_faces", "face_targets")
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
 
 
@@ -42,6 +43,8 @@ class Settings:
         max_upload_mb, max_zip_mb, max_total_mb: largest photo, zip, and all files of one upload together that are accepted, in MB.
         max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
         face_pack: InsightFace pack that finds the faces in the photos of jobs, where it is at hand.
+        generic_images, other_faces, face_targets: pictures for the defence of faces, where a set has no world: a folder, or
+            "hub:owner/data-set:column" (face_targets: a sub-folder a person, or a second column that tells people apart).
         face_root: folder that holds `models/PACK` of InsightFace; None: its own, `~/.insightface`.
     """
 
@@ -57,6 +60,9 @@ class Settings:
     max_cache_mb: int = 500
     face_pack: str = "buffalo_l"
     face_root: Path | None = None
+    generic_images: str | None = None
+    other_faces: str | None = None
+    face_targets: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", user_path(self.data_dir))
@@ -71,6 +77,10 @@ class Settings:
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
         for name in _UPLOAD_LIMITS:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
+        for name in _PICTURES:
+            require_short(name, source := getattr(self, name))
+            if source is not None and not source.startswith("hub:"):
+                object.__setattr__(self, name, str(user_path(Path(source))))
         require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
 
     def to_plain(self) -> dict[str, Any]:
@@ -89,7 +99,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MAX_UPLOAD_MB,
-        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB, _FACE_PACK, _FACE_ROOT."""
+        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB, _FACE_PACK, _FACE_ROOT, _GENERIC_IMAGES, _OTHER_FACES, _FACE_TARGETS."""
         get = environment.get
         threads = get("UNLEARN_THREADS")
         require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
@@ -107,6 +117,7 @@ class Settings:
             face_pack=get("UNLEARN_FACE_PACK") or "buffalo_l",
             face_root=Path(root) if (root := get("UNLEARN_FACE_ROOT")) else None,
             **{name: int(value) for name, value in limits.items()},
+            **{name: get(f"UNLEARN_{name.upper()}") or None for name in _PICTURES},  # type: ignore[arg-type]
         )
 
 

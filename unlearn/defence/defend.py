@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.closed_form import edited
-from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
+from unlearn.defence.image_defence import ImageDefence, Sources, defend_image, read_sources
 from unlearn.defence.loop import FineTuned, fine_tune, losses_of_original
 from unlearn.defence.text_task import text_task
 from unlearn.hub import HUB_PREFIX
@@ -18,7 +17,7 @@ from unlearn.models.embeddings import Kind
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.worlds import World
 from unlearn.photos.face_sets import Faces
-from unlearn.progress import Progress, Report, Stages
+from unlearn.progress import Progress, Report, Stages, no_report
 from unlearn.texts.captions import read_captions
 
 TEXT_STAGE, IMAGE_STAGE = "fine-tuning", "fine-tuning faces"
@@ -47,30 +46,30 @@ def stages_of(config: ForgetConfig) -> dict[str, float]:
     }
 
 
-def defend(
-    original: Clip, config: ResolvedConfig, faces: Faces, world: World | None, settings: Settings, stages: Stages
-) -> Defence:
+def sources_of(
+    original: Clip, config: ResolvedConfig, settings: Settings, world: World | None, report: Report = no_report
+) -> Sources | None:
+    """The pictures of a defence of faces besides the persons' own; None where it defends names alone. As of `read_sources`."""
+    return None if config.encoder == "text" else read_sources(original, config, settings, world, report)
+
+
+def defend(original: Clip, config: ResolvedConfig, faces: Faces, sources: Sources | None, stages: Stages) -> Defence:
     """Fine-tune the encoders that `config.encoder` names.
 
     Args:
         original: it is not changed.
         config: of the run.
         faces: photos by name; used for "image" and "both" only.
-        world: of the model set.
-        settings: of the process.
+        sources: of `sources_of`.
         stages: of the run, with those of `stages_of`.
     """
-    defended, tuned, image, sources = original, dict[str, FineTuned[Any]](), None, None
+    defended, tuned, image = original, dict[str, FineTuned[Any]](), None
     if config.encoder in ("text", "both"):
         with stages.stage(TEXT_STAGE) as report:
-            if config.encoder == "both":  # before the text encoder, whose fine-tuning would be lost if reading them failed
-                sources = read_sources(original, config, settings, world, partial(_report_note, report))
             defended, tuned_texts = defend_text(original, config, report)
             tuned.update(tuned_texts)
-    if config.encoder in ("image", "both"):
+    if sources is not None:
         with stages.stage(IMAGE_STAGE) as report:
-            if sources is None:  # drawing faces may take a while and can be cancelled
-                sources = read_sources(original, config, settings, world, partial(_report_note, report))
             image = defend_image(original, config, faces, sources, _report_of(report, "image"))
             defended = defended.with_image(image.tuned.student)
             tuned["image"] = image.tuned
@@ -82,11 +81,6 @@ def require_texts(config: ResolvedConfig) -> None:
     for source in (config.text.captions, config.text.kept_names):
         if config.encoder != "image" and source and not source.startswith(HUB_PREFIX):
             read_captions(source, config.text.n_captions)
-
-
-def _report_note(report: Report, progress: Progress) -> None:
-    """Report a note only; reading the sources is no step of the fine-tuning."""
-    report(Progress(0, 1, progress.note))
 
 
 def _report_of(report: Report, encoder: str, number: int = 0, n_encoders: int = 1) -> Report:

@@ -34,7 +34,7 @@ from unlearn.models.diffusers_modules import (
 from unlearn.models.diffusion_parts import weight_files
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.weight_files import tensors_of
-from unlearn.progress import Progress, Report, no_report
+from unlearn.progress import Progress, Report, no_report, part_of
 
 # Latent pixels of one U-Net call: 16 pictures of the embedded set, 2 of Stable Diffusion 1.4, with guidance.
 CPU_LATENT_PIXELS = 2 * 16 * 256
@@ -162,7 +162,7 @@ def draw(
     pictures: list[np.ndarray] = []
     try:
         for number, batch in enumerate(batches):
-            latents = _denoise(diffusion, batch, config, _part_of(report, number, len(batches)))
+            latents = _denoise(diffusion, batch, config, part_of(report, number, len(batches)))
             pictures.extend(_decode(diffusion, latents))
     except torch.cuda.OutOfMemoryError as error:
         raise ConfigError("The GPU's memory does not suffice for the portraits; ask for fewer seeds.") from error
@@ -187,14 +187,6 @@ def _latent_side(diffusion: Diffusion, config: PortraitConfig) -> int:
 def _scale(vae: Any) -> int:
     """Pixels of a picture for each of its latent's, along a side."""
     return int(2 ** (len(vae.config.block_out_channels) - 1))
-
-
-def _part_of(report: Report, number: int, n_parts: int) -> Report:
-    def narrowed(progress: Progress) -> None:
-        step = number * progress.total + progress.step
-        report(Progress(step, n_parts * progress.total, progress.note, progress.losses))
-
-    return narrowed
 
 
 @torch.inference_mode()
