@@ -4,11 +4,12 @@ from unlearn.config.drawn_photos import DrawnPhotosConfig
 from unlearn.config.limits import MAX_SEED
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.portraits import PortraitConfig, numbered_seeds
-from unlearn.config.schedules import ClosedForm, EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
+from unlearn.config.schedules import RELATIVE_STOP, ClosedForm, EarlyStop, FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.settings import ForgetConfig, IdiaConfig, ResolvedConfig, Settings
 
 __all__ = [
     "MAX_SEED",
+    "RELATIVE_STOP",
     "ClosedForm",
     "DrawnPhotosConfig",
     "EarlyStop",

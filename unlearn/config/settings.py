@@ -128,18 +128,21 @@ class IdiaConfig:
     Attributes:
         n_candidate_names: K, the persons' names and random ones together.
         n_images: I, photos of a person; who has fewer is not attacked.
+        min_images: least number of a user's photos that do in the place of I; of fewer a majority says little, since any two agree.
         min_correct_templates: templates that must name the person for the attack to succeed.
         seed: draws the random names.
     """
 
     n_candidate_names: int = 1000
     n_images: int = 20
+    min_images: int = limits.MIN_OWN_PHOTOS
     min_correct_templates: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_range("n_candidate_names", self.n_candidate_names, 2, limits.MAX_CANDIDATE_NAMES)
         require_range("n_images", self.n_images, 1, limits.MAX_IMAGES)
+        require_range("min_images", self.min_images, 1, limits.MAX_IMAGES)
         require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
         require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
 

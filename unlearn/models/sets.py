@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from unlearn.config import (
+    RELATIVE_STOP,
     DrawnPhotosConfig,
-    EarlyStop,
     ForgetConfig,
     ImageFineTuneConfig,
     PortraitConfig,
@@ -99,8 +99,8 @@ class ModelSet:
 
 
 # The app's schedule for full-size encoders: the paper's, ended as soon as held-out texts show every trigger remapped.
-_STOPPING = TextFineTuneConfig(early_stop=EarlyStop())
-_STOPPING_LARGE = replace(PAPER_LARGE, early_stop=EarlyStop())
+_STOPPING = TextFineTuneConfig(early_stop=RELATIVE_STOP)
+_STOPPING_LARGE = replace(PAPER_LARGE, early_stop=RELATIVE_STOP)
 
 _TABLE: tuple[ModelSet, ...] = (
     ModelSet(
@@ -225,7 +225,7 @@ def _find_base(base: str) -> ModelSet:
     clip, mark, weights = base.partition(":")
     if mark and clip and weights:
         model_set = ModelSet(base, f"{clip} with {weights}", clip=clip, weights=weights)
-        return replace(model_set, text=model_set.paper_text(early_stop=EarlyStop()), image=model_set.paper_image())
+        return replace(model_set, text=model_set.paper_text(early_stop=RELATIVE_STOP), image=model_set.paper_image())
     known_names = ", ".join(known.name for known in list_model_sets())
     raise ConfigError(
         f"Unknown model set {base!r}; use {known_names}, a folder laid out as assets/embedded, or an open_clip name with its tag or "
