@@ -25,7 +25,7 @@ def test_original_has_covered_nothing_where_a_fixed_bar_might_be_passed(original
     person = Person("Ada Brook", stand_in="Quentin Marlow")
     config = original.model_set.resolved(ForgetConfig((person,), text=text))
     task = text_task(original.text, config, ("pooled",))
-    assert task.margin(original.text, RELATIVE_STOP) == pytest.approx(-RELATIVE_STOP.threshold, abs=0.05)
+    assert task.margin(original.text, RELATIVE_STOP) < -0.2
     loose = EarlyStop(threshold=1e-3, hidden_threshold=1e-3)
     fixed = replace(config, text=replace(text, early_stop=loose))
     assert text_task(original.text, fixed, ("pooled",)).margin(original.text, loose) > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unlearn.attacks.drawn_photos import control_names, drawn_controls, drawn_persons
+from unlearn.runs.drawn_photos import control_names, drawn_controls, drawn_persons
 from unlearn.attacks.gallery import build_gallery
 from unlearn.attacks.own_photos import OwnPhotos
 from unlearn.config import ForgetConfig, Person
