@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-total-mb", "UNLEARN_MAX_TOTAL_MB", "all files of one upload together, in MB", "2000")
     add("--face-pack", "UNLEARN_FACE_PACK", "InsightFace pack that finds faces, where it is at hand (non-commercial)", "buffalo_l")
     add("--face-root", "UNLEARN_FACE_ROOT", "folder that holds models/PACK of InsightFace; unset: ~/.insightface")
+    add("--generic-images", "UNLEARN_GENERIC_IMAGES", "everyday pictures for the defence of faces: a folder or hub:owner/data-set:column")
+    add("--other-faces", "UNLEARN_OTHER_FACES", "faces of other people for it: a folder or hub:owner/data-set:column")
+    add("--face-targets", "UNLEARN_FACE_TARGETS", "anonymous people for it: a folder with a folder each, or hub:owner/set:images:people")
     add("--gpu-seconds", "UNLEARN_GPU_SECONDS", "on ZeroGPU hardware: longest time that one job may hold the GPU", "120")
     add("--retention-hours", "UNLEARN_RETENTION_HOURS", "results are deleted after so many hours; 0 keeps them", "24")
     return parser
@@ -91,7 +94,7 @@ def settings_of(flags: argparse.Namespace) -> Settings:
         ConfigError: a value cannot be used.
     """
     names = ("device", "threads", "data_dir", "models_dir", "offline", "precision", "memory", "face_pack", "face_root", "max_upload_mb",
-             "max_zip_mb", "max_total_mb")  # fmt: skip
+             "max_zip_mb", "max_total_mb", "generic_images", "other_faces", "face_targets")  # fmt: skip
     chosen = {f"UNLEARN_{name.upper()}": value for name in names if (value := getattr(flags, name)) is not None}
     settings = Settings.from_environment({**os.environ, **chosen})
     return replace(settings, data_dir=settings.data_dir.resolve())

@@ -20,18 +20,27 @@ MAX_HUB_ROWS = 5_000_000  # looked at, should none be usable
 
 
 def hub_column(source: str, what: str) -> Iterator[Any]:
-    """The values of a column of a Hub data set's training part, streamed.
+    """The values of a column of a Hub data set's training part, streamed; as of `hub_columns`."""
+    return (value for (value,) in hub_columns(source, what))
+
+
+def hub_columns(source: str, what: str, n_columns: int = 1, split: str = "train") -> Iterator[tuple[Any, ...]]:
+    """The rows of some columns of a part of a Hub data set, streamed.
 
     Args:
-        source: "hub:owner/data-set:column".
+        source: "hub:owner/data-set:column", with a further column behind each further colon.
         what: they are, for messages: "captions", "images".
+        n_columns: how many columns have to be named.
+        split: the part.
 
     Raises:
         InputError: no such data set or column, no network, or the library `datasets` is not installed.
     """
     name, _, column = source.removeprefix(HUB_PREFIX).partition(":")
-    if not name or not column:
-        raise InputError(f"{source!r} does not name a column of {what}; write hub:owner/data-set:column.")
+    columns = column.split(":")
+    if not name or not all(columns) or len(columns) != n_columns:
+        wanted = "a column" if n_columns == 1 else f"{n_columns} columns"
+        raise InputError(f"{source!r} does not name {wanted} of {what}; write hub:owner/data-set{':column' * n_columns}.")
     try:
         load_dataset = import_module("datasets").load_dataset  # no requirement: only such sources need it
     except ImportError as error:
@@ -44,8 +53,8 @@ def hub_column(source: str, what: str) -> Iterator[Any]:
 
     settle_proxies()
     try:
-        for row in islice(load_dataset(name, split="train", streaming=True), MAX_HUB_ROWS):
-            yield row[column]
+        for row in islice(load_dataset(name, split=split, streaming=True), MAX_HUB_ROWS):
+            yield tuple(row[column] for column in columns)
     except (HTTPError, ConnectionError, ImportError) as error:
         reason = why_unreachable(ENDPOINT) or f"gave no answer ({error})"
         raise InputError(f"The {what} of Hub data set {name}, column {column}, cannot be read: its host {reason}.") from error

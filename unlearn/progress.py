@@ -31,6 +31,15 @@ def no_report(progress: Progress) -> None:
     """The `Report` of a caller who ignores progress."""
 
 
+def part_of(report: Report, number: int, n_parts: int) -> Report:
+    """The report of one of equal parts of a piece of work, number `number` (0-based)."""
+
+    def narrowed(progress: Progress) -> None:
+        report(replace(progress, step=number * progress.total + progress.step, total=n_parts * progress.total))
+
+    return narrowed
+
+
 TOTAL = 1000  # units of a whole run
 
 

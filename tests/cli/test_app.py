@@ -126,7 +126,7 @@ def test_attack_that_is_impossible_says_why_and_is_no_error(call: Any, miniature
     write_photos(tmp_path / "photos", MIN_OWN_PHOTOS - 1)
     unknown = ("attack", "--set", miniature, "--name", "Somebody Else")
     for arguments, words in (
-        (unknown, "no photos of this person are known; give some with --photos"),
+        ((*unknown, "--portraits", 0), "no photos of this person are known; give some with --photos"),
         ((*unknown, "--photos", tmp_path / "photos"), f"too few photos were given; give {MIN_OWN_PHOTOS} or more"),
         (("attack", "--set", miniature, "--name", MEMBERS[1], "--images", 21), "fewer than 21 photos of this person"),
     ):

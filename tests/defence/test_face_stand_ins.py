@@ -1,11 +1,14 @@
 """The people to choose stand-ins among: of a folder, of a world, or drawn; what is missing is said."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 
 from tests.support.miniature import MEMBERS, N_STAND_INS, write_faces
@@ -14,6 +17,7 @@ from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, ResolvedCo
 from unlearn.defence import face_stand_ins
 from unlearn.defence.face_stand_ins import stand_in_people
 from unlearn.errors import ConfigError, InputError
+from unlearn.models import drawings
 from unlearn.models.clip import Clip, world_of
 from unlearn.models.images import embed_images
 
@@ -63,13 +67,28 @@ def test_without_photos_the_people_are_drawn_under_names_that_nobody_bears(
     original: Clip, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts: list[str] = []
-    real = face_stand_ins.conditions
-    monkeypatch.setattr(face_stand_ins, "conditions", lambda encoder, texts: prompts.extend(texts) or real(encoder, texts))
+    real = drawings.conditions
+    monkeypatch.setattr(drawings, "conditions", lambda encoder, texts: prompts.extend(texts) or real(encoder, texts))
     monkeypatch.setattr(face_stand_ins, "N_PORTRAITS", 2)
     config = replace(_config(original), portraits=replace(short_config(Path()).portraits, n_steps=2))
     found = stand_in_people(original, config, settings, None)
     assert len(found.embeddings) == 2 + face_stand_ins.N_SPARE and "Stable Diffusion" in found.source
     assert found.n_photos == 2 * len(found.embeddings) == 2 * len(set(prompts))
     assert not any(name in prompt for prompt in prompts for name in (*MEMBERS, "Ann Lee"))
-    with pytest.raises(ConfigError, match="face_targets"):
+    again = stand_in_people(original, replace(config, seed=5), settings, None)
+    assert torch.equal(again.embeddings, found.embeddings) and len(prompts) == len(found.embeddings), "drawn once, and kept"
+    with pytest.raises(ConfigError, match="--face-targets"):
         stand_in_people(replace(original, hidden=None), config, settings, None)
+
+
+def test_people_of_the_hub_are_told_apart_by_a_second_column(
+    original: Clip, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"image": Image.new("L", (40, 30), 20 * number), "who": number // 3} for number in range(10)]
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=lambda name, **options: rows))
+    found = stand_in_people(original, _config(original), replace(settings, face_targets="hub:owner/set:image:who"), None)
+    assert (len(found.embeddings), found.n_photos) == (3, 9), "the fourth has one photo only"
+    with pytest.raises(InputError, match="3 people .* for 4 faces"):
+        stand_in_people(original, _config(original, 4, face_targets="hub:owner/set:image:who"), settings, None)
+    with pytest.raises(InputError, match="2 columns"):
+        stand_in_people(original, _config(original, face_targets="hub:owner/set:image"), settings, None)

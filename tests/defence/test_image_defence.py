@@ -15,17 +15,23 @@ from PIL import Image
 
 from tests.support.miniature import MEMBERS, N_STAND_INS, STRANGERS, write_faces
 from tests.support.short_runs import IDIA, short_config
-from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, Settings
+from unlearn.config import ForgetConfig, ImageFineTuneConfig, Person, ResolvedConfig, Settings
 from unlearn.defence import image_defence
 from unlearn.defence.average_face import AverageFace, average_face
+from unlearn.defence.drawn_sources import nobodies
 from unlearn.defence.face_stand_ins import StandInPeople
 from unlearn.defence.image_defence import ImageDefence, Sources, defend_image, read_sources
 from unlearn.defence.image_sources import Pictures, generic_images, other_faces
 from unlearn.errors import ConfigError, InputError
 from unlearn.measure.similarities import image_metrics
+from unlearn.models import drawings
 from unlearn.models.clip import Clip, load_clip, world_of
 from unlearn.models.defended import load_defended
+from unlearn.models.picture_sources import picture_source
+from unlearn.models.suite import suite_of
+from unlearn.models.worlds import World
 from unlearn.photos.face_sets import PersonFaces, require_faces
+from unlearn.progress import Progress
 from unlearn.runs import forgetting, questions
 from unlearn.runs.inputs import read_faces
 from unlearn.runs.json_types import to_json
@@ -221,46 +227,102 @@ def test_average_face_without_photos_is_drawn_by_the_sets_own_stable_diffusion(o
     found = average_face(original, config, settings, None)
     assert found.n_photos == 3 and "Stable Diffusion" in found.source
     assert torch.equal(average_face(original, config, settings, None).embedding, found.embedding)
-    with pytest.raises(ConfigError, match="average_face_photos"):
+    with pytest.raises(ConfigError, match="--other-faces"):
         average_face(replace(original, hidden=None), config, settings, None)
 
 
-def test_sets_without_world_need_generic_images_and_say_so(original: Clip, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--image generic_images="):
-        generic_images(SHORT, original.image, None, 0)
-    with pytest.raises(ConfigError, match="other_faces"):
-        other_faces(SHORT, original.image, None, 0)
-    assert other_faces(ImageFineTuneConfig(), original.image, None, 0) is None
+def _resolved(clip: Clip, image: ImageFineTuneConfig) -> ResolvedConfig:
+    """The config of a run on a set without world, drawn in few steps."""
+    config = clip.model_set.resolved(ForgetConfig((Person("Ann Lee"),), encoder="image", image=image))
+    return replace(config, portraits=replace(config.portraits, n_steps=1, size_px=32))
+
+
+def test_sets_without_world_and_stable_diffusion_say_what_is_missing(original: Clip, settings: Settings) -> None:
+    mute, config = replace(original, hidden=None), _resolved(original, SHORT)
+    with pytest.raises(ConfigError, match="everyday pictures.*--generic-images"):
+        generic_images(mute, config, settings, None)
+    with pytest.raises(ConfigError, match="faces of other people.*--other-faces"):
+        other_faces(mute, config, settings, None)
+    assert other_faces(mute, _resolved(original, ImageFineTuneConfig()), settings, None) is None, "they have no share"
+
+
+def test_pictures_without_any_source_are_drawn_once_and_kept(
+    original: Clip, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _resolved(original, replace(SHORT, n_drawn_images=20, n_drawn_faces=20))
+    notes: list[Progress] = []
+    clean, faces = generic_images(original, config, settings, None, notes.append), other_faces(original, config, settings, None)
+    assert clean.measured is not None and faces is not None and faces.measured is not None
+    assert (len(clean.pixels), len(clean.measured), len(faces.pixels)) == (18, 2, 18) and "Stable Diffusion" in clean.source
+    assert len({picture.tobytes() for picture in clean.pixels.numpy()}) == 18
+    assert [note.step / note.total for note in notes] == [0.5, 1.0], "two groups"
+    monkeypatch.setattr(drawings, "draw", None)  # nothing may be drawn again, whatever the seed of the run
+    assert torch.equal(generic_images(original, replace(config, seed=7), settings, None).pixels, clean.pixels)
+
+
+def test_what_a_run_forgets_is_never_drawn_as_nobody(original: Clip, settings: Settings) -> None:
+    config, suite = _resolved(original, SHORT), suite_of(original.model_set.name, settings)
+    first = nobodies(suite, config, 3, 0)
+    other = nobodies(suite, replace(config, persons=(Person(first[1].lower()),)), 3, 0)
+    assert first[1] not in other and other[:2] == [first[0], first[2]]
+
+
+def test_source_is_the_configs_the_worlds_the_servers_or_drawn(miniature: Path, settings: Settings) -> None:
+    world, named = World(miniature), replace(settings, generic_images="hub:a/b:image", other_faces="/faces")
+    assert named.other_faces == "/faces"
+    for kind, config, of_world, expected in (
+        ("generic_images", replace(SHORT, generic_images="x"), world, ("named", "x")), ("generic_images", SHORT, world, ("world", "")),
+        ("generic_images", SHORT, None, ("named", "hub:a/b:image")), ("average_face_photos", SHORT, None, ("named", "/faces")),
+        ("face_targets", SHORT, None, ("drawn", "")),
+    ):  # fmt: skip
+        source = picture_source(kind, config, named, of_world)  # type: ignore[arg-type]
+        assert (source.kind, source.name) == expected
+
+
+def test_folder_of_the_config_or_the_server_is_read_and_checked(original: Clip, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
-        generic_images(replace(SHORT, generic_images=str(tmp_path / "none")), original.image, None, 0)
+        generic_images(original, _resolved(original, replace(SHORT, generic_images=str(tmp_path / "none"))), settings, None)
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(40):
         Image.fromarray(np.full((30, 50, 3), number, dtype=np.uint8)).save(folder / f"{number}.png")
-    found = generic_images(replace(SHORT, generic_images=str(folder), n_generic_images=20), original.image, None, 0)
+    config = _resolved(original, replace(SHORT, generic_images=str(folder), n_generic_images=20))
+    found = generic_images(original, config, settings, None)
     assert found.measured is not None and (len(found.pixels), len(found.measured)) == (18, 2)
     levels = [set(part[:, 0, 0, 0].tolist()) for part in (found.pixels, found.measured)]
     assert not levels[0] & levels[1] and len(levels[0]) == 18
+    faces = other_faces(original, _resolved(original, ImageFineTuneConfig()), replace(settings, other_faces=str(folder)), None)
+    assert faces is not None and len(faces.pixels) == 36, "named by the server, they are measured on although they have no share"
 
 
-def test_generic_images_from_the_hub_are_the_columns_pictures(original: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generic_images_from_the_hub_are_the_columns_pictures(
+    original: Clip, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pictures = [{"image": Image.new("L", (40, 30), number), "label": number} for number in range(40)]
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=lambda name, **options: pictures))
     config = replace(SHORT, generic_images="hub:owner/set:image", n_generic_images=20)
-    found = generic_images(config, original.image, None, 0)
+    found = generic_images(original, _resolved(original, config), settings, None)
     assert found.measured is not None and (len(found.pixels), len(found.measured)) == (18, 2)
-    for column, said in (("label", "of int, not of images"), ("nothing", "nothing")):
+    for column, said in (("label", "of int, not of images"), ("nothing", "nothing"), ("image:label", "does not name a column")):
         with pytest.raises(InputError, match=said):
-            generic_images(replace(config, generic_images=f"hub:owner/set:{column}"), original.image, None, 0)
+            generic_images(original, _resolved(original, replace(config, generic_images=f"hub:owner/set:{column}")), settings, None)
 
 
-def test_damaged_image_from_the_hub_is_a_clear_error(original: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_image_from_the_hub_is_a_clear_error(original: Clip, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(whole, "PNG")
     damaged = Image.open(io.BytesIO(whole.getvalue()[:4000]))
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=lambda name, **options: [{"image": damaged}]))
     with pytest.raises(InputError, match="cannot be decoded"):
-        generic_images(replace(SHORT, generic_images="hub:owner/set:image"), original.image, None, 0)
+        generic_images(original, _resolved(original, replace(SHORT, generic_images="hub:owner/set:image")), settings, None)
+
+
+def test_missing_source_is_found_before_the_first_attack(
+    miniature: Path, shared: Settings, tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "_attack_original", None)
+    with pytest.raises(InputError, match="face_targets. does not exist"):
+        _forget(miniature, shared, tmp_path / "run", folders, image=replace(SHORT, face_targets=str(tmp_path / "none")))
 
 
 def test_image_space_is_required_before_any_work(

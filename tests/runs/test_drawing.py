@@ -108,7 +108,7 @@ def test_drawing_can_be_cancelled_and_leaves_no_run(lonely: Path, shared: Settin
 
 
 def test_controls_are_unknown_names_and_none_that_a_run_uses(lonely: Path, shared: Settings) -> None:
-    from unlearn.attacks.drawn_photos import control_names
+    from unlearn.runs.drawn_photos import control_names
 
     suite = suite_of(str(lonely), shared)
     first = control_names(suite, 3, [])

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.support.miniature import MEMBERS, STRANGERS, write_faces
 from tests.support.photo_zoo import encoded, picture
 from tests.support.short_runs import DRAWN, IDIA, SHORT, short_config
-from unlearn.config import ForgetConfig, Person, Settings
+from unlearn.config import DrawnPhotosConfig, ForgetConfig, Person, Settings
 from unlearn.errors import InputError, JobCancelled, UnlearnError
 from unlearn.models.sets import find_model_set
 from unlearn.progress import Progress
@@ -99,10 +99,11 @@ def test_other_seed_gives_other_weights(run: Path, shared: Settings, tmp_path: P
     assert other["weights"]["defended"] != before["weights"]["defended"]
 
 
-def test_person_outside_the_world_is_forgotten_but_not_attacked(
+def test_person_without_photos_of_whom_nothing_is_drawn_is_forgotten_but_not_attacked(
     miniature: Path, shared: Settings, tmp_path: Path
 ) -> None:
-    metrics = to_json(forgetting.forget(short_config(miniature, Person("Somebody Else")), shared, tmp_path / "run"))
+    config = short_config(miniature, Person("Somebody Else"), drawn_photos=DrawnPhotosConfig(n_portraits=0))
+    metrics = to_json(forgetting.forget(config, shared, tmp_path / "run"))
     side = {"correct_templates": None, "recognised": None}
     assert metrics["persons"] == [{"name": "Somebody Else", "idia": {"original": side, "defended": side}}]
     assert metrics["tpr"] is None and metrics["fnr"] is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
+from unlearn.config import DrawnPhotosConfig, ForgetConfig, IdiaConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.errors import InputError
 from unlearn.runs import forgetting
 from unlearn.runs.report import report_html, run_json, write_report
@@ -21,7 +21,7 @@ def run(miniature: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = ForgetConfig(
         (Person("Ada Brook", ("<img src=x onerror=1>",)), Person(HOSTILE)), str(miniature), neutral_term="<i>human",
         text=TextFineTuneConfig(n_steps=2, batch_size=4, n_captions=100), idia=IdiaConfig(n_candidate_names=12),
-        portraits=PortraitConfig(seeds=(0,), n_steps=1, prompt_template="{0}"),
+        portraits=PortraitConfig(seeds=(0,), n_steps=1, prompt_template="{0}"), drawn_photos=DrawnPhotosConfig(n_portraits=0),
     )  # fmt: skip
     forgetting.forget(config, Settings(folder / "data", device="cpu", offline=True), folder / "run")
     return folder / "run"

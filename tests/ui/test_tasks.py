@@ -17,6 +17,7 @@ from tests.support.ui_fixture import EXAMPLES
 from ui.server.photos import ASKED, WHO
 from ui.views import jobs, numbers, plots, portraits, results
 from ui.worker import tasks
+from unlearn.attacks.figures import DRAWN
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.config.persons import SOMEBODY
 from unlearn.errors import InputError
@@ -135,8 +136,10 @@ def test_predict_and_probe_answer_for_both_models(run: Run, model_set: str, runs
 def test_attack_on_anybody_of_the_set_and_on_nobody(run: Run, runs: Path) -> None:
     told = ask(runs, "attack", {"name": MEMBERS[1], "idia": vars(IDIA)})
     assert len(told["templates"]) == 21 and isinstance(told["original"]["recognised"], bool)
+    drawn = ask(runs, "attack", {"name": "Nobody Here", "idia": vars(IDIA)})
+    assert drawn["original"]["photos"] == DRAWN and "photos" not in told["original"]
     with pytest.raises(InputError, match="no photos of this person, or too few"):
-        ask(runs, "attack", {"name": "Nobody Here", "idia": vars(IDIA)})
+        ask(runs, "attack", {"name": MEMBERS[1], "idia": {**vars(IDIA), "n_images": 30}})
 
 
 def test_forget_a_face_from_uploaded_photos_and_attack_with_ones_own(

@@ -29,8 +29,8 @@ from ui.page.fields import (
 )
 from ui.page.targets import Target, remapping, require_no_crowd
 from unlearn.config import (
+    RELATIVE_STOP,
     DrawnPhotosConfig,
-    EarlyStop,
     FineTuneConfig,
     ForgetConfig,
     IdiaConfig,
@@ -162,7 +162,7 @@ def _text_config(values: Mapping[str, Any], model_set: ModelSet, target: Target)
         return None
     changes = _changes(FINE_TUNE_FIELDS, start, values) if choice == "own" else {}
     if (stops_early := changes.pop("early_stop", None)) is not None:
-        changes["early_stop"] = EarlyStop() if stops_early else None
+        changes["early_stop"] = RELATIVE_STOP if stops_early else None
     return cast(TextFineTuneConfig, schedule(model_set, "text", choice, changes, start))
 
 

@@ -11,6 +11,7 @@ from ui.page import forms
 from ui.page.screen import Screen, View, Visit
 from ui.page.uploads import PhotoFiles, temporary_uploads
 from ui.server import photo_sets
+from ui.server.face_pictures import drawn_first
 from ui.views import photo_sets as views_faces
 from ui.views import story
 from unlearn.config.persons import is_same_name, split_aliases
@@ -36,7 +37,7 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
     """Lay out the part for photos, closed at first, and connect it."""
     service = screen.service
     with gr.Column(visible=False, elem_id="photos") as column:
-        gr.HTML(story.PHOTOS, apply_default_css=False)
+        gr.HTML(story.PHOTOS + views_faces.drawn_first(drawn_first(service)), apply_default_css=False)
         with gr.Row(elem_classes="who-row"):
             with gr.Column(scale=2, min_width=320):
                 upload = _upload()

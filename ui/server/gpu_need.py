@@ -13,8 +13,9 @@ from typing import Any
 
 from ui.server.options import PREPARED_DIR
 from unlearn.attacks.recovery.catalogue import ATTACKS, TOTAL_S, attack_kind
-from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, PortraitConfig, Settings
+from unlearn.config import ForgetConfig, IdiaConfig, PortraitConfig, Settings
 from unlearn.jobs import GpuNeed, Task
+from unlearn.models.picture_sources import n_drawn
 from unlearn.models.sets import ModelSet, find_model_set
 from unlearn.runs.results import PREPARED, prepared_folder, read_run
 
@@ -27,7 +28,6 @@ DRAWING_STEP_S = 0.03  # one picture of 512 px with guidance
 TEXT_ROW_S, SMALL_TEXT_ROW_S = 0.0006, 0.0002  # one caption of a fine-tuning step, of the same encoders
 IMAGE_ROW_S, LARGE_IMAGE_ROW_S = 0.0012, 0.005  # one picture of a fine-tuning step; of ViT-L/14
 STOPPED_SHARE = 0.6  # of the steps, where the fine-tuning stops by itself
-STAND_IN_PORTRAITS, SPARE_STAND_INS = 6, 4  # portraits of a face's stand-in that are drawn, and stand-ins beyond those needed
 MAX_DRAWN = 8  # persons of a run whose portraits are drawn
 PREPARE_FACES = "ui.worker.photos:prepare"
 NOTHING = GpuNeed(0.0)
@@ -41,7 +41,7 @@ def gpu_need(task: Task) -> GpuNeed:
         config = ForgetConfig.from_json(json.dumps(request["config"]))
         if on_cpu(config.model_set, device):
             return NOTHING
-        return GpuNeed(forget_s(config), PREPARE_FACES if request.get("faces") else "")
+        return GpuNeed(forget_s(config, Settings.from_plain(task.settings)), PREPARE_FACES if request.get("faces") else "")
     if kind == "faces":
         return NOTHING
     model_set = request["model_set"] if kind == "recognise" else _asked_set(request, task.folder)
@@ -81,14 +81,14 @@ def _asked_set(request: dict[str, Any], folder: Path) -> str | None:
     return run.config.model_set if run is not None else None
 
 
-def forget_s(config: ForgetConfig) -> float:
+def forget_s(config: ForgetConfig, settings: Settings) -> float:
     """A whole run: both attacks, fine-tuning, measuring, portraits, saving."""
     model_set = find_model_set(config.model_set)
     seconds = LOAD_S + SAVE_S + _attacks_s(config.idia, model_set)
     if config.encoder != "image":
         seconds += _text_s(config, model_set)
     if config.encoder != "text":
-        seconds += _image_s(config, model_set)
+        seconds += _image_s(config, model_set) + sources_s(config, model_set, settings)
     if model_set.diffusion is not None:
         portraits = config.portraits or model_set.portraits
         n_pictures = 4 * len(portraits.seeds) * min(len(config.persons), MAX_DRAWN)
@@ -138,17 +138,14 @@ def _text_s(config: ForgetConfig, model_set: ModelSet) -> float:
 def _image_s(config: ForgetConfig, model_set: ModelSet) -> float:
     schedule = config.image or model_set.image
     row_s = LARGE_IMAGE_ROW_S if _is_large(model_set) else IMAGE_ROW_S
-    seconds = _steps(schedule.n_steps, schedule.early_stop is not None) * 2 * schedule.batch_size * row_s
+    return _steps(schedule.n_steps, schedule.early_stop is not None) * 2 * schedule.batch_size * row_s
+
+
+def sources_s(config: ForgetConfig, model_set: ModelSet, settings: Settings) -> float:
+    """Drawing the pictures that the defence of faces needs, as if none of them was kept."""
     portraits: PortraitConfig = config.portraits or model_set.portraits
-    return seconds + _n_faces_drawn(config, schedule, model_set) * _drawing_s(portraits.n_steps, portraits.guidance_scale)
-
-
-def _n_faces_drawn(config: ForgetConfig, schedule: ImageFineTuneConfig, model_set: ModelSet) -> int:
-    """How many portraits the set's own Stable Diffusion draws as targets, where there are no photos."""
-    photos = schedule.face_targets if config.target == "stand_in" else schedule.average_face_photos
-    if photos is not None or model_set.world is not None:
-        return 0
-    return STAND_IN_PORTRAITS * (len(config.persons) + SPARE_STAND_INS) if config.target == "stand_in" else schedule.n_average_faces
+    n_steps = min(portraits.n_steps, (config.image or model_set.image).drawn_steps)
+    return n_drawn(config, model_set, settings) * _drawing_s(n_steps, portraits.guidance_scale)
 
 
 def _steps(n_steps: int, stops: bool) -> float:

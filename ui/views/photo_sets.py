@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ui.server.face_pictures import DrawnFirst
 from ui.server.photo_sets import PhotoSet
 from ui.views.jobs import small_job
-from ui.views.render import render
+from ui.views.render import duration, render
 
 PARTS = (
     ("fine_tuning", "For fine-tuning", "the model is trained to forget with these"),
@@ -64,3 +65,21 @@ def examples(rows: Sequence[dict[str, Any]], people: Sequence[dict[str, Any]]) -
         for row in rows
     ]
     return render("examples", rows=examples_shown)
+
+
+def drawn_first(drawn: DrawnFirst) -> str:
+    """What is drawn before a model set's first defence of a face, and how long that takes; empty where nothing is."""
+    if not drawn.n_pictures:
+        return ""
+    if not drawn.can_draw:
+        text = (
+            "The face cannot be defended here: this model set brings no everyday pictures and no anonymous faces, and has no Stable "
+            "Diffusion that could draw them. Whoever runs the server can name some."
+        )
+    else:
+        text = (
+            f"Before the first face, Stable Diffusion draws {drawn.n_pictures} pictures that this model set lacks: everyday scenes, and "
+            f"faces of people who do not exist. That takes about {duration(drawn.seconds)} on a fast GPU, much longer on a CPU. They are "
+            "kept for later jobs."
+        )
+    return render("waiting", text=text)

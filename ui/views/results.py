@@ -32,7 +32,7 @@ from unlearn.runs.results import Run
 from unlearn.runs.sentences import compared_sentence, third_verdict, verdict_sentence
 
 MAX_BARS = 8
-REMAPPED = 0.2  # a rise of the similarity to the target from which a text is marked as remapped
+REMAPPED = 0.5  # of the way from a text to the target, from which on it is marked as remapped; a cosine would suit one model only
 
 
 def prediction_bars(prediction: Prediction) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def probes(rows: Sequence[Probe], run: Run, own: bool = False) -> str:
             if values is not None
         }  # fmt: skip
         before, after = row.original.to_neutral, row.defended.to_neutral
-        is_moved = before is not None and after is not None and after - before > REMAPPED
+        is_moved = before is not None and after is not None and after - before > REMAPPED * (1 - before)
         shown.append({"text": row.text, "kind": row.kind if isinstance(row, ProbeRow) else "", "moved": is_moved, **sides})
     person = run.names[0] if len(run.names) == 1 else "the person"
     note = story.IMAGE_ONLY_PROBES if run.config.encoder == "image" else ""

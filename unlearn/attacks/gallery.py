@@ -18,7 +18,6 @@ from unlearn.attacks.idia import IdiaOutcome, idia_prompts
 from unlearn.attacks.idia import attack as idia_attack
 from unlearn.attacks.own_photos import OwnPhotos, drawn_names, embedded
 from unlearn.config import ForgetConfig, IdiaConfig, Person, name_key
-from unlearn.config.limits import MIN_OWN_PHOTOS
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import EmbeddingCache, encode
@@ -77,7 +76,7 @@ class Gallery:
     def n_photos_needed(self, name: str) -> int:
         """How many photos of somebody the attack takes; who has fewer is not attacked."""
         n_photos = len(self.photos.get(name, ()))
-        is_few = name in self.own and MIN_OWN_PHOTOS <= n_photos < self.config.n_images
+        is_few = name in self.own and self.config.min_images <= n_photos < self.config.n_images
         return n_photos if is_few else self.config.n_images
 
     def _groups(self, names: Sequence[str]) -> dict[tuple[int, frozenset[str]], dict[str, Tensor]]:

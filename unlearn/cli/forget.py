@@ -184,5 +184,5 @@ def attack(
     if outcome.recognised is None:
         return print(f"{outcome.name}: {not_attacked(person, images, photos, questions.people(settings, attacked_set))}")
     rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
-    print(table(rows, ("prompt", "majority of the photos", "share", "right")))
+    print(table(rows, ("prompt", f"majority of the {'portraits' if outcome.is_drawn else 'photos'}", "share", "right")))
     print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates, outcome.is_drawn)}", *warnings)))

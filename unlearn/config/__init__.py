@@ -5,13 +5,14 @@ from unlearn.config.limits import MAX_SEED
 from unlearn.config.methods import METHODS, check_schedule
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.portraits import PortraitConfig, numbered_seeds
-from unlearn.config.schedule_parts import ClosedForm, EarlyStop
+from unlearn.config.schedule_parts import RELATIVE_STOP, ClosedForm, EarlyStop
 from unlearn.config.schedules import FineTuneConfig, ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.settings import ForgetConfig, IdiaConfig, ResolvedConfig, Settings
 
 __all__ = [
     "MAX_SEED",
     "METHODS",
+    "RELATIVE_STOP",
     "ClosedForm",
     "DrawnPhotosConfig",
     "EarlyStop",

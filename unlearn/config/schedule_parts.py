@@ -17,6 +17,8 @@ class EarlyStop:
         every: steps between two checks.
         threshold: least mean cosine similarity of the WORST trigger to its target, over the check texts.
         hidden_threshold: the same for the flattened hidden states, where they are trained.
+        relative: the thresholds are shares of the way from where the original has a trigger to its target (`defence.way`), which
+            mean the same for every encoder; a cosine does not, so fixed ones suit the encoder on which they were tried.
         patience: checks in a row that must pass.
         min_steps: no stop before this many steps.
     """
@@ -26,12 +28,17 @@ class EarlyStop:
     hidden_threshold: float = 0.9
     patience: int = 2
     min_steps: int = 20
+    relative: bool = False
 
     def __post_init__(self) -> None:
         lowest, highest = sorted((self.threshold, self.hidden_threshold))
         require(0.0 < lowest <= highest <= 1.0, "early stop: thresholds must lie in 0 to 1.")
         for name, low in (("every", 1), ("patience", 1), ("min_steps", 0)):
             require_range(f"early stop: {name}", getattr(self, name), low, limits.MAX_STEP)
+
+
+# For encoders on which no bar was tried. On the embedded set the tried cosines of .985 and .91 are 97 % and 77 % of the way.
+RELATIVE_STOP = EarlyStop(threshold=0.95, hidden_threshold=0.75, relative=True)
 
 
 @dataclass(frozen=True)

@@ -182,6 +182,9 @@ class ImageFineTuneConfig(FineTuneConfig):
             own Stable Diffusion.
         n_generic_images: at most so many are read.
         n_average_faces: portraits drawn where there are no photos.
+        n_drawn_images, n_drawn_faces: pictures of captions, and portraits of unknown names, where nobody names clean images and
+            other faces and no world has them; they are drawn once and kept.
+        drawn_steps: denoising steps of these and of portraits as stand-ins, at most; the pictures are trained on, not looked at.
     """
 
     n_steps: int = 100
@@ -202,6 +205,9 @@ class ImageFineTuneConfig(FineTuneConfig):
     face_targets: str | None = None
     n_generic_images: int = 2000
     n_average_faces: int = 32
+    n_drawn_images: int = 128
+    n_drawn_faces: int = 64
+    drawn_steps: int = 25
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,6 +223,9 @@ class ImageFineTuneConfig(FineTuneConfig):
         require(sum(shares[1:]) <= 1.0, f"{both} must not exceed 1; lower one of them.")
         require_range("n_generic_images", self.n_generic_images, 10, limits.MAX_GENERIC_IMAGES)
         require_range("n_average_faces", self.n_average_faces, 1, limits.MAX_AVERAGE_FACES)
+        require_range("n_drawn_images", self.n_drawn_images, 10, limits.MAX_AVERAGE_FACES)
+        require_range("n_drawn_faces", self.n_drawn_faces, 10, limits.MAX_AVERAGE_FACES)
+        require_range("drawn_steps", self.drawn_steps, 1, 1000)
         for name in ("generic_images", "other_faces", "average_face_photos", "face_targets"):
             require_short(name, getattr(self, name))
 

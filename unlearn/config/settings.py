@@ -26,6 +26,7 @@ from unlearn.config.schedules import ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.stand_ins import check_remapped
 from unlearn.errors import ConfigError
 
+_PICTURES = ("generic_images", "other_faces", "face_targets")
 _UPLOAD_LIMITS = ("max_upload_mb", "max_zip_mb", "max_total_mb")
 
 
@@ -43,6 +44,8 @@ class Settings:
         max_upload_mb, max_zip_mb, max_total_mb: largest photo, zip, and all files of one upload together that are accepted, in MB.
         max_cache_mb: most that embeddings of original models take in `data_dir`, and most that those of a run take in its folder.
         face_pack: InsightFace pack that finds the faces in the photos of jobs, where it is at hand.
+        generic_images, other_faces, face_targets: pictures for the defence of faces, where a set has no world: a folder, or
+            "hub:owner/data-set:column" (face_targets: a sub-folder a person, or a second column that tells people apart).
         face_root: folder that holds `models/PACK` of InsightFace; None: its own, `~/.insightface`.
         memory: "auto" (by what a GPU has free), "low" (as little as possible, slower) or "full" (nothing waits or is cut).
     """
@@ -60,6 +63,9 @@ class Settings:
     face_pack: str = "buffalo_l"
     face_root: Path | None = None
     memory: Literal["auto", "low", "full"] = "auto"
+    generic_images: str | None = None
+    other_faces: str | None = None
+    face_targets: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", user_path(self.data_dir))
@@ -75,6 +81,10 @@ class Settings:
         require(self.memory in ("auto", "low", "full"), f"memory is {self.memory!r}; use auto, low or full.")
         for name in _UPLOAD_LIMITS:
             require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; use 1 or more.")
+        for name in _PICTURES:
+            require_short(name, source := getattr(self, name))
+            if source is not None and not source.startswith("hub:"):
+                object.__setattr__(self, name, str(user_path(Path(source))))
         require(self.max_cache_mb >= 0, f"max_cache_mb is {self.max_cache_mb}; use 0 (nothing is kept) or more.")
 
     def to_plain(self) -> dict[str, Any]:
@@ -93,7 +103,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """From UNLEARN_DATA_DIR, _DEVICE, _MODELS_DIR, _OFFLINE (or HF_HUB_OFFLINE), _THREADS, _PRECISION, _MEMORY, _MAX_UPLOAD_MB,
-        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB, _FACE_PACK, _FACE_ROOT."""
+        _MAX_ZIP_MB, _MAX_TOTAL_MB, _MAX_CACHE_MB, _FACE_PACK, _FACE_ROOT, _GENERIC_IMAGES, _OTHER_FACES, _FACE_TARGETS."""
         get = environment.get
         threads = get("UNLEARN_THREADS")
         require(not threads or (threads.isascii() and threads.isdigit()), f"UNLEARN_THREADS is {threads!r}; use a whole number.")
@@ -112,6 +122,7 @@ class Settings:
             face_pack=get("UNLEARN_FACE_PACK") or "buffalo_l",
             face_root=Path(root) if (root := get("UNLEARN_FACE_ROOT")) else None,
             **{name: int(value) for name, value in limits.items()},
+            **{name: get(f"UNLEARN_{name.upper()}") or None for name in _PICTURES},  # type: ignore[arg-type]
         )
 
 
@@ -122,18 +133,21 @@ class IdiaConfig:
     Attributes:
         n_candidate_names: K, the persons' names and random ones together.
         n_images: I, photos of a person; who has fewer is not attacked.
+        min_images: least number of a user's photos that do in the place of I; of fewer a majority says little, since any two agree.
         min_correct_templates: templates that must name the person for the attack to succeed.
         seed: draws the random names.
     """
 
     n_candidate_names: int = 1000
     n_images: int = 20
+    min_images: int = limits.MIN_OWN_PHOTOS
     min_correct_templates: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_range("n_candidate_names", self.n_candidate_names, 2, limits.MAX_CANDIDATE_NAMES)
         require_range("n_images", self.n_images, 1, limits.MAX_IMAGES)
+        require_range("min_images", self.min_images, 1, limits.MAX_IMAGES)
         require(1 <= self.min_correct_templates <= 21, "min_correct_templates must be 1 to 21.")
         require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
 

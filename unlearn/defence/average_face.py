@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.config import ResolvedConfig, Settings, name_key
-from unlearn.errors import ConfigError
+from unlearn.defence.image_sources import drawing_suite, named_images
+from unlearn.hub import HUB_PREFIX
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import conditions, draw
-from unlearn.models.diffusion_parts import weight_files
+from unlearn.models.drawings import written
 from unlearn.models.embeddings import identity_of
 from unlearn.models.images import embed_images
 from unlearn.models.kept_tensors import FORMAT, KeptTensors
-from unlearn.models.suite import suite_of
+from unlearn.models.picture_sources import picture_source
+from unlearn.models.suite import Suite
 from unlearn.models.worlds import World
-from unlearn.photos.folders import folder_images
 from unlearn.progress import Report, no_report
 from unlearn.texts.prompts import fill
 
@@ -63,23 +63,20 @@ def average_face(
         ConfigError: no folder, no world and no Stable Diffusion.
         InputError: the folder cannot be used.
     """
-    if config.image.average_face_photos is not None:
-        folder = Path(config.image.average_face_photos)
-        images = list(folder_images(folder, config.image.n_generic_images, "faces for the average face", 0))
-        return AverageFace(_mean_embedding(original, images), "photos of a folder", len(images))
-    if world is not None and world.clean_faces is not None:
+    source = picture_source("average_face_photos", config.image, settings, world)
+    if source.kind == "named":
+        images = list(named_images(source.name, config.image.n_generic_images, "faces for the average face", 0))
+        place = "data set of the Hub" if source.name.startswith(HUB_PREFIX) else "folder"
+        return AverageFace(_mean_embedding(original, images), f"photos of a {place}", len(images))
+    if source.kind == "world":
+        assert world is not None and world.clean_faces is not None
         images, key = list(world.clean_faces), _key(original, _fingerprint(world.clean_faces))
         embedding = _kept(settings, key, lambda: _mean_embedding(original, images))
         return AverageFace(embedding, "anonymous people of the set's world", len(images))
-    if original.hidden is None or original.model_set.diffusion is None:
-        raise ConfigError(
-            "The average face needs photos of many people: name a folder with --image average_face_photos=FOLDER "
-            "(the setting average_face_photos), or use a set with a Stable Diffusion, which can draw them."
-        )
-    return _drawn(original, config, settings, report)
+    return _drawn(original, config, drawing_suite(original, settings, "average_face_photos", "photos of many people"), report)
 
 
-def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: Report) -> AverageFace:
+def _drawn(original: Clip, config: ResolvedConfig, suite: Suite, report: Report) -> AverageFace:
     """From portraits of the neutral term; kept on disk where prompt and settings are the set's own and the term is a plain noun."""
     assert original.hidden is not None
     defaults = original.model_set.portraits
@@ -88,7 +85,7 @@ def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: R
     drawing = replace(portraits, seeds=seeds)
     prompt = fill(drawing.prompt_template, config.neutral_term)
     source = "portraits of the neutral term by the set's own Stable Diffusion"
-    suite, hidden = suite_of(original.model_set.name, settings), original.hidden
+    hidden, settings = original.hidden, suite.settings
 
     def compute() -> Tensor:
         pictures = draw(suite.diffusion(), conditions(hidden, [prompt]), drawing, report)[:, 0]  # (seeds, h, w, 3)
@@ -99,7 +96,7 @@ def _drawn(original: Clip, config: ResolvedConfig, settings: Settings, report: R
     if not is_plain:  # words of a user may name somebody
         return AverageFace(compute(), source, len(seeds))
     folder, precision = suite.diffusion_folder, suite.clip.text.precision
-    key = _key(original, f"{prompt} {drawing} {identity_of(hidden)} {precision} {folder} {_written(folder)}".encode())
+    key = _key(original, f"{prompt} {drawing} {identity_of(hidden)} {precision} {folder} {written(folder)}".encode())
     return AverageFace(_kept(settings, key, compute), source, len(seeds))
 
 
@@ -127,9 +124,3 @@ def _fingerprint(images: Any) -> bytes:
     for image in images:
         digest.update(f"{image.shape}".encode() + np.ascontiguousarray(image).data)
     return digest.digest()
-
-
-def _written(folder: Path) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of the weights of a Stable Diffusion, because the weights in a folder may be replaced."""
-    files = [file for part in ("unet", "vae") for file in weight_files(folder, part).files]
-    return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from unlearn.config import ForgetConfig, ResolvedConfig, Settings, TextFineTuneConfig
-from unlearn.defence.image_defence import ImageDefence, defend_image, read_sources
+from unlearn.defence.image_defence import ImageDefence, Sources, defend_image, read_sources
 from unlearn.defence.loop import FineTuned
 from unlearn.defence.methods import forgotten
 from unlearn.hub import HUB_PREFIX
@@ -20,7 +20,7 @@ from unlearn.models.memory_plan import Memory, Plan, memory_plan, training_part
 from unlearn.models.suite import free_device_memory
 from unlearn.models.worlds import World
 from unlearn.photos.face_sets import Faces
-from unlearn.progress import Progress, Report, Stages
+from unlearn.progress import Progress, Report, Stages, no_report
 from unlearn.texts.captions import read_captions
 
 TEXT_STAGE, IMAGE_STAGE = "fine-tuning", "fine-tuning faces"
@@ -49,8 +49,15 @@ def stages_of(config: ForgetConfig) -> dict[str, float]:
     }
 
 
+def sources_of(
+    original: Clip, config: ResolvedConfig, settings: Settings, world: World | None, report: Report = no_report
+) -> Sources | None:
+    """The pictures of a defence of faces besides the persons' own; None where it defends names alone. As of `read_sources`."""
+    return None if config.encoder == "text" else read_sources(original, config, settings, world, report)
+
+
 def defend(
-    original: Clip, config: ResolvedConfig, faces: Faces, world: World | None, settings: Settings, stages: Stages
+    original: Clip, config: ResolvedConfig, faces: Faces, sources: Sources | None, stages: Stages, memory: Memory = "auto"
 ) -> Defence:
     """Fine-tune the encoders that `config.encoder` names.
 
@@ -58,21 +65,17 @@ def defend(
         original: it is not changed.
         config: of the run.
         faces: photos by name; used for "image" and "both" only.
-        world: of the model set.
-        settings: of the process.
+        sources: of `sources_of`.
         stages: of the run, with those of `stages_of`.
+        memory: of the settings.
     """
-    defended, tuned, image, sources = original, dict[str, FineTuned[Any]](), None, None
+    defended, tuned, image = original, dict[str, FineTuned[Any]](), None
     if config.encoder in ("text", "both"):
         with stages.stage(TEXT_STAGE) as report:
-            if config.encoder == "both":  # before the text encoder, whose fine-tuning would be lost if reading them failed
-                sources = read_sources(original, config, settings, world, partial(_report_note, report))
-            defended, tuned_texts = defend_text(original, config, report, settings.memory)
+            defended, tuned_texts = defend_text(original, config, report, memory)
             tuned.update(tuned_texts)
-    if config.encoder in ("image", "both"):
+    if sources is not None:
         with stages.stage(IMAGE_STAGE) as report:
-            if sources is None:  # drawing faces may take a while and can be cancelled
-                sources = read_sources(original, config, settings, world, partial(_report_note, report))
             image = defend_image(original, config, faces, sources, _report_of(report, "image"))
             defended = defended.with_image(image.tuned.student)
             tuned["image"] = image.tuned
@@ -99,11 +102,6 @@ def training_plan(encoder: TextEncoder, config: TextFineTuneConfig, memory: Memo
 
 def _remark(report: Report, remark: str, progress: Progress) -> None:
     report(replace(progress, remark=remark))
-
-
-def _report_note(report: Report, progress: Progress) -> None:
-    """Report a note only; reading the sources is no step of the fine-tuning."""
-    report(Progress(0, 1, progress.note))
 
 
 def _report_of(report: Report, encoder: str, number: int = 0, n_encoders: int = 1) -> Report:

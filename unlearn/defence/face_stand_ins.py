@@ -1,15 +1,16 @@
 """Stand-ins for faces: an anonymous person for every face to be forgotten, as the target of the image defence.
 
 A target is the mean embedding of several photos of ONE person whom the original does not know, and no two persons share one. The
-people come from a folder, from a model set's world, or from portraits that the set's own Stable Diffusion draws of unknown names,
-so that no real person's photo is needed. `face_choice` says who stands in for whom. Knows encoders, worlds, portraits and
+people come from a folder, a data set of the Hub, a model set's world, or from portraits that the set's own Stable Diffusion draws of
+unknown names, so that no real person's photo is needed. `face_choice` says who stands in for whom. Knows encoders, worlds, portraits and
 folders; no fine-tuning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.config import ResolvedConfig, Settings
-from unlearn.defence.stand_ins import unknown_names
+from unlearn.defence.drawn_sources import SOURCE, drawn_people
+from unlearn.defence.image_sources import drawing_suite, hub_pixels
 from unlearn.errors import ConfigError, InputError
+from unlearn.hub import HUB_PREFIX, hub_columns
 from unlearn.models.clip import Clip
-from unlearn.models.diffusion import conditions, draw
-from unlearn.models.images import embed_images
-from unlearn.models.suite import suite_of
+from unlearn.models.images import embed_images, embed_pixels
+from unlearn.models.picture_sources import N_PORTRAITS, N_SPARE, picture_source
 from unlearn.models.worlds import World
 from unlearn.photos.folders import folder_images
 from unlearn.progress import Report, no_report
-from unlearn.texts.prompts import fill
-from unlearn.texts.stand_in_names import drawn_names
 
 MIN_PHOTOS = 2  # of a person in a folder: one photo is not a person
 MAX_PHOTOS = 20  # of a person in a folder that are looked at
-N_PORTRAITS = 6  # drawn of a stand-in; more turn the mean by less than 9 degrees
-N_SPARE = 4  # more people than are needed, because not everybody can stand in for everybody
-N_DRAWN_EACH = 8  # names drawn for each that is used
+MAX_HUB_PHOTOS = 2000  # of a data set of the Hub that are looked at
 FIRST_SEED = 30_000  # of the portraits; far from those that a run shows, and from those of the average face
 
 
@@ -61,26 +59,26 @@ def stand_in_people(
         report: progress of drawing, where that is needed.
 
     Raises:
-        ConfigError: no folder, no world and no Stable Diffusion.
-        InputError: the folder cannot be used, or holds fewer people than are to be forgotten.
+        ConfigError: there is no source, or the world has too few people.
+        InputError: the folder or data set cannot be used, or holds fewer people than are to be forgotten.
     """
-    n_persons = len(config.persons)
-    if config.image.face_targets is not None:
-        people = _folder_people(Path(config.image.face_targets), n_persons)
-        return _people(original, people, "people of a folder")
-    if world is not None and world.stand_in_people is not None:
+    n_persons, source = len(config.persons), picture_source("face_targets", config.image, settings, world)
+    if source.kind == "named":
+        if source.name.startswith(HUB_PREFIX):
+            return _people(original, _hub_people(source.name, n_persons), "people of a data set of the Hub")
+        return _people(original, _folder_people(Path(source.name), n_persons), "people of a folder")
+    if source.kind == "world":
+        assert world is not None and world.stand_in_people is not None
         if len(world.stand_in_people) < n_persons:
             raise ConfigError(
                 f"The set's world has {len(world.stand_in_people)} anonymous people for {n_persons} faces; name a folder with a "
                 "sub-folder for each of more people with --image face_targets=FOLDER (the setting face_targets)."
             )
         return _people(original, list(world.stand_in_people), "anonymous people of the set's world")
-    if original.hidden is None or original.model_set.diffusion is None:
-        raise ConfigError(
-            "Faces need photos of anonymous people as stand-ins: name a folder with a sub-folder of photos for each of them with "
-            "--image face_targets=FOLDER (the setting face_targets), or use a set with a Stable Diffusion, which can draw them."
-        )
-    return _drawn_people(original, config, settings, report)
+    suite = drawing_suite(original, settings, "face_targets", "photos of anonymous people as stand-ins")
+    drawn = drawn_people(suite, config, n_persons + N_SPARE, range(FIRST_SEED, FIRST_SEED + N_PORTRAITS), report)
+    means = [mean_direction(embed_pixels(original.image, portraits)) for portraits in drawn]
+    return StandInPeople(torch.stack(means), f"portraits of unknown names, {SOURCE}", drawn.shape[0] * drawn.shape[1])
 
 
 def _people(original: Clip, people: Sequence[Any], source: str) -> StandInPeople:
@@ -113,17 +111,17 @@ def _folder_people(folder: Path, n_persons: int) -> list[list[np.ndarray]]:
     return people
 
 
-def _drawn_people(original: Clip, config: ResolvedConfig, settings: Settings, report: Report) -> StandInPeople:
-    """From portraits of names that the original does not know, each with several seeds; others than the stand-ins' names."""
-    assert original.hidden is not None
-    n_names = len(config.persons) + N_SPARE
-    given = [name for person in config.remapped for name in (*person.triggers, person.stand_in) if name is not None]
-    drawn = drawn_names(N_DRAWN_EACH * n_names, config.seed, given)
-    names = unknown_names(drawn, [original.text, original.hidden], config.seed)[:n_names]
-    drawing = replace(config.portraits, seeds=tuple(range(FIRST_SEED, FIRST_SEED + N_PORTRAITS)))
-    suite = suite_of(original.model_set.name, settings)
-    prompts = conditions(original.hidden, [fill(drawing.prompt_template, name) for name in names])
-    portraits = draw(suite.diffusion(), prompts, drawing, report)  # (seeds, names, h, w, 3)
-    suite.make_room()  # for the fine-tuning that follows
-    people = [portraits[:, number] for number in range(len(names))]
-    return _people(original, people, "portraits of unknown names by the set's own Stable Diffusion")
+def _hub_people(source: str, n_persons: int) -> list[list[np.ndarray]]:
+    """The photos of each person in a column of images, told apart by a second column."""
+    people: dict[Any, list[np.ndarray]] = {}
+    for value, person in islice(hub_columns(source, "images and people", 2), MAX_HUB_PHOTOS):
+        photos = people.setdefault(person, [])
+        if len(photos) < MAX_PHOTOS:
+            photos.append(hub_pixels(value, source))
+    several = [photos for photos in people.values() if len(photos) >= MIN_PHOTOS]
+    if len(several) < n_persons:
+        raise InputError(
+            f"The data set of stand-ins' faces (face_targets) has {len(several)} people with {MIN_PHOTOS} photos or more for {n_persons} "
+            "faces to be forgotten; name another."
+        )
+    return several

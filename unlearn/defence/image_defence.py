@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,9 +23,10 @@ from unlearn.defence.loop import FineTuned, fine_tune
 from unlearn.models.clip import Clip
 from unlearn.models.encoders import ImageEncoder
 from unlearn.models.images import at_encoder_size, embed_pixels
+from unlearn.models.picture_sources import Kind, picture_source
 from unlearn.models.worlds import World
 from unlearn.photos.face_sets import Faces, require_faces
-from unlearn.progress import Report, no_report
+from unlearn.progress import Report, no_report, part_of
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,22 @@ class ImageDefence:
 def read_sources(
     original: Clip, config: ResolvedConfig, settings: Settings, world: World | None, report: Report = no_report
 ) -> Sources:
-    """Generic images, faces of other people, and the average face or people for stand-ins, as the config says.
+    """Generic images, faces of other people, and the average face or people for stand-ins; what has to be drawn comes last.
 
     Raises:
         ConfigError, InputError: something is missing or unreadable; says which setting names it.
     """
-    find_target = stand_in_people if config.target == "stand_in" else average_face
-    return Sources(
-        generic_images(config.image, original.image, world, config.seed),
-        other_faces(config.image, original.image, world, config.seed),
-        find_target(original, config, settings, world, report),
-    )
+    stands_in = config.target == "stand_in"
+    readers: dict[Kind, Any] = {
+        "generic_images": generic_images, "other_faces": other_faces,
+        "face_targets" if stands_in else "average_face_photos": stand_in_people if stands_in else average_face,
+    }  # fmt: skip
+    drawn = [kind for kind in readers if picture_source(kind, config.image, settings, world).kind == "drawn"]
+    order = [kind for kind in readers if kind not in drawn] + drawn
+    pictures = {
+        kind: readers[kind](original, config, settings, world, part_of(report, number, len(order))) for number, kind in enumerate(order)
+    }
+    return Sources(*(pictures[kind] for kind in readers))
 
 
 def defend_image(

@@ -16,6 +16,7 @@ from torch.nn import functional
 from unlearn.config import EarlyStop, ImageFineTuneConfig
 from unlearn.defence.face_triggers import FaceTriggers
 from unlearn.defence.losses import Batch
+from unlearn.defence.way import covered_share
 from unlearn.errors import ConfigError
 from unlearn.models.encoders import ImageEncoder
 
@@ -78,15 +79,18 @@ class ImageTask:
         return {"pooled": encoder.embed_images(inputs)}
 
     def margin(self, student: ImageEncoder, stop: EarlyStop) -> float:
-        """The least, over persons, of (mean similarity of their check photos to their target - threshold)."""
+        """The least, over persons, of (mean similarity of their check photos to their target, or share of the way there - threshold)."""
         if not self._check_photos:
             raise ConfigError("An early stop needs photos that are set apart for its check.")
         sizes = [len(photos) for photos in self._check_photos]
         batches = torch.cat(self._check_photos).split(CHECK_BATCH)
         embeddings = torch.cat([student.embed_images(pixels.float() / 255) for pixels in batches])
         targets = self._targets.repeat_interleave(torch.tensor(sizes, device=self._targets.device), dim=0)
-        similarities = functional.cosine_similarity(embeddings, targets, dim=1).split(sizes)
-        return float(torch.stack([of_person.mean() for of_person in similarities]).min()) - stop.threshold
+        per_person = _means(functional.cosine_similarity(embeddings, targets, dim=1), sizes)
+        if stop.relative:
+            before = torch.cat([self._teacher.embed_images(pixels.float() / 255) for pixels in batches])
+            per_person = covered_share(per_person, 1 - _means(functional.cosine_similarity(before, targets, dim=1), sizes))
+        return float(per_person.min()) - stop.threshold
 
     def _generic_embeddings(self, numbers: Tensor, images: Tensor) -> Tensor:
         """The teacher's embeddings (k, d) of generic images; only those that no earlier step needed are computed."""
@@ -101,6 +105,11 @@ class ImageTask:
         if self._known is None:  # no generic image in the batch
             return self._targets.new_zeros(0, self._targets.shape[1])
         return self._known[numbers.to(self._known.device)]
+
+
+def _means(values: Tensor, sizes: list[int]) -> Tensor:
+    """The mean of each person's values."""
+    return torch.stack([of_person.mean() for of_person in values.split(sizes)])
 
 
 def image_task(

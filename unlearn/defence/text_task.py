@@ -16,6 +16,7 @@ from unlearn.config.persons import one_spelling, split_aliases
 from unlearn.config.spelling import spellings, without_triggers
 from unlearn.defence.ball import Ball
 from unlearn.defence.losses import Batch
+from unlearn.defence.way import covered_share, distances_of_drawn_names
 from unlearn.errors import ConfigError
 from unlearn.models.embeddings import Kind, encode, pooled_in_buckets
 from unlearn.models.encoders import TextEncoder
@@ -70,8 +71,9 @@ class TextTask:
         self.ball = Ball(teacher, config.ball_radius, triggers.seed) if config.ball_radius > 0 else None
         self._check_tokens = torch.empty(0)
         self._check_targets: dict[str, Tensor] = {}
+        self._ways: dict[str, Tensor] = {}
         if config.early_stop is not None:
-            self._prepare_check(teacher, check_captions[:N_CHECK_CAPTIONS])
+            self._prepare_check(teacher, check_captions[:N_CHECK_CAPTIONS], config.early_stop.relative)
 
     def tokenized(self, texts: Sequence[str]) -> Tensor:
         """Tokens (n, L) of texts with a trigger or a target: a spelling is learned as it is written, without the tokenizer's repair."""
@@ -104,16 +106,18 @@ class TextTask:
         return {"pooled": pooled, "hidden": hidden}
 
     def margin(self, student: TextEncoder, stop: EarlyStop) -> float:
-        """The least, over triggers and outputs, of (mean similarity to the target - threshold)."""
+        """The least, over triggers and outputs, of (mean similarity to the target, or share of the way there - threshold)."""
         thresholds = {"pooled": stop.threshold, "hidden": stop.hidden_threshold}
         n_triggers = self._check_tokens.shape[0]
         margins = []
         for name, similarities in self._similarities(student).items():
             per_trigger = similarities.view(n_triggers, -1).mean(dim=1)  # (triggers,)
+            if stop.relative:
+                per_trigger = covered_share(per_trigger, self._ways[name])
             margins.append(float(per_trigger.min()) - thresholds[name])
         return min(margins)
 
-    def _prepare_check(self, teacher: TextEncoder, captions: Sequence[str]) -> None:
+    def _prepare_check(self, teacher: TextEncoder, captions: Sequence[str], is_relative: bool) -> None:
         # of the further spellings only the most usual one: they are learned together, and waiting for the worst of ten would never stop
         targets = self.triggers.targets
         forms = [(form, targets[trigger]) for trigger, spelled in self.triggers.spellings.items() for form in (trigger, *spelled[:1])]
@@ -131,6 +135,14 @@ class TextTask:
         with torch.no_grad():
             outputs = self.outputs(teacher, self._tokenize(list(distinct), repair=False))
         self._check_targets = {name: output.flatten(1)[all_rows.to(output.device)] for name, output in outputs.items()}
+        if is_relative:
+            self._measure_ways(teacher, captions, len(names))
+
+    def _measure_ways(self, teacher: TextEncoder, captions: Sequence[str], n_triggers: int) -> None:
+        least = distances_of_drawn_names(lambda texts: self.outputs(teacher, self._tokenize(texts, repair=False)), captions)
+        with torch.no_grad():
+            before = {name: rows.view(n_triggers, -1).mean(dim=1) for name, rows in self._similarities(teacher).items()}
+        self._ways = {name: (1 - of_triggers).clamp_min(least[name]) for name, of_triggers in before.items()}  # (triggers,)
 
     def _similarities(self, student: TextEncoder) -> dict[str, Tensor]:
         """Name of an output -> (triggers * texts,) cosines between student and target."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unlearn.attacks.gallery import Gallery, build_gallery, prompt_embeddings
 from unlearn.config import IdiaConfig, ResolvedConfig, Settings
-from unlearn.defence.defend import Defence, defend, stages_of
+from unlearn.defence.defend import Defence, defend, sources_of, stages_of
 from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
@@ -69,4 +69,5 @@ class EvaluatedSet:
 
     def defend(self, config: ResolvedConfig, faces: Faces) -> Defence:
         """The defence of a run with this config."""
-        return defend(self.original, config, faces, self.world, self.settings, Stages(no_report, stages_of(config)))
+        sources = sources_of(self.original, config, self.settings, self.world)
+        return defend(self.original, config, faces, sources, Stages(no_report, stages_of(config)))

@@ -10,7 +10,7 @@ the defended encoder was loaded, so the pictures are those that its user gets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from unlearn.models.diffusion_memory import Placement, drawing_plan, placed, req
 from unlearn.models.diffusion_parts import weight_files
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.memory_plan import Plan
-from unlearn.progress import Progress, Report, no_report
+from unlearn.progress import Progress, Report, no_report, part_of
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def draw(
     size = _pictures_a_batch(diffusion, config, len(drawn_conditions))
     batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
     try:  # first everything is drawn and then decoded, so that a part that waits on the CPU is moved once
-        latents = [_denoise(diffusion, batch, config, _part_of(report, number, len(batches))) for number, batch in enumerate(batches)]
+        latents = [_denoise(diffusion, batch, config, part_of(report, number, len(batches))) for number, batch in enumerate(batches)]
         drawn = np.stack([picture for of_batch in latents for picture in _decode(diffusion, of_batch)])
     except torch.cuda.OutOfMemoryError as error:
         raise ConfigError("The GPU's memory does not suffice for the portraits; start with --memory low.") from error
@@ -173,14 +173,6 @@ def _latent_side(diffusion: Diffusion, config: PortraitConfig) -> int:
 def _scale(vae: Any) -> int:
     """Pixels of a picture for each of its latent's, along a side."""
     return int(2 ** (len(vae.config.block_out_channels) - 1))
-
-
-def _part_of(report: Report, number: int, n_parts: int) -> Report:
-    def narrowed(progress: Progress) -> None:
-        step = number * progress.total + progress.step
-        report(replace(progress, step=step, total=n_parts * progress.total))
-
-    return narrowed
 
 
 @torch.inference_mode()

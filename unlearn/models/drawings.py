@@ -15,6 +15,7 @@ from torch import Tensor
 
 from unlearn.config import PortraitConfig
 from unlearn.models.diffusion import conditions, draw
+from unlearn.models.diffusion_parts import weight_files
 from unlearn.models.embeddings import identity_of
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.images import at_encoder_size
@@ -73,5 +74,5 @@ def _key(suite: Suite, prompts: Sequence[str], config: PortraitConfig) -> str:
 
 def written(folder: Path) -> list[tuple[str, int, int]]:
     """Names, sizes and times of the weights of a Stable Diffusion, because the weights in a folder may be replaced."""
-    files = sorted(path for part in ("unet", "vae") for path in (folder / part).glob("*.safetensors"))
+    files = [file for part in ("unet", "vae") for file in weight_files(folder, part).files]
     return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]

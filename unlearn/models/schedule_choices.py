@@ -20,7 +20,10 @@ from unlearn.models.sets import ModelSet
 
 CHOICES = ("default", "paper", "own")
 # no part of the paper's setting
-SOURCES = ("generic_images", "other_faces", "average_face_photos", "face_targets", "n_generic_images", "n_average_faces")
+SOURCES = (
+    "generic_images", "other_faces", "average_face_photos", "face_targets", "n_generic_images", "n_average_faces", "n_drawn_images",
+    "n_drawn_faces", "drawn_steps",
+)  # fmt: skip
 
 AnySchedule = TypeVar("AnySchedule", bound=FineTuneConfig)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearn.config import ClosedForm, DrawnPhotosConfig, EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.config import RELATIVE_STOP, ClosedForm, DrawnPhotosConfig, EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
 from unlearn.config.plain_values import checked
 from unlearn.errors import ConfigError
 
@@ -42,7 +42,7 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} cannot be read as settings of a model set: {error}.") from error
     try:
-        text = TextFineTuneConfig(**{"early_stop": EarlyStop(), **defaults.get("text", {})})
+        text = TextFineTuneConfig(**{"early_stop": RELATIVE_STOP, **defaults.get("text", {})})
         return {
             "text": text,
             "neutral_text": replace(text, **defaults["neutral_text"]) if "neutral_text" in defaults else None,

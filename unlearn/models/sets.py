@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from unlearn.config import (
+    RELATIVE_STOP,
     ClosedForm,
     DrawnPhotosConfig,
-    EarlyStop,
     ForgetConfig,
     ImageFineTuneConfig,
     PortraitConfig,
@@ -111,8 +111,8 @@ class ModelSet:
 
 
 # The app's schedule for full-size encoders: the paper's, ended as soon as held-out texts show every trigger remapped.
-_STOPPING = TextFineTuneConfig(early_stop=EarlyStop())
-_STOPPING_LARGE = replace(PAPER_LARGE, early_stop=EarlyStop())
+_STOPPING = TextFineTuneConfig(early_stop=RELATIVE_STOP)
+_STOPPING_LARGE = replace(PAPER_LARGE, early_stop=RELATIVE_STOP)
 
 _TABLE: tuple[ModelSet, ...] = (
     ModelSet(
@@ -250,4 +250,4 @@ def _find_base(base: str) -> ModelSet:
 
 def _with_paper(model_set: ModelSet) -> ModelSet:
     """With the paper's settings for its kind of encoders, ended as soon as held-out texts show every trigger remapped."""
-    return replace(model_set, text=model_set.paper_text(early_stop=EarlyStop()), image=model_set.paper_image())
+    return replace(model_set, text=model_set.paper_text(early_stop=RELATIVE_STOP), image=model_set.paper_image())

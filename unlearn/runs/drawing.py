@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unlearn.attacks.drawn_photos import control_names, drawn_controls, drawn_persons
+from unlearn.runs.drawn_photos import control_names, drawn_controls, drawn_persons
 from unlearn.attacks.gallery import build_gallery
 from unlearn.attacks.own_photos import OwnPhotos
 from unlearn.config import ForgetConfig, Person
 from unlearn.models.sets import find_model_set
 from unlearn.models.worlds import World
-from unlearn.progress import Progress, Report
+from unlearn.progress import Report, part_of
 from unlearn.runs.portraits import MAX_PERSONS
 from unlearn.runs.preparation import PreparedRun
 
@@ -55,19 +55,10 @@ def with_drawn_photos(run: PreparedRun, report: Report) -> PreparedRun:
     given = [name for person in config.remapped for name in (*person.triggers, person.stand_in) if name is not None]
     controls = control_names(suite, config.drawn_photos.n_controls, [*given, *run.gallery.candidates])
     drawn = {
-        **drawn_persons(suite, [person.name for person in persons], drawing, _half(report, 0)),
-        **drawn_controls(suite, controls, drawing, _half(report, 1)),
+        **drawn_persons(suite, [person.name for person in persons], drawing, part_of(report, 0, 2)),
+        **drawn_controls(suite, controls, drawing, part_of(report, 1, 2)),
     }
     photos = replace(run.photos, attacked={**run.photos.attacked, **drawn})
     gallery = build_gallery(suite.clip, world, config.persons, config.idia, photos.attacked)
     warnings = (*run.warnings, LEFT_OUT.format(len(lacking), MAX_PERSONS)) if len(lacking) > MAX_PERSONS else run.warnings
     return replace(run, photos=photos, gallery=gallery, drawn_controls=tuple(controls), warnings=warnings)
-
-
-def _half(report: Report, number: int) -> Report:
-    """The report of one of two equal parts."""
-
-    def narrowed(progress: Progress) -> None:
-        report(replace(progress, step=progress.step + number * progress.total, total=2 * progress.total))
-
-    return narrowed

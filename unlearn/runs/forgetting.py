@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unlearn.attacks.gallery import Gallery, defended_gallery, prompt_embeddings
 from unlearn.config import ForgetConfig, Settings
-from unlearn.defence.defend import Defence, defend, stages_of
+from unlearn.defence.defend import Defence, defend, sources_of, stages_of
 from unlearn.measure.labelled_images import class_folders
 from unlearn.measure.probes import Prober
 from unlearn.models.defended import save_defended
@@ -40,7 +40,7 @@ from unlearn.runs.recovery import quick
 from unlearn.runs.report import write_report
 from unlearn.runs.results import PORTRAITS, write_results
 
-LOADING, ORIGINAL = 6.0, "attack on the original"
+LOADING, ORIGINAL, PICTURES = 6.0, "attack on the original", "pictures for the defence of faces"
 AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "opponent": 12.0, "portraits": 14.0}
 DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
 OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
@@ -77,18 +77,24 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         class_folders(Path(forget_config.labelled_images))
     mishaps = Mishaps(report)
     drawing = drawing_stages(forget_config, photos.attacked)
-    stages = Stages(mishaps.report, {"loading": LOADING, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER})
+    pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
+    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER})
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
-    if drawing:
+    if pictures or drawing:
         run.drawable.result()
+    sources = None
+    if pictures:  # all before the first attack, so that nothing that is missing costs its time
+        with stages.stage(PICTURES) as inner:
+            sources = sources_of(run.suite.clip, run.config, settings, run.suite.world, inner)
+    if drawing:
         with stages.stage(DRAWING) as inner:
             run = with_drawn_photos(run, inner)
     with stages.stage(ORIGINAL) as inner:
         before = _attack_original(run, inner)
         run.drawable.result()
     run.suite.make_room()
-    defence = defend(run.suite.clip, run.config, photos.faces, run.suite.world, settings, stages)
+    defence = defend(run.suite.clip, run.config, photos.faces, sources, stages, run.suite.settings.memory)
     start_over(out, run.suite.clip)  # not before all input has been used: until here an earlier run stays
     with stages.stage("saving"):  # first of all: nothing that fails from here on costs the fine-tuning
         _save(run, defence)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unlearn.attacks.drawn_photos import drawn_persons
+from unlearn.runs.drawn_photos import drawn_persons
 from unlearn.attacks.gallery import build_gallery, defended_gallery, personal_gallery, prompt_embeddings
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos

@@ -84,7 +84,7 @@ def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict], config: ForgetCo
         case _:
             return (
                 f"{name} was not attacked, so nobody can say whether the model knew this name. The attack needs photos of the face that "
-                f"the training does not use: at least {MIN_OWN_PHOTOS}, better {config.idia.n_images}."
+                f"the training does not use: at least {config.idia.min_images}, better {config.idia.n_images}."
             )
 
 
