@@ -25,7 +25,8 @@ TURNS = (0, 20, -20, 40, -40)
 SKIMAGE, GRADIO = SITE / "skimage" / "data", SITE / "gradio" / "media_assets" / "images"
 MASKS = tuple(sorted(INSIGHTFACE_IMAGES.glob("mask_*.jpg")))
 NAMES = ("chelsea", "coffee", "coins", "moon", "text", "brick", "gravel", "motorcycle_left", "horse")
-THINGS = (*(SKIMAGE / f"{name}.png" for name in NAMES), SKIMAGE / "rocket.jpg", GRADIO / "cheetah1.jpg", GRADIO / "lion.jpg", GRADIO / "tower.jpg", *MASKS)  # fmt: skip
+THINGS = (*(SKIMAGE / f"{name}.png" for name in NAMES), SKIMAGE / "rocket.jpg", GRADIO / "cheetah1.jpg",
+    GRADIO / "lion.jpg", GRADIO / "tower.jpg", *MASKS)  # fmt: skip
 
 
 @dataclass(frozen=True)

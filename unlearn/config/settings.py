@@ -121,7 +121,7 @@ class Settings:
             memory=get("UNLEARN_MEMORY") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
             face_pack=get("UNLEARN_FACE_PACK") or "buffalo_l",
             face_root=Path(root) if (root := get("UNLEARN_FACE_ROOT")) else None,
-            **{name: int(value) for name, value in limits.items()},
+            **{name: int(value) for name, value in limits.items()},  # type: ignore[arg-type]
             **{name: get(f"UNLEARN_{name.upper()}") or None for name in _PICTURES},  # type: ignore[arg-type]
         )
 

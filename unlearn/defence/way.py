@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn.texts.stand_in_names import drawn_names
-from unlearn.texts.triggers import check_pairs
+from unlearn.texts.trigger_pairs import check_pairs
 
 N_PAIRS = 4  # of drawn names
 NAME_SEED = 70_000

@@ -116,7 +116,7 @@ class MtcnnFinder:
         height, width = (max(1, round(side / scale)) for side in pixels.shape[:2])
         photo = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
         candidates = _together([self._faces(photo, turn) for turn in TURNS]).without_overlaps(0.5, of_smaller=True)
-        upright = _together([candidates[:0], *(self._looked_at_again(photo, points) for points in candidates.landmarks)])
+        upright = _together([candidates[np.arange(0)], *(self._looked_at_again(photo, points) for points in candidates.landmarks)])
         faces = upright[upright.scores >= SURE].without_overlaps(0.5, of_smaller=True)
         return faces.landmarks * scale
 

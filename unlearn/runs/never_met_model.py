@@ -112,7 +112,8 @@ def _embedded(model: NeverMetModel, world: World, name: str, photos: OwnPhotos) 
 
 
 def _three(stands: Sequence[Standing], outcome: IdiaOutcome, agreement: Agreement | None, n_names: int, n_faces: int) -> ThreeModels:
-    return ThreeModels(n_names, n_faces, *stands, outcome.correct_templates or 0, bool(outcome.recognised), agreement)
+    original, defended, never_met = stands
+    return ThreeModels(n_names, n_faces, original, defended, never_met, outcome.correct_templates or 0, bool(outcome.recognised), agreement)
 
 
 def _agreement(tables: Sequence[Tensor], faces: Sequence[Tensor], number: int, unknown: Sequence[int]) -> Agreement:
@@ -120,9 +121,8 @@ def _agreement(tables: Sequence[Tensor], faces: Sequence[Tensor], number: int, u
     original, defended, never_met = (profile(table[:, [number]], shown) for table, shown in zip(tables, faces, strict=True))
     pairs = ((original, defended), (original, never_met), (defended, never_met))
     control = [profile(tables[i][:, list(unknown)], faces[i]) for i in (0, 2)] if unknown else None
-    return Agreement(
-        *(float(correlation(*pair)) for pair in pairs), None if control is None else float(correlation(*control).mean())
-    )
+    first, second, third = (float(correlation(*pair)) for pair in pairs)
+    return Agreement(first, second, third, None if control is None else float(correlation(*control).mean()))
 
 
 def with_never_met_model(out: Path, metrics: Metrics, column: ThirdColumn, compared: Compared, photos: OwnPhotos) -> Metrics:
