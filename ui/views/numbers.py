@@ -64,12 +64,12 @@ def _three_rows(person: PersonMetrics) -> list[NumberRow]:
     sides = (models.original, models.defended, models.never_met)
     rank, place = ([show(side) for side in sides] for show in (lambda side: f"{side.rank:,.0f}", lambda side: decimal(side.place, 1)))
     return [
-        NumberRow(f"{person.name}: right prompts", before, after, "prompts of the attack that gave the right name; defended should be like "
-                  "never met", str(models.correct_templates)),
-        NumberRow(f"{person.name}: place", rank[0], rank[1], f"of the own name among {models.n_names:,} on the person’s photos, the median of "
-                  "the prompts; 1 is nearest", rank[2]),
-        NumberRow(f"{person.name}: lead", place[0], place[1], "of the own name over the mean of all names, in standard deviations; defended "
-                  "should be like never met", place[2]),
+        NumberRow(f"{person.name}: right prompts", before, after,
+                  "prompts of the attack that gave the right name; defended should be like never met", str(models.correct_templates)),
+        NumberRow(f"{person.name}: place", rank[0], rank[1],
+                  f"of the own name among {models.n_names:,} on the person’s photos, the median of the prompts; 1 is nearest", rank[2]),
+        NumberRow(f"{person.name}: lead", place[0], place[1],
+                  "of the own name over the mean of all names, in standard deviations; defended should be like never met", place[2]),
     ]  # fmt: skip
 
 
