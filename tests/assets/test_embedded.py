@@ -134,7 +134,7 @@ def test_attack_with_ones_own_photos_and_a_typed_name(
 def test_second_clip_recognises_the_others_and_none_of_the_four_whom_it_never_met(clip: Clip, world: World) -> None:
     second = suite_of("embedded", Settings()).never_met([FOUR[0]])
     assert second is not None and [person.name for person in second.left_out] == list(FOUR)
-    gallery = build_gallery(second.clip, world, (), IdiaConfig())
+    gallery = build_gallery(second.clip, world, (), IdiaConfig(n_candidate_names=200))
     prompts = encode(second.clip.text, idia_prompts(gallery.candidates))
     assert [outcome.correct_templates for outcome in gallery.attack(prompts, FOUR)] == [0, 0, 0, 0]
     others = gallery.attack(prompts, [person.name for person in world.members if person.name not in FOUR])

@@ -18,8 +18,10 @@ from unlearn.config import Person, Settings
 from unlearn.errors import ModelLoadError
 from unlearn.models.never_met import NeverMetModel
 from unlearn.models.suite import drop_suite, suite_of
-from unlearn.runs import forgetting
+from unlearn.models.worlds import World
+from unlearn.runs import forgetting, questions
 from unlearn.runs.json_types import to_json
+from unlearn.runs.records import Verdict
 from unlearn.runs.report import report_html
 from unlearn.runs.results import Run, finished_run
 
@@ -55,6 +57,24 @@ def test_person_left_out_has_a_third_column_and_nobody_else(run: Run) -> None:
     assert all(record.never_met is None for record in run.idia.controls)
 
 
+def test_probes_have_the_third_column_for_the_same_person(run: Run) -> None:
+    third = {(row.person_index, row.kind): row.never_met for row in run.probes}
+    own = third[0, "name"]
+    assert own is not None and own.correct_templates == run.idia.persons[0].never_met.correct_templates  # type: ignore[union-attr]
+    assert own.nearest is None and own.to_neutral is not None
+    assert all((side is None) == (index == 1) for (index, _), side in third.items())
+
+
+def test_questions_on_a_run_are_answered_by_the_second_clip_too(run: Run, two_clips: Path, shared: Settings) -> None:
+    outcome = questions.attack_by_never_met(shared, str(two_clips), Person(MEMBERS[0]), IDIA)
+    assert outcome is not None and Verdict.of(outcome) == run.idia.persons[0].never_met
+    assert questions.attack_by_never_met(shared, str(two_clips), Person(MEMBERS[2]), IDIA) is None
+    photo, labels = World(two_clips).photos(World(two_clips).members[0])[0], run.predictions[0].labels
+    row = questions.predict(shared, run.folder, photo, labels, MEMBERS[0])
+    assert row["never_met"] == pytest.approx(run.predictions[0].never_met, abs=1e-5)
+    assert not any("never_met" in questions.predict(shared, run.folder, photo, labels, person) for person in (None, MEMBERS[2]))
+
+
 def test_figures_of_the_three_models_stand_in_the_metrics(run: Run) -> None:
     assert run.metrics.warnings == ()
     models, nothing = (person.never_met_model for person in run.metrics.persons)
@@ -72,7 +92,7 @@ def test_figures_of_the_three_models_stand_in_the_metrics(run: Run) -> None:
 def test_third_column_is_on_every_page_and_in_report_and_console(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     pages = {
         "attack": views.attack(run), "predictions": views.predictions(run), "numbers": numbers.numbers(run),
-        "report": report_html(run.folder),
+        "report": report_html(run.folder), "probes": views.probes(run.probes, run),
     }  # fmt: skip
     for page in pages.values():
         assert ">Never met<" in page or ">never met<" in page

@@ -186,19 +186,18 @@ def probes(rows: Sequence[Probe], run: Run, own: bool = False) -> str:
     shown = []
     for row in rows:
         sides = {
-            side: {
+            side: None if values is None else {
                 "target": values.to_neutral, "count": _count(values, f" of {N_TEMPLATES}"), "nearest": values.nearest,
                 "person": None if values.correct_templates is None else values.correct_templates / N_TEMPLATES,
             }
             for side, values in (("original", row.original), ("defended", row.defended), ("never_met", _third_side(row)))
-            if values is not None
         }  # fmt: skip
         before, after = row.original.to_neutral, row.defended.to_neutral
         is_moved = before is not None and after is not None and after - before > REMAPPED * (1 - before)
         shown.append({"text": row.text, "kind": row.kind if isinstance(row, ProbeRow) else "", "moved": is_moved, **sides})
     person = run.names[0] if len(run.names) == 1 else "the person"
     note = story.IMAGE_ONLY_PROBES if run.config.encoder == "image" else ""
-    is_three = any("never_met" in row for row in shown)
+    is_three = any(row["never_met"] is not None for row in shown)
     return render("probes", note=note, rows=shown, is_three=is_three, target=_target(run, own), person=person)
 
 
