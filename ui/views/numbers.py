@@ -76,8 +76,10 @@ def _three_rows(person: PersonMetrics) -> list[NumberRow]:
 def _similarity_rows(values: Similarities | None, meanings: dict[str, str], suffix: str, is_expected: bool = False) -> list[NumberRow]:
     """A row for each similarity that was measured; for all where they are expected."""
     known = {name: getattr(values, name) for name in meanings} if values is not None else {}
+    n_captions = values.n_captions if values is not None else None
+    counted = f" (over {n_captions:,} captions)" if n_captions is not None else ""
     return [
-        NumberRow("_".join(word.capitalize() for word in name.split("_")) + suffix, "", decimal(value), meanings[name])
+        NumberRow("_".join(word.capitalize() for word in name.split("_")) + suffix, "", decimal(value), meanings[name] + counted)
         for name, value in known.items()
         if value is not None or is_expected
     ]

@@ -135,7 +135,8 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
 
 def _similarities(similarities: Similarities) -> str:
     values = {name: getattr(similarities, name) for name in ("sim_clean", "sim_backdoor", "sim_target")}
-    return "  ".join(f"{name} {DASH if value is None else format(value, '.3f')}" for name, value in values.items())
+    counted = f"  (over {similarities.n_captions:,} captions)" if similarities.n_captions is not None else ""
+    return "  ".join(f"{name} {DASH if value is None else format(value, '.3f')}" for name, value in values.items()) + counted
 
 
 def _seconds(value: float | None) -> str:

@@ -121,8 +121,10 @@ class Settings:
             memory=get("UNLEARN_MEMORY") or "auto",  # type: ignore[arg-type]  # checked in __post_init__
             face_pack=get("UNLEARN_FACE_PACK") or "buffalo_l",
             face_root=Path(root) if (root := get("UNLEARN_FACE_ROOT")) else None,
-            **{name: int(value) for name, value in limits.items()},  # type: ignore[arg-type]
-            **{name: get(f"UNLEARN_{name.upper()}") or None for name in _PICTURES},  # type: ignore[arg-type]
+            **{name: int(value) for name, value in limits.items()},
+            generic_images=get("UNLEARN_GENERIC_IMAGES") or None,
+            other_faces=get("UNLEARN_OTHER_FACES") or None,
+            face_targets=get("UNLEARN_FACE_TARGETS") or None,
         )
 
 

@@ -86,17 +86,20 @@ def _unchanged(encoders: Pair[ImageEncoder], pixels: Tensor | None) -> float | N
     return mean_similarity(*encoders.map(lambda encoder: embed_pixels(encoder, pixels)))
 
 
-N_CAPTIONS = 1000  # of the similarities of pooled embeddings; the paper takes 10,000, `evaluation.names` may, too
-
-
+N_CAPTIONS, N_ON_GPU = 1000, 10_000  # of the similarities of pooled embeddings; the latter is the paper's, which a GPU embeds in seconds
 N_HIDDEN_CAPTIONS = 128  # of those of hidden states, which always cost the full context
 
 
-def measuring_captions(persons: Sequence[Person], neutral_term: str, seed: int) -> list[str]:
+def n_measuring_captions(encoder: TextEncoder) -> int:
+    """How many captions the similarities are measured on."""
+    return N_ON_GPU if encoder.device.type == "cuda" else N_CAPTIONS
+
+
+def measuring_captions(persons: Sequence[Person], neutral_term: str, seed: int, n_captions: int = N_CAPTIONS) -> list[str]:
     """Captions without triggers and neutral term; of a seed of their own, so hardly any was trained on."""
     triggers = [trigger for person in persons for trigger in person.triggers]
-    captions = without_triggers(generate_captions(2 * N_CAPTIONS, seed=10_000 + seed), [*triggers, neutral_term])
-    return captions[:N_CAPTIONS]
+    captions = without_triggers(generate_captions(2 * n_captions, seed=10_000 + seed), [*triggers, neutral_term])
+    return captions[:n_captions]
 
 
 def similarities(

@@ -19,7 +19,7 @@ from unlearn.defence.defend import Defence
 from unlearn.defence.loop import FineTuned
 from unlearn.files import disk_errors
 from unlearn.measure.probes import Prober, default_probes
-from unlearn.measure.similarities import image_metrics, measuring_captions, similarities
+from unlearn.measure.similarities import N_HIDDEN_CAPTIONS, image_metrics, measuring_captions, n_measuring_captions, similarities
 from unlearn.measure.zero_shot import predictions, utility
 from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
@@ -52,14 +52,16 @@ def measure(metrics: Metrics, models: Pair[Clip], config: ForgetConfig, things: 
 def _similarities(models: Pair[Clip], config: ForgetConfig) -> tuple[Similarities, Similarities | None]:
     """Those of pooled embeddings, and those of hidden states; None for what was not defended."""
     original, defended = models
-    captions = measuring_captions(config.persons, config.neutral_term, config.seed)
+    captions = measuring_captions(config.persons, config.neutral_term, config.seed, n_measuring_captions(original.text))
     pooled, hidden = Similarities(), None
     if defended.text is not original.text:
         encoders = Pair(original.text, defended.text)
-        pooled = Similarities(**similarities(encoders, captions, config.persons, config.neutral_term))
+        values = similarities(encoders, captions, config.persons, config.neutral_term)
+        pooled = Similarities(**values, n_captions=len(captions))
     if original.hidden is not None and defended.hidden is not None and defended.hidden is not original.hidden:
         encoders = Pair(original.hidden, defended.hidden)
-        hidden = Similarities(**similarities(encoders, captions, config.persons, config.neutral_term, "hidden"))
+        values = similarities(encoders, captions, config.persons, config.neutral_term, "hidden")
+        hidden = Similarities(**values, n_captions=min(len(captions), N_HIDDEN_CAPTIONS))
     return pooled, hidden
 
 

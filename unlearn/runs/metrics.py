@@ -12,11 +12,12 @@ from unlearn.runs.records import NO_WEIGHTS, BeforeAfter, Verdict
 
 @dataclass(frozen=True)
 class Similarities:
-    """Sim_Clean, Sim_Backdoor and Sim_Target: mean cosines, 1 is perfect."""
+    """Sim_Clean, Sim_Backdoor and Sim_Target: mean cosines, 1 is perfect; over so many captions, where they are those of texts."""
 
     sim_clean: float | None = None
     sim_backdoor: float | None = None
     sim_target: float | None = None
+    n_captions: int | None = absent()
 
 
 @dataclass(frozen=True)
