@@ -1,7 +1,7 @@
 """The defaults of a folder's model set: its `defaults.json`.
 
-{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "needs_gpu": ..., "same_person": ...}; "neutral_text" has what differs from
-"text" where the target is the neutral term. Everything may be left out.
+{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "needs_gpu": ..., "same_person": ...};
+"neutral_text" has what differs from "text" where the target is the neutral term. Everything may be left out.
 """
 
 from __future__ import annotations
