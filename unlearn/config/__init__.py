@@ -1,5 +1,6 @@
 """Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
 
+from unlearn.config.devices import devices_of
 from unlearn.config.limits import MAX_SEED
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
 from unlearn.config.portraits import PortraitConfig, numbered_seeds
@@ -21,6 +22,7 @@ __all__ = [
     "TextFineTuneConfig",
     "check_persons",
     "clean_name",
+    "devices_of",
     "is_same_name",
     "name_key",
     "numbered_seeds",
