@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ui.page.hosting import Address, RootPath, Stopped, address_of, root_path_of, stopped_by_signals
-from ui.server.default_set import DefaultSet, default_set
-from unlearn.config import Settings
+from unlearn.config import Settings, devices_of
 from unlearn.config.paths import settle_home
 from unlearn.errors import ConfigError, UnlearnError
 from unlearn.proxies import settle_proxies
@@ -49,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
         parser.set_defaults(**{flag.strip("-").replace("-", "_"): value})
 
     add("--set", "UNLEARN_SET", "model set: auto, embedded, sd14, vit-b-32, vit-b-16, vit-l-14, rn50, a folder, ...", "auto")
-    add("--device", "UNLEARN_DEVICE", "auto, cpu, cuda or cuda:N", "auto")
+    add("--device", "UNLEARN_DEVICE", "auto, cpu, cuda or cuda:N; several, as cuda:0,cuda:1, work on a job each", "auto")
+    add("--engine", "UNLEARN_ENGINE", "where jobs run: local, or ray for a cluster", "local")
+    add("--ray-address", "UNLEARN_RAY_ADDRESS", "HOST:PORT of the cluster's head, or auto; unset: a Ray of its own on this machine")
+    add("--ray-share", "UNLEARN_RAY_SHARE", "part of a GPU, or number of CPUs, that works on a job", "1")
     add("--threads", "UNLEARN_THREADS", "CPU threads for the work; unset: torch's own choice")
     add("--data-dir", "UNLEARN_DATA_DIR", "folder for jobs, results and uploads", "data")
     add("--models-dir", "UNLEARN_MODELS_DIR", "folder with downloaded weights, searched first")
@@ -96,12 +98,15 @@ def settings_of(flags: argparse.Namespace) -> Settings:
     names = ("device", "threads", "data_dir", "models_dir", "offline", "precision", "memory", "face_pack", "face_root", "max_upload_mb",
              "max_zip_mb", "max_total_mb", "generic_images", "other_faces", "face_targets")  # fmt: skip
     chosen = {f"UNLEARN_{name.upper()}": value for name in names if (value := getattr(flags, name)) is not None}
+    chosen["UNLEARN_DEVICE"] = devices_of(flags.device)[0]
     settings = Settings.from_environment({**os.environ, **chosen})
-    return replace(settings, data_dir=settings.data_dir.resolve())
+    folders = {name: getattr(settings, name) for name in ("data_dir", "models_dir", "face_root")}
+    return replace(settings, **{name: folder.resolve() for name, folder in folders.items() if folder is not None})
 
 
 def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> Options:
     """The page's own options that the flags mean."""
+    from ui.server.lanes import LaneFlags, lanes_of
     from ui.server.options import Options
     from unlearn.jobs import JobLimits, ZeroGpu, spaces_package
 
@@ -118,9 +123,11 @@ def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> O
         from ui.server.gpu_need import gpu_need
 
         zero = ZeroGpu(spaces, int(_number(flags.gpu_seconds, "--gpu-seconds")), gpu_need)
-    chosen = default_set(settings) if flags.set == "auto" else DefaultSet(flags.set)
+    share = _number(flags.ray_share, "--ray-share", float)
+    lanes = lanes_of(LaneFlags(flags.set, flags.device, flags.engine, flags.ray_address or None, share), settings)
     return Options(
-        model_set=chosen.name, notice=chosen.notice, limits=limits, max_persons=max_persons, backend=backend, zero=zero,
+        model_set=lanes.model_set.name, notice=lanes.model_set.notice, limits=limits, max_persons=max_persons, backend=backend, zero=zero,
+        devices=lanes.devices, remote=lanes.remote,
     )  # fmt: skip
 
 
@@ -189,8 +196,9 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
     options = options_of(flags, settings, backend)
     from ui.server.service import Service
 
-    service, blocks = Service(settings, options), None
+    service = blocks = None
     try:
+        service = Service(settings, options)
         shutil.rmtree(uploads, ignore_errors=True)  # what a server that was killed left behind
         service.start()
         blocks = launch(service, address, root_path, accounts)
@@ -199,7 +207,10 @@ def serve(flags: argparse.Namespace, backend: str) -> None:
         while blocks.is_running:
             time.sleep(LOOK_S)
     finally:
-        service.stop()
+        if service is not None:
+            service.stop()
+        if options.remote is not None:
+            options.remote.close()
         if blocks is not None:
             blocks.close(verbose=False)
         shutil.rmtree(uploads, ignore_errors=True)

@@ -20,7 +20,7 @@ MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 250, 40, 5
 RANKS: tuple[tuple[str, ...], ...] = (
     ("unlearn.errors", "unlearn.memory", "unlearn.modes", "unlearn.progress"),
     ("unlearn.config", "unlearn.files", "unlearn.jobs", "unlearn.proxies"),
-    ("unlearn.hub", "unlearn.photos"),
+    ("unlearn.cluster", "unlearn.hub", "unlearn.photos"),
     ("unlearn.texts", "unlearn.models"),
     ("unlearn.attacks", "unlearn.defence"),
     ("unlearn.measure",),

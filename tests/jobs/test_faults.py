@@ -282,11 +282,11 @@ def test_worker_that_never_starts_fails_what_waits(jobs: Jobs, monkeypatch: pyte
 def test_no_exception_ends_a_lane(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     claim, n_left = jobs.store.claim, [2]
 
-    def stumble(lane: str) -> Job | None:
+    def stumble(lane: str, busy_parents: frozenset[str]) -> Job | None:
         if lane == "long" and n_left[0]:
             n_left[0] -= 1
             raise error
-        return claim(lane)
+        return claim(lane, busy_parents)
 
     monkeypatch.setattr(jobs.store, "claim", stumble)
     job = submit(jobs, "tell", label="ann")

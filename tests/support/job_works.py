@@ -47,6 +47,16 @@ def note_start(task: Task, report: Report) -> dict[str, Any]:
     return {}
 
 
+def meet(task: Task, report: Report) -> dict[str, Any]:
+    """Wait until as many jobs as `n` are here at the same time; tell the device that this one is on."""
+    here = Path(task.request["folder"])
+    (here / task.job).touch()
+    while len(list(here.iterdir())) < task.request["n"]:
+        report(Progress(1, 2, "waiting for the others"))
+        time.sleep(0.02)
+    return {"device": task.settings["device"], "pid": os.getpid()}
+
+
 def hang(task: Task, report: Report) -> dict[str, Any]:
     """Never report again, as work that is stuck."""
     (task.folder / "half.txt").write_text("half", encoding="utf-8")
@@ -74,6 +84,16 @@ def crash(task: Task, report: Report) -> dict[str, Any]:
 def read_inputs(task: Task, report: Report) -> dict[str, Any]:
     """Tell what stands in the file that the job was given."""
     return {"read": (inputs_of(task.folder) / "000.bin").read_text(encoding="utf-8")}
+
+
+def use_up_inputs(task: Task, report: Report) -> dict[str, Any]:
+    """Read and remove the file that the job was given, add to one in the folder of the run that is asked, and leave a result."""
+    given, asked = inputs_of(task.folder) / "000.bin", task.folder.parent / "asked" / "log"
+    read = given.read_text(encoding="utf-8")
+    given.unlink()
+    asked.write_text(asked.read_text(encoding="utf-8") + " and more", encoding="utf-8")
+    (task.folder / "result.txt").write_text("done", encoding="utf-8")
+    return {"read": read, "data_dir": task.settings["data_dir"]}
 
 
 def tell_lock(task: Task, report: Report) -> dict[str, Any]:

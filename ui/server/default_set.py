@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     is_usable = torch.cuda.is_available()
 answer = {"gpu": is_usable, "built_for": torch.version.cuda, "said": [str(warning.message) for warning in caught]}
+answer["n_gpus"] = torch.cuda.device_count() if is_usable else 0
 try:
     answer["set"] = default_model_set(Settings.from_plain(json.loads(sys.argv[1])))
 except UnlearnError as error:
@@ -71,6 +73,23 @@ def default_set(settings: Settings) -> DefaultSet:
     return DefaultSet(EMBEDDED, NOTICE)
 
 
+def check_devices(settings: Settings, devices: Sequence[str]) -> None:
+    """Check that the GPUs among several devices are there: a lane that fails every job would take them from those that work.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    gpus = [device for device in devices if device.startswith("cuda")]
+    if not gpus:
+        return
+    answer = _ask_torch(settings)
+    if isinstance(answer, str):
+        raise ConfigError(f"--device is {','.join(devices)!r}, but the process that asks torch for GPUs {answer}. Mend that, or use cpu.")
+    for device in gpus:
+        if int(device.partition(":")[2] or 0) >= answer["n_gpus"]:
+            raise ConfigError(f"--device names {device}, but torch finds {answer['n_gpus']} GPUs, counted from cuda:0; name one of them.")
+
+
 def _why_none(answer: dict[str, Any]) -> str:
     if answer["built_for"] is None:
         return "this torch was built without CUDA"
@@ -97,7 +116,7 @@ def _ask_torch(settings: Settings) -> dict[str, Any] | str:
     try:
         answer = json.loads(done.stdout.strip().splitlines()[-1])
         is_whole = isinstance(answer["gpu"], bool) and (isinstance(answer.get("set"), str) or "error" in answer)
-        return {"built_for": None, "said": [], **answer} if is_whole else "printed something else"
+        return {"built_for": None, "said": [], "n_gpus": 0, **answer} if is_whole else "printed something else"
     except (ValueError, LookupError, TypeError):
         return "printed something else"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unlearn.cluster.ray_worker import RemoteLanes
 from unlearn.errors import ConfigError
 from unlearn.jobs import JobLimits, ZeroGpu
 
@@ -23,6 +24,8 @@ class Options:
         prepared_dir: folder of run folders that are shown as prepared examples.
         backend: module with the functions of `ui.worker.tasks`; tests give another.
         zero: on a Space with ZeroGPU hardware, what lends jobs its GPU.
+        devices: that jobs run on at the same time, a job on each; none: on that of the settings.
+        remote: lanes on a cluster, which are closed by whoever made them; None: jobs run on this machine.
     """
 
     model_set: str = "embedded"
@@ -32,7 +35,11 @@ class Options:
     prepared_dir: Path = PREPARED_DIR
     backend: str = "ui.worker.tasks"
     zero: ZeroGpu | None = None
+    devices: tuple[str, ...] = ()
+    remote: RemoteLanes | None = None
 
     def __post_init__(self) -> None:
         if self.max_persons < 1:
             raise ConfigError(f"max_persons is {self.max_persons}; use 1 or more.")
+        if self.zero is not None and len(self.devices) > 1:
+            raise ConfigError(f"device is {','.join(self.devices)!r}; on ZeroGPU hardware, which lends one GPU at a time, use auto.")

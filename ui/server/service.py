@@ -40,7 +40,10 @@ class Service:
 
     def __init__(self, settings: Settings, options: Options) -> None:
         self.settings, self.options = settings, options
-        workers = WorkerSetup(settings.to_plain(), f"{options.backend}:warm_up", options.zero)
+        remote = options.remote
+        workers = WorkerSetup(
+            settings.to_plain(), f"{options.backend}:warm_up", options.zero, options.devices, None if remote is None else remote.worker
+        )
         self.jobs = Jobs(settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, workers)
         self.identity = Identity(server_key(settings.data_dir))
         self._sweep = PhotoSweep(settings.data_dir / UPLOADS, self.jobs.runs_dir)

@@ -12,8 +12,10 @@ import typer
 from unlearn.cli.console import print_json, progress_bar
 from unlearn.cli.options import AsJson, OutFile, Texts, chosen_set, settings_of
 from unlearn.config import Settings, numbered_seeds
+from unlearn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from unlearn.cluster.ray_cluster import ClusterConfig
     from unlearn.evaluation.defences import DefenceEvaluationConfig
     from unlearn.evaluation.faces import FaceEvaluationConfig
     from unlearn.evaluation.names import EvaluationConfig
@@ -27,11 +29,13 @@ class Output:
         file: that the JSON is written to, too.
         finished_only: only rows of earlier calls; no further one is computed.
         as_json: JSON on stdout instead of tables.
+        cluster: whose lanes compute the rows; None: this process does.
     """
 
     file: Path | None
     finished_only: bool
     as_json: bool
+    cluster: ClusterConfig | None = None
 
 
 def bench(
@@ -75,6 +79,9 @@ def evaluate(
     defences: Annotated[bool, typer.Option("--defences", help="Compare defences and methods by what brings the forgotten back.")] = False,
     defence: Annotated[list[str] | None, typer.Option(help="With --defences: only this one, as term or slug; several times.")] = None,
     budget: Annotated[str, typer.Option(help="With --defences: of the attacks, quick or full.")] = "quick",
+    engine: Annotated[str, typer.Option(help="Where rows are computed: local, or ray for a cluster.")] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="HOST:PORT of the cluster's head, or auto; unset: a Ray of its own.")] = None,
+    ray_share: Annotated[float, typer.Option(help="Part of a GPU, or number of CPUs, that works on a row.")] = 1.0,
     out: OutFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +91,8 @@ def evaluate(
     Without `--target` the defence with stand-ins stands beside the one with each neutral term.
     Takes hours for a whole set; what was finished is kept, and the next call goes on there.
     """
-    settings, output = settings_of(context), Output(out, finished_only, as_json)
+    settings = settings_of(context)
+    output = Output(out, finished_only, as_json, _cluster_of(engine, ray_address, ray_share, settings))
     name, counts = chosen_set(model_set, settings), tuple(at_once or ())
     changes: dict[str, Any]
     if defences:
@@ -111,12 +119,25 @@ def evaluate(
     _evaluate_names(EvaluationConfig(name, seeds=numbered_seeds(seeds, "--seeds"), **changes), settings, output)
 
 
+def _cluster_of(engine: str, address: str | None, share: float, settings: Settings) -> ClusterConfig | None:
+    """The cluster that the options name; None for this machine."""
+    from unlearn.cluster.ray_cluster import ENGINES, ClusterConfig
+
+    if engine not in ENGINES:
+        raise ConfigError(f"--engine is {engine[:20]!r}; use {' or '.join(ENGINES)}.")
+    return ClusterConfig(address, settings.device, share) if engine == "ray" else None
+
+
 def _evaluate_names(config: EvaluationConfig, settings: Settings, output: Output) -> None:
     from unlearn.evaluation.names import evaluate
+    from unlearn.evaluation.shared import evaluate_shared
     from unlearn.evaluation.tables import tables
 
     with progress_bar() as report:
-        result = evaluate(config, settings, report, output.file, output.finished_only)
+        if output.cluster is not None and not output.finished_only:
+            result = evaluate_shared(config, settings, output.cluster, report, output.file)
+        else:
+            result = evaluate(config, settings, report, output.file, output.finished_only)
     print_json(result) if output.as_json else print(tables(result))
 
 
@@ -132,7 +153,11 @@ def _evaluate_defences(config: DefenceEvaluationConfig, settings: Settings, outp
 def _evaluate_faces(config: FaceEvaluationConfig, settings: Settings, output: Output) -> None:
     from unlearn.evaluation.face_tables import face_table
     from unlearn.evaluation.faces import evaluate_faces
+    from unlearn.evaluation.shared import evaluate_shared
 
     with progress_bar() as report:
-        result = evaluate_faces(config, settings, report, output.file, output.finished_only)
+        if output.cluster is not None and not output.finished_only:
+            result = evaluate_shared(config, settings, output.cluster, report, output.file)
+        else:
+            result = evaluate_faces(config, settings, report, output.file, output.finished_only)
     print_json(result) if output.as_json else print(face_table(result))

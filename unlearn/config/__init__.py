@@ -1,5 +1,6 @@
 """Every setting, validated when it is made: persons, schedules, folders and devices; no torch, no model, no files beyond paths."""
 
+from unlearn.config.devices import devices_of
 from unlearn.config.drawn_photos import DrawnPhotosConfig
 from unlearn.config.limits import MAX_SEED
 from unlearn.config.methods import METHODS, check_schedule
@@ -28,6 +29,7 @@ __all__ = [
     "check_persons",
     "check_schedule",
     "clean_name",
+    "devices_of",
     "is_same_name",
     "name_key",
     "numbered_seeds",

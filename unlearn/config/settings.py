@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unlearn.config import limits
+from unlearn.config.devices import is_device
 from unlearn.config.drawn_photos import DrawnPhotosConfig
 from unlearn.config.limits import require_range, require_short
 from unlearn.config.methods import PAPERS, Method, check_method
@@ -72,10 +73,7 @@ class Settings:
         for name in ("models_dir", "face_root"):
             if (folder := getattr(self, name)) is not None:
                 object.__setattr__(self, name, user_path(folder))
-        known = self.device in ("auto", "cpu", "cuda") or (
-            self.device.startswith("cuda:") and self.device[5:].isdigit()
-        )
-        require(known, f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
+        require(is_device(self.device), f"device is {self.device!r}; use auto, cpu, cuda or cuda:N.")
         require(self.n_threads is None or 1 <= self.n_threads <= limits.MAX_THREADS, f"n_threads must be 1 to {limits.MAX_THREADS}.")
         require(self.precision in ("auto", "fp32", "bf16"), "precision must be auto, fp32 or bf16.")
         require(self.memory in ("auto", "low", "full"), f"memory is {self.memory!r}; use auto, low or full.")

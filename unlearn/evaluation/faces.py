@@ -25,7 +25,7 @@ from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.face_tables import KINDS
-from unlearn.evaluation.rows import KeptRows, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
+from unlearn.evaluation.rows import KeptRows, Measurement, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
@@ -35,6 +35,7 @@ from unlearn.progress import Progress, Report, no_report
 from unlearn.runs.inputs import RunPhotos, read_run_photos
 
 MAX_DRAWS = 1000
+PlanEntry = tuple[str, int, int]  # kind, number of faces, draw
 
 
 @dataclass(frozen=True)
@@ -157,21 +158,33 @@ class FaceEvaluation:
         files = [file for name in self.drawn(n, draw) for file in sorted(self._folder(name).iterdir())]
         return json.dumps([kind, config.target, n, draw, repr(config.image), text, files_hash(files)])
 
+    def plan(self) -> list[PlanEntry]:
+        """All draws, those of every kind and number before the next draw."""
+        return [(kind, n, draw) for draw in range(self.config.n_draws) for n in self.config.n_at_once for kind in self.config.kinds]
+
+    def units(self) -> list[tuple[str, list[Measurement]]]:
+        """Everything that `run` measures, as pieces of work that do not depend on each other: what each is, and its measurement."""
+        return [(_label(entry), [(self.key(*entry), partial(self.forgotten, *entry))]) for entry in self.plan()]
+
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """All draws; rows that an earlier evaluation of the same weights, photos and settings finished are kept.
 
         Several processes at once share the work: each takes rows that no other has begun. `finished_only` computes no missing row.
         """
-        plan = [(kind, n, draw) for draw in range(self.config.n_draws) for n in self.config.n_at_once for kind in self.config.kinds]
+        plan = self.plan()
         if not finished_only:
             for keep in (self.rows.free, self.rows.kept):  # the second time it waits for rows that another process has begun
                 for number, entry in enumerate(plan):
-                    report(Progress(number, len(plan), f"{entry[1]} faces, {entry[0]}"))
+                    report(Progress(number, len(plan), _label(entry)))
                     keep(self.key(*entry), partial(self.forgotten, *entry))
         finished = self.rows.finished()
         rows = [finished[key] for entry in plan if (key := self.key(*entry)) in finished]
         report(Progress(len(plan), len(plan), "done"))
         return {"model_set": self.config.model_set, "weights": self.evaluated.original.image.weights_hash, "rows": rows}
+
+
+def _label(entry: PlanEntry) -> str:
+    return f"{entry[1]} faces, {entry[0]}"
 
 
 def evaluate_faces(

@@ -23,7 +23,7 @@ from unlearn.evaluation.never_met_model import BesideNeverMet
 from unlearn.evaluation.original_model import original_figures
 from unlearn.evaluation.plan import PlanEntry, random_orders
 from unlearn.evaluation.portraits import PortraitNaming
-from unlearn.evaluation.rows import KeptRows, change, outcomes_by_name, rows_file, share_recognised, texts_hash
+from unlearn.evaluation.rows import KeptRows, Measurement, change, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.evaluation.tables import STAND_IN
 from unlearn.files import check_writable, write_json
 from unlearn.measure.similarities import measuring_captions, similarities
@@ -187,9 +187,9 @@ class Evaluation:
 
         `finished_only` computes no row that is missing.
         """
-        plan, original_key = self.plan(), json.dumps(["original", self.drawing_hash])
+        plan = self.plan()
         if not finished_only:
-            self.rows.kept(original_key, self.original)
+            self.rows.kept(self.original_key, self.original)
             busy = self._fill(plan, self.rows.free, report)
             self._fill(busy, self.rows.kept, report)  # what other processes had begun and may not have finished
         finished = self.rows.finished()
@@ -197,8 +197,18 @@ class Evaluation:
         report(Progress(len(plan), len(plan), "done"))
         return {
             "model_set": self.config.model_set, "weights": self.clip.text.weights_hash,
-            "original": finished.get(original_key), "rows": rows,
+            "original": finished.get(self.original_key), "rows": rows,
         }  # fmt: skip
+
+    @property
+    def original_key(self) -> str:
+        """Of what `original` measures."""
+        return json.dumps(["original", self.drawing_hash])
+
+    def units(self) -> list[tuple[str, list[Measurement]]]:
+        """Everything that `run` measures, as pieces of work that do not depend on each other: what each is, and its measurements."""
+        entries = [(_label(entry), self._measurements(entry)) for entry in self.plan()]
+        return [("the original", [(self.original_key, self.original)]), *entries]
 
     def key(self, names: Sequence[str], term: str | None, seed: int) -> str:
         """Of what `forgotten` measures: all that it depends on, beside the weights, after which the file is named."""
@@ -208,9 +218,9 @@ class Evaluation:
         """Of what `drawn` measures: the same, whom else is drawn, and with what."""
         return json.dumps([self.key(names, term, seed), self.config.n_others_drawn, self.drawing_hash])
 
-    def _measurements(self, entry: PlanEntry) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
+    def _measurements(self, entry: PlanEntry) -> list[Measurement]:
         """Key and computation of each measurement of an entry."""
-        measurements: list[tuple[str, Callable[[], dict[str, Any]]]] = [(self.key(*entry), partial(self.forgotten, *entry))]
+        measurements: list[Measurement] = [(self.key(*entry), partial(self.forgotten, *entry))]
         names, term, _ = entry
         if self.portraits is not None and term in (None, self.config.drawn_term) and names[0] in self.members:
             measurements.append((self.drawn_key(*entry), partial(self.drawn, *entry)))
@@ -228,10 +238,14 @@ class Evaluation:
         """Compute what is missing; returns the entries that another process is working on."""
         busy = []
         for number, entry in enumerate(plan):
-            report(Progress(number, len(plan), f"{len(entry[0])} forgotten, {entry[1] or STAND_IN}"))
+            report(Progress(number, len(plan), _label(entry)))
             if any(keep(key, compute) is None for key, compute in self._measurements(entry)):
                 busy.append(entry)
         return busy
+
+
+def _label(entry: PlanEntry) -> str:
+    return f"{len(entry[0])} forgotten, {entry[1] or STAND_IN}"
 
 
 def evaluate(

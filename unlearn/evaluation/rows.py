@@ -17,6 +17,9 @@ from unlearn.models.clip import Clip
 from unlearn.models.embeddings import identity_of
 from unlearn.texts.captions import text_file
 
+ROWS = "evaluation"  # the folder of the files of rows, in the data folder
+Measurement = tuple[str, Callable[[], dict[str, Any]]]  # the key of a row, and its computation
+
 
 @dataclass(frozen=True)
 class KeptRows:
@@ -80,7 +83,7 @@ def rows_file(clip: Clip, settings: Settings, prefix: str = "") -> Path:
     names = [clip.text.weights_hash, clip.image.weights_hash]
     if (computation := identity_of(clip.text)[2:]) != ("float32", "cpu"):
         names += computation
-    return settings.data_dir / "evaluation" / f"{prefix}{'-'.join(names)}.jsonl"
+    return settings.data_dir / ROWS / f"{prefix}{'-'.join(names)}.jsonl"
 
 
 def files_hash(files: Sequence[Path]) -> str:

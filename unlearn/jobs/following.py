@@ -11,11 +11,8 @@ from unlearn.errors import UnlearnError
 from unlearn.jobs.health import reason_of
 from unlearn.jobs.states import Cancelled, Failed, Job, State
 from unlearn.jobs.store import JobStore
-from unlearn.jobs.worker import Worker
-from unlearn.jobs.zero_worker import ZeroWorker
+from unlearn.jobs.workers import AnyWorker
 from unlearn.progress import Progress
-
-AnyWorker = Worker | ZeroWorker
 
 KILL_CODES = (-9, 137)
 GRACE_S = 0.7  # after asking work to stop, before its process is killed; a cancel must take effect within 2 s

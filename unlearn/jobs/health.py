@@ -10,7 +10,9 @@ class LaneHealth:
     """One lane.
 
     Attributes:
-        lane: its name.
+        lane: its name: that of its queue, with a number where the queue has several.
+        queue: whose jobs it takes.
+        device: that its work runs on.
         is_alive: its thread runs.
         has_worker: its worker process runs; False is well, too: one is started when there is work.
         is_busy: it works on a job.
@@ -19,6 +21,8 @@ class LaneHealth:
     """
 
     lane: str
+    queue: str
+    device: str
     is_alive: bool
     has_worker: bool
     is_busy: bool
@@ -40,8 +44,8 @@ class Health:
 
     @property
     def is_well(self) -> bool:
-        """True when every lane is well."""
-        return all(lane.is_well for lane in self.lanes)
+        """True when every queue has a lane that is well: its jobs are worked on."""
+        return {lane.queue for lane in self.lanes} == {lane.queue for lane in self.lanes if lane.is_well}
 
 
 def reason_of(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""One queue's thread: takes its jobs in turn and drives the process that works on them.
+"""One lane's thread: takes its queue's jobs in turn and drives the process that works on them; a queue may have several lanes.
 
 The thread alone starts work and receives its messages; all other threads talk to the job store, or asks to cancel. Nothing that goes
 wrong ends the thread: a job that was begun gets an end, which the store keeps until it can be written, and no other job
@@ -16,11 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from unlearn.errors import UnlearnError
-from unlearn.jobs.following import GRACE_S, AnyWorker, JobFollower, Outcome, failure_of
+from unlearn.jobs.following import GRACE_S, JobFollower, Outcome, failure_of
 from unlearn.jobs.health import LaneHealth, reason_of
+from unlearn.jobs.roster import Roster
 from unlearn.jobs.states import Cancelled, Failed, Job, Succeeded
-from unlearn.jobs.store import JobStore
 from unlearn.jobs.tasks import Task
+from unlearn.jobs.workers import AnyWorker
 
 RETRY_S = 1.0
 START_WITHIN_S = 60.0  # as long as this a worker that cannot be started is tried again, then a waiting job fails
@@ -32,15 +33,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LaneSetup:
-    """What a lane needs of its queue.
+    """What a lane is told.
 
     Attributes:
+        queue: whose jobs it takes.
+        device: that its work runs on, as shown in the server's health.
         make_worker: starts a worker.
         task_of: what the worker is told of a job.
         on_success: called with every job whose work has succeeded.
         max_run_s: a job that runs longer is ended and has failed; None: no job does.
     """
 
+    queue: str
+    device: str
     make_worker: Callable[[], AnyWorker]
     task_of: Callable[[Job], Task]
     on_success: Callable[[Job], None]
@@ -48,12 +53,13 @@ class LaneSetup:
 
 
 class Lane(threading.Thread):
-    """Takes one lane's jobs in turn and drives its worker process."""
+    """Takes the jobs of a queue in turn and drives a worker process."""
 
-    def __init__(self, name: str, store: JobStore, setup: LaneSetup) -> None:
-        """Make a lane that is not started yet; `name` is that of its queue, `store` holds its jobs."""
+    def __init__(self, name: str, roster: Roster, setup: LaneSetup) -> None:
+        """Make a lane that is not started yet, and enter it into the roster, which knows the jobs."""
         super().__init__(name=f"jobs-{name}", daemon=True)
-        self.lane, self._store = name, store
+        self.lane, self.queue, self._device = name, setup.queue, setup.device
+        self._roster, self._store = roster, roster.store
         self._make_worker, self._task_of = setup.make_worker, setup.task_of
         self._on_success, self._max_run_s = setup.on_success, setup.max_run_s
         self._news, self._stopping, self._wanted = threading.Event(), threading.Event(), threading.Event()
@@ -61,6 +67,7 @@ class Lane(threading.Thread):
         self._guard = threading.Lock()  # of the next one, which other threads ask for
         self._at_work: tuple[str, AnyWorker] | None = None
         self._trouble, self._trouble_since, self._trouble_began = "", 0.0, 0.0
+        roster.enter(name, setup.queue, self.health)
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -71,10 +78,14 @@ class Lane(threading.Thread):
         self._wanted.set()
         self._news.set()
 
-    def stop(self) -> None:
-        """End the worker and the thread."""
+    def begin_to_stop(self) -> None:
+        """Take no further job, and let go of the one at work."""
         self._stopping.set()
         self._news.set()
+
+    def stop(self) -> None:
+        """End the worker and the thread."""
+        self.begin_to_stop()
         if self.is_alive():
             self.join(5.0)
         self._end_worker()
@@ -98,7 +109,9 @@ class Lane(threading.Thread):
         """Whether the lane works, and what hinders it."""
         worker, trouble = self._worker, self._trouble
         since = self._trouble_since if trouble else None
-        return LaneHealth(self.lane, self.is_alive(), worker is not None and worker.alive, self._at_work is not None, trouble, since)
+        has_worker = worker is not None and worker.alive
+        is_busy = self._at_work is not None
+        return LaneHealth(self.lane, self.queue, self._device, self.is_alive(), has_worker, is_busy, trouble, since)
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -119,32 +132,40 @@ class Lane(threading.Thread):
         if not self._trouble:
             self._trouble_since, self._trouble_began = time.time(), time.monotonic()
         self._trouble = reason
+        self._roster.release(self.lane)
         self._replace_worker()
 
     def _turn(self) -> None:
         """Work on one job if one waits; unwritten ends of earlier jobs come first."""
         self._store.write_endings()
-        self._store.fail_lost(self.lane)
-        waiting = self._store.any_waiting(self.lane)
-        if not waiting and not self._wanted.is_set():
-            self._idle()
-            return
-        try:
-            self._ready_worker()
-        except Exception as error:
-            if not waiting or not self._trouble or time.monotonic() - self._trouble_began < START_WITHIN_S:
-                raise  # tried again soon
-            job = self._store.claim(self.lane)
-            if job is not None:
-                self._store.finish(job.id, Failed(NO_WORKER.format(reason_of(error))))
-            raise
-        self._wanted.clear()
-        job = self._store.claim(self.lane) if waiting else None
+        self._roster.fail_lost(self.lane)
+        job = self._roster.claim(self.lane) if self._has_worker() else None
         if job is None:
             self._idle()
         else:
             self._trouble = ""
             self._work_on(job)
+
+    def _has_worker(self) -> bool:
+        """Whether a worker is there for the next job; one is started where it is wanted, or where more jobs wait than others take."""
+        if self._wanted.is_set():
+            self._start_worker()
+        elif self._worker is None or not self._worker.alive:
+            with self._roster.starting(self.lane) as is_needed:
+                if is_needed:
+                    self._start_worker()
+            return is_needed
+        return True
+
+    def _start_worker(self) -> None:
+        try:
+            self._ready_worker()
+        except Exception as error:
+            is_over = bool(self._trouble) and time.monotonic() - self._trouble_began >= START_WITHIN_S
+            if is_over and self._roster.is_last(self.lane) and (job := self._roster.claim(self.lane)) is not None:
+                self._finish(job, Outcome(Failed(NO_WORKER.format(reason_of(error)))))
+            raise  # tried again soon
+        self._wanted.clear()
 
     def _idle(self) -> None:
         self._trouble = ""
@@ -175,7 +196,7 @@ class Lane(threading.Thread):
             with self._guard:
                 self._at_work = None
         if outcome is None:
-            return  # stopping: the job stays "running" in the list and is found interrupted at the next start
+            return  # stopping: the job stays "running" in the list, is this lane's still, and is found interrupted at the next start
         if outcome.is_spent:
             self._replace_worker()
         state, folder = outcome.state, self._task_of(job).folder
@@ -185,7 +206,13 @@ class Lane(threading.Thread):
             self._on_success(job)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-        self._store.finish(job.id, state, outcome.progress, outcome.losses)
+        self._finish(job, Outcome(state, outcome.progress, outcome.losses))
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        try:
+            self._store.finish(job.id, outcome.state, outcome.progress, outcome.losses)
+        finally:
+            self._roster.release(self.lane)
 
     def _hand_over(self, job: Job) -> AnyWorker:
         """Give the job to the worker, to a new one if the old one ended while it had nothing to do."""

@@ -1,7 +1,7 @@
 """Background jobs: submit, watch, cancel, run again, delete.
 
 State lives in SQLite (`jobs.store`), work runs in one process a lane (`jobs.worker`), and a thread a lane moves jobs
-between the two. A job outlives the page that started it; a queued one outlives the server, too.
+between the two. A queue has a lane for each device. A job outlives the page that started it; a queued one outlives the server, too.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from pathlib import Path
 from unlearn.errors import InputError, UnlearnError
 from unlearn.jobs.data_folder import PHOTOS_GONE, DataFolder
 from unlearn.jobs.database import BUSY_TIMEOUT_S
-from unlearn.jobs.following import GRACE_S, AnyWorker
+from unlearn.jobs.following import GRACE_S
 from unlearn.jobs.health import Health, reason_of
 from unlearn.jobs.lane import Lane, LaneSetup
 from unlearn.jobs.retention import Retention
+from unlearn.jobs.roster import Roster
 from unlearn.jobs.setup import JobLimits, WorkerSetup
 from unlearn.jobs.states import Deleted, Job, Submission
 from unlearn.jobs.store import JobStore
 from unlearn.jobs.tables import JobRow, new_row
 from unlearn.jobs.tasks import Task
 from unlearn.jobs.worker import WarmUp, Worker
+from unlearn.jobs.workers import AnyWorker, WorkerPlan
 from unlearn.jobs.zero_worker import ZeroWorker
 
 POLL_S = 0.1
@@ -39,15 +41,15 @@ class Jobs:
     """The jobs of one data folder. Make one a server; `start` it, and `stop` it at the end."""
 
     def __init__(
-        self, data_dir: Path, lanes: Sequence[str], limits: JobLimits, workers: WorkerSetup | None = None, *,
+        self, data_dir: Path, queues: Sequence[str], limits: JobLimits, workers: WorkerSetup | None = None, *,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:  # fmt: skip
         """Open (or make) the folder's list of jobs.
 
         Args:
             data_dir: holds `jobs.sqlite` and a folder `runs/<job id>` a job.
-            lanes: names of the queues; each has a worker process of its own; only the first
-                lane's is started at once.
+            queues: their names; each has a lane with a worker process for each device of `workers`; only the first lane's is
+                started at once.
             limits: see `JobLimits`.
             workers: see `WorkerSetup`; None: processes of our own without settings.
             busy_timeout_s: how long a change waits while another program locks the list of jobs.
@@ -55,7 +57,7 @@ class Jobs:
         Raises:
             ConfigError: another server uses the folder, or it cannot be written.
         """
-        self.limits, self._workers = limits, workers or WorkerSetup()
+        self.limits, self._workers, self._queues = limits, workers or WorkerSetup(), tuple(queues)
         self._files = DataFolder(data_dir)
         self.runs_dir, self.inputs_dir = self._files.runs_dir, self._files.inputs_dir
         try:
@@ -64,23 +66,29 @@ class Jobs:
             self._files.release()
             raise
         self.retention = Retention(self.store, self.runs_dir, self.inputs_dir, limits.retention_s)
-        self._lanes = {
-            name: Lane(name, self.store, self._lane_setup(name, limits.max_run_s if name == lanes[0] else limits.max_quick_run_s))
-            for name in lanes
-        }  # fmt: skip
+        roster, self._lanes = Roster(self.store, is_shared=self._workers.remote is None), dict[str, Lane]()
+        for queue in queues:
+            for number, device in enumerate(self._workers.devices or (None,), start=1):
+                name = queue if number == 1 else f"{queue}-{number}"
+                self._lanes[name] = Lane(name, roster, self._lane_setup(queue, name, device))
         self._stopped = threading.Event()
 
-    def _lane_setup(self, name: str, max_run_s: float | None) -> LaneSetup:
-        return LaneSetup(partial(self._new_worker, f"unlearn-{name}"), self._task, self.retention.job_ended, max_run_s)
+    def _lane_setup(self, queue: str, name: str, device: str | None) -> LaneSetup:
+        is_quick, settings = queue != self._queues[0], self._workers.settings_on(device)
+        max_run_s = self.limits.max_quick_run_s if is_quick else self.limits.max_run_s
+        warm_up = None if self._workers.warm_up is None else WarmUp(self._workers.warm_up, settings)
+        plan = WorkerPlan(f"unlearn-{name}", is_quick, self.limits.niceness, warm_up)
+        make_worker, task_of = partial(self._new_worker, plan), partial(self._task, device=device)
+        return LaneSetup(queue, str(settings.get("device", "")), make_worker, task_of, self.retention.job_ended, max_run_s)
 
-    def _new_worker(self, name: str) -> AnyWorker:
-        workers = self._workers
-        warm_up = None if workers.warm_up is None else WarmUp(workers.warm_up, workers.settings)
-        make_process = partial(Worker, name, self.limits.niceness, warm_up)
-        return make_process() if workers.zero is None else ZeroWorker(workers.zero, make_process)
+    def _new_worker(self, plan: WorkerPlan) -> AnyWorker:
+        if self._workers.remote is not None:
+            return self._workers.remote(plan)
+        make_process = partial(Worker, plan.name, plan.niceness, plan.warm_up)
+        return make_process() if self._workers.zero is None else ZeroWorker(self._workers.zero, make_process)
 
-    def _task(self, job: Job | JobRow) -> Task:
-        return Task(job.id, job.work, job.request, self.folder(job.id), self._workers.settings)
+    def _task(self, job: Job | JobRow, device: str | None = None) -> Task:
+        return Task(job.id, job.work, job.request, self.folder(job.id), self._workers.settings_on(device))
 
     def start(self) -> None:
         """Mark what a stopped server left running as interrupted, then go on with what was queued."""
@@ -98,6 +106,8 @@ class Jobs:
     def stop(self) -> None:
         """End the workers; a job that runs now is marked interrupted at the next start."""
         self._stopped.set()
+        for lane in self._lanes.values():
+            lane.begin_to_stop()
         for lane in self._lanes.values():
             lane.stop()
         try:
@@ -144,12 +154,14 @@ class Jobs:
         except UnlearnError:
             self._files.drop_inputs(row.id)
             raise
-        self._lanes[submission.lane].wake()
+        for lane in self._lanes.values():
+            if lane.queue == submission.lane:
+                lane.wake()
         return job
 
-    def prepare(self, lane: str) -> None:
-        """Start a lane's worker ahead of its first job."""
-        self._lanes[lane].prepare()
+    def prepare(self, queue: str) -> None:
+        """Start the worker of a queue's first lane ahead of its first job."""
+        self._lanes[queue].prepare()
 
     def get(self, job_id: str) -> Job:
         """The job; raises `InputError` when there is none."""

@@ -103,13 +103,13 @@ class JobReader:
         with self._session() as session:
             return [{"step": step, **losses} for step, losses in session.exec(query)]
 
-    def any_waiting(self, lane: str) -> bool:
-        """True when the lane has a job to do; lanes ask all the time."""
-        return self._answers.once(("waiting", lane), lambda: self._any_waiting(lane))
+    def n_waiting(self, lane: str) -> int:
+        """How many jobs of the lane wait; lanes ask all the time."""
+        return self._answers.once(("waiting", lane), lambda: self._n_waiting(lane))
 
-    def _any_waiting(self, lane: str) -> bool:
+    def _n_waiting(self, lane: str) -> int:
         with self._session() as session:
-            return bool(queries.waiting(session, lane))
+            return queries.n_waiting(session, lane=lane)
 
     def _running_rows(self, lane: str) -> list[str]:
         with self._session() as session:

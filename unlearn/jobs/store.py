@@ -8,7 +8,7 @@ on disk (`secure_delete`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,13 +49,16 @@ class JobStore(JobReader):
             session.add(job)
         return self.get(job.id)
 
-    def claim(self, lane: str) -> Job | None:
-        """Mark the next waiting job of the lane as running and return it; None when nobody waits."""
-        if not self.any_waiting(lane):
+    def claim(self, lane: str, busy_parents: Collection[str] = ()) -> Job | None:
+        """Mark the next waiting job of the lane as running and return it; None when nobody waits.
+
+        A job that is part of another one goes on waiting while that one is among `busy_parents`.
+        """
+        if not self.n_waiting(lane):
             return None
         with self._session(write=True) as session:
-            waiting = [job_id for job_id in queries.waiting(session, lane) if job_id not in self._endings]
-            row = session.get(JobRow, waiting[0]) if waiting else None
+            waiting = (session.get_one(JobRow, job_id) for job_id in queries.waiting(session, lane) if job_id not in self._endings)
+            row = next((row for row in waiting if row.parent not in busy_parents or session.get(JobRow, row.parent) is None), None)
             if row is None:
                 return None
             row.state, row.started, row.note = "running", time.time(), "Starting"
@@ -65,10 +68,10 @@ class JobStore(JobReader):
         self._running.begin(row.id, row.version)
         return job_of(row, 0, 0.0)
 
-    def fail_lost(self, lane: str) -> None:
-        """Fail what the list calls running although the lane, which asks, works on nothing: its worker is gone."""
+    def fail_lost(self, lane: str, at_work: Collection[str] = ()) -> None:
+        """Fail what the list calls running in a lane although it is none of the jobs `at_work`: its worker is gone."""
         for job_id in self._answers.once(("lost", lane), lambda: self._running_rows(lane)):
-            if job_id not in self._endings:
+            if job_id not in self._endings and job_id not in at_work:
                 self.finish(job_id, Failed(LOST))
 
     def progress(self, job_id: str, progress: Progress, losses: Losses = ()) -> None:

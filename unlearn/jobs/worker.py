@@ -11,12 +11,14 @@ import contextlib
 import logging
 import multiprocessing as mp
 import os
+import shutil
 import signal
 import threading
 import traceback
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from unlearn.jobs.tasks import Message, Reporter, Task, resolve, run_task
@@ -34,10 +36,12 @@ class WarmUp:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(scratch: Path | None) -> None:
     parent = mp.parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
         os._exit(1)  # the server is gone; nobody would take the result
 
 
@@ -54,13 +58,14 @@ def _run_warm_up(warm_up: WarmUp) -> None:
         log.error("the warm-up failed with %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
 
-def worker_main(connection: Connection, cancels: Connection, niceness: int, warm_up: WarmUp | None) -> None:
+def worker_main(connection: Connection, cancels: Connection, niceness: int, warm_up: WarmUp | None, scratch: Path | None) -> None:
     """Body of the worker process: serve tasks until the pipe closes.
 
     `cancels` brings the ids of jobs that shall stop; one that comes late names a job that is over, and does nothing.
+    `scratch` is removed where the process ends because its parent is gone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
     if niceness and hasattr(os, "nice"):
         os.nice(niceness)  # the page stays quick while the work computes
     cancelled: set[str] = set()
@@ -79,8 +84,8 @@ def worker_main(connection: Connection, cancels: Connection, niceness: int, warm
 class Worker:
     """The server's handle on one worker process. One thread starts tasks and receives; any thread may cancel or kill."""
 
-    def __init__(self, name: str, niceness: int = 0, warm_up: WarmUp | None = None) -> None:
-        """Start the process.
+    def __init__(self, name: str, niceness: int = 0, warm_up: WarmUp | None = None, scratch: Path | None = None) -> None:
+        """Start the process; `scratch` is a folder that must not outlive both processes.
 
         Raises:
             OSError: the system gives no process, no memory or no file handle.
@@ -90,7 +95,7 @@ class Worker:
             self._connection, child_end = (opened.enter_context(end) for end in context.Pipe())
             cancels_end, self._cancels = (opened.enter_context(end) for end in context.Pipe(duplex=False))
             self._process = context.Process(
-                target=worker_main, args=(child_end, cancels_end, niceness, warm_up), name=name, daemon=True
+                target=worker_main, args=(child_end, cancels_end, niceness, warm_up, scratch), name=name, daemon=True
             )
             self._process.start()
             opened.pop_all()  # it runs: only the child's ends are closed here
@@ -102,6 +107,11 @@ class Worker:
     def pid(self) -> int | None:
         """Process id."""
         return self._process.pid
+
+    @property
+    def sentinel(self) -> int:
+        """What `multiprocessing.connection.wait` waits for until the process has ended."""
+        return self._process.sentinel
 
     @property
     def alive(self) -> bool:

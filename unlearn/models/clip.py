@@ -73,13 +73,16 @@ def resolve_device(settings: Settings) -> torch.device:
     """The device that the settings mean; "auto" is a GPU where there is one.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none (never the CPU in its stead).
+        ConfigError: a GPU is asked for that is not there (never the CPU or another one in its stead).
     """
     if settings.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if settings.device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"device is {settings.device!r}, but torch finds no GPU; use auto or cpu.")
-    return torch.device(settings.device)
+    device = torch.device(settings.device)
+    if device.index is not None and device.index >= (n_gpus := torch.cuda.device_count()):
+        raise ConfigError(f"device is {settings.device!r}, but torch finds {n_gpus} GPUs; the last one is cuda:{n_gpus - 1}.")
+    return device
 
 
 def resolve_precision(settings: Settings, device: torch.device) -> torch.dtype:
