@@ -2,9 +2,12 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+CUDA_PYTHON ?= python3
+OUT ?= cuda-check
+WHEELS ?=
 JOBS ?= 2# test files at the same time, a thread each
 
-.PHONY: run test check bench slow space clean
+.PHONY: run test check bench slow space cuda cuda-wheels clean
 
 $(VENV)/run.stamp: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
@@ -31,6 +34,12 @@ slow: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m unlearn bench
+
+cuda:  # on a machine with a GPU; it needs torch, torchvision, transformers, safetensors, numpy, pillow and the wheels below
+	$(CUDA_PYTHON) -m tests.cuda_check --out '$(OUT)' $(if $(WHEELS),--wheels '$(WHEELS)') $(ARGS)
+
+cuda-wheels: $(VENV)/run.stamp
+	$(BIN)/python -m tests.cuda_check.wheels --out '$(WHEELS)'
 
 space: $(VENV)/run.stamp
 	$(BIN)/python -m assets.build.space --name '$(NAME)' $(ARGS)
