@@ -172,7 +172,7 @@ def square(path: Path, side: int) -> np.ndarray:
 
 
 def test_auto_decides_for_each_photo(tmp_path: Path) -> None:
-    drawn = sorted((EXAMPLES / "clara-quarnby").iterdir())[2]
+    drawn = sorted((EXAMPLES / "felix-elstrand").iterdir())[2]
     portrait = np.asarray(Image.open(ONE_FACE).convert("RGB").resize((448, 448), Image.Resampling.BICUBIC))
     files = {
         "1 drawn crop.webp": drawn.read_bytes(),
