@@ -44,4 +44,5 @@ class DrawnPhotosConfig:
             portraits: how a run's other portraits are drawn, which says what is not said here.
         """
         seeds = tuple(range(FIRST_SEED, FIRST_SEED + self.n_portraits))
-        return replace(portraits, seeds=seeds, n_steps=min(self.n_steps or portraits.n_steps, portraits.n_steps), size_px=self.size_px or portraits.size_px)
+        n_steps = min(self.n_steps or portraits.n_steps, portraits.n_steps)
+        return replace(portraits, seeds=seeds, n_steps=n_steps, size_px=self.size_px or portraits.size_px)
