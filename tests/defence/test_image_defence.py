@@ -321,8 +321,10 @@ def test_missing_source_is_found_before_the_first_attack(
     miniature: Path, shared: Settings, tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forgetting, "_attack_original", None)
+    image = replace(SHORT, face_targets=str(tmp_path / "none"))
+    config = short_config(miniature, *map(Person, folders), encoder="image", image=image)
     with pytest.raises(InputError, match="face_targets. does not exist"):
-        _forget(miniature, shared, tmp_path / "run", folders, image=replace(SHORT, face_targets=str(tmp_path / "none")))
+        forgetting.forget(config, shared, tmp_path / "run", faces=folders)
 
 
 def test_image_space_is_required_before_any_work(

@@ -8,7 +8,7 @@ import pytest
 
 from ui.page import fields, forms
 from unlearn.cli.options import ScheduleOptions, with_image_options, with_text_options
-from unlearn.config import EarlyStop, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
+from unlearn.config import RELATIVE_STOP, ForgetConfig, ImageFineTuneConfig, Person, PortraitConfig, TextFineTuneConfig
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.schedule_choices import schedule
 from unlearn.models.sets import find_model_set, list_model_sets
@@ -89,8 +89,8 @@ def test_other_steps_move_the_milestones_along_in_the_same_way(name: str, n_step
 
 
 def test_early_stop_is_switched_off_and_on() -> None:
-    of_embedded = find_model_set("embedded").text_for(TARGET).early_stop or EarlyStop()
-    for name, start in (("embedded", of_embedded), ("vit-b-32", EarlyStop())):
+    of_embedded = find_model_set("embedded").text_for(TARGET).early_stop or RELATIVE_STOP
+    for name, start in (("embedded", of_embedded), ("vit-b-32", RELATIVE_STOP)):
         off, on = (page(name, schedule="own", early_stop=value).text for value in (False, True))
         assert off is not None and off.early_stop is None
         assert on is not None and on.early_stop == start

@@ -81,8 +81,9 @@ def test_need_grows_with_the_work(tmp_path: Path) -> None:
     few, many = (seconds(ask(tmp_path, "portraits", **{**DRAWING, "n_steps": n})) for n in (10, 100))
     assert 5.0 < many - few < 30.0
     assert seconds(ask(tmp_path, "portraits", **{**DRAWING, "texts": ["a"] * 10})) > seconds(ask(tmp_path, "portraits", **DRAWING)) + 20.0
-    small, large = (seconds(ask(tmp_path, "attack", idia={"n_candidate_names": n})) for n in (100, 10_000))
+    small, large = (seconds(ask(tmp_path, "attack", idia={"n_candidate_names": n}, own_photos=True)) for n in (100, 10_000))
     assert large > 5 * small
+    assert 10.0 < seconds(ask(tmp_path, "attack", idia={"n_candidate_names": 100})) - small < 30.0, "without photos portraits are drawn"
 
 
 def test_forgetting_needs_more_for_more_steps_persons_portraits_and_encoders() -> None:

@@ -92,7 +92,7 @@ DRAWN_FIELDS = (
     Field("n_portraits", "Portraits in the place of photos", "Drawn by the original where there are no photos, for the attack; 0: none",
           20, 0, 100),
     Field("n_controls", "Unknown names as control", "Drawn and attacked in the same way", 3, 0, 20),
-    Field("n_steps", "Drawing steps of these", "0: as for the portraits that are shown", 0, 0, 100),
+    Field("n_steps", "Drawing steps of these", "At most; 0: as for the portraits that are shown", 15, 0, 100),
     Field("size_px", "Side of these in pixels", "A multiple of 8; 0: the model's own", 0, 0, 2048),
 )  # fmt: skip
 

@@ -92,22 +92,24 @@ def forget_s(config: ForgetConfig, settings: Settings) -> float:
     if model_set.diffusion is not None:
         portraits = config.portraits or model_set.portraits
         n_pictures = 4 * len(portraits.seeds) * min(len(config.persons), MAX_DRAWN)
-        n_pictures += _n_drawn_photos(config, model_set)
         seconds += LOAD_DIFFUSION_S + n_pictures * _drawing_s(portraits.n_steps, portraits.guidance_scale)
+        if n_drawn_photos := _n_drawn_photos(config, model_set):
+            drawing = (config.drawn_photos or model_set.drawn_photos).drawing(portraits)
+            seconds += n_drawn_photos * _drawing_s(drawing.n_steps, drawing.guidance_scale)
     return seconds
 
 
 def _n_drawn_photos(config: ForgetConfig, model_set: ModelSet) -> int:
-    """How many portraits are drawn for the attack, if nobody has photos; of the controls as many as if none were kept."""
+    """How many portraits are drawn for the attack, if nobody has photos; those of the controls are kept from the first job on."""
     drawn = config.drawn_photos or model_set.drawn_photos
     lacks_photos = config.encoder == "text" and model_set.world is None
-    return drawn.n_portraits * (min(len(config.persons), MAX_DRAWN) + drawn.n_controls) if lacks_photos else 0
+    return drawn.n_portraits * min(len(config.persons), MAX_DRAWN) if lacks_photos else 0
 
 
 def _one_drawn_s(model_set: str) -> float:
     """Drawing one person in the place of photos; nothing for a set that knows photos, or cannot draw."""
     known = find_model_set(model_set)
-    if known.world is not None or known.diffusion is None:
+    if known.world is not None or known.diffusion is None or not known.drawn_photos.n_portraits:
         return 0.0
     drawing = known.drawn_photos.drawing(known.portraits)
     return LOAD_DIFFUSION_S + len(drawing.seeds) * _drawing_s(drawing.n_steps, drawing.guidance_scale)

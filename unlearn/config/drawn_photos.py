@@ -19,13 +19,13 @@ class DrawnPhotosConfig:
     Attributes:
         n_portraits: of the name, and of each control; 0: nothing is drawn, and such a person is not attacked.
         n_controls: names that the original does not know, drawn and attacked in the same way.
-        n_steps: denoising steps; None: as for the portraits that a run shows.
+        n_steps: denoising steps, at most; None: as many as for the portraits that a run shows. They are attacked, not looked at.
         size_px: side of the pictures; None: as for those.
     """
 
     n_portraits: int = 20
     n_controls: int = 3
-    n_steps: int | None = None
+    n_steps: int | None = 15
     size_px: int | None = None
 
     def __post_init__(self) -> None:
@@ -44,4 +44,5 @@ class DrawnPhotosConfig:
             portraits: how a run's other portraits are drawn, which says what is not said here.
         """
         seeds = tuple(range(FIRST_SEED, FIRST_SEED + self.n_portraits))
-        return replace(portraits, seeds=seeds, n_steps=self.n_steps or portraits.n_steps, size_px=self.size_px or portraits.size_px)
+        n_steps = min(self.n_steps or portraits.n_steps, portraits.n_steps)
+        return replace(portraits, seeds=seeds, n_steps=n_steps, size_px=self.size_px or portraits.size_px)
