@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -66,8 +63,6 @@ class LaneHost:
         self._root = self._scratch.path
         settle_home(self._root)
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, as Ray does, the exit code of the process is lost
         warm_up = plan.worker.warm_up
         if warm_up is not None:
             warm_up = replace(warm_up, settings=self._here(warm_up.settings))
@@ -82,8 +77,7 @@ class LaneHost:
 
     def wait_for_end(self) -> int | None:
         """Wait until the process that does the work has ended; its exit code."""
-        wait([self._worker.sentinel])
-        return self._worker.exit_code
+        return self._worker.wait_for_end()
 
     @_without_values
     def expect(self, folders: Sequence[str]) -> None:

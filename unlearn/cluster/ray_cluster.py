@@ -22,7 +22,7 @@ from unlearn.cluster.scratch import Scratch
 from unlearn.errors import ConfigError, first_line
 
 OBJECT_STORE_BYTES = 256 * 2**20  # pieces of files pass through it, a few at a time
-START_TRIES = 4  # of a Ray of our own: it gives up after 30 s, which a busy machine may need for its processes
+START_TRIES = 6  # of a Ray of our own: it gives up where its processes are not there within 15 to 30 s, as on a busy machine
 ENGINES = ("local", "ray")
 PREFIX = "unlearn-ray-"
 TEMPORARY = Path("/tmp")  # for sockets, whose paths must be short, and logs
@@ -99,7 +99,7 @@ class RayCluster:
                 self._end_processes()
 
     def _end_processes(self) -> None:
-        """End what a Ray of our own that did not come up has started."""
+        """End what a Ray of our own has started, also where it did not come up."""
         self.ray.shutdown()
         psutil = importlib.import_module("psutil")  # comes with Ray
         for process in psutil.Process().children(recursive=True):

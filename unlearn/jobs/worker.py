@@ -109,11 +109,6 @@ class Worker:
         return self._process.pid
 
     @property
-    def sentinel(self) -> int:
-        """What `multiprocessing.connection.wait` waits for until the process has ended."""
-        return self._process.sentinel
-
-    @property
     def alive(self) -> bool:
         """False once the process has ended, for whatever reason."""
         return self._process.is_alive()
@@ -122,6 +117,11 @@ class Worker:
     def exit_code(self) -> int | None:
         """As of `multiprocessing`: negative for a signal, None while alive."""
         return self._process.exitcode
+
+    def wait_for_end(self) -> int | None:
+        """Wait until the process has ended; its exit code."""
+        self._process.join()
+        return self.exit_code
 
     def start(self, task: Task) -> None:
         """Hand over a task; there must be none at work.
