@@ -32,13 +32,13 @@ def agreement(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     cpu = torch.device("cpu")
     try:
         texts, losses = _embeddings(cpu, sizes, torch.float32), _text_losses(cpu, sizes, torch.float32)
-        image, latents = _image_loss(cpu, torch.float32), _latents(cpu, sizes, torch.float32)
+        image, latents = _image_loss(cpu, sizes, torch.float32), _latents(cpu, sizes, torch.float32)
         for kind, bar in BARS.items():
             there = _embeddings(device, sizes, kind)
             for name, ours, theirs in zip(("pooled embeddings", "hidden states"), there, texts, strict=True):
                 yield _row(name, kind, float((ours - theirs).abs().max()), bar)
             yield _row("losses over 3 text steps", kind, float((_text_losses(device, sizes, kind) - losses).abs().max()), bar)
-            yield _row("loss of an image step", kind, abs(_image_loss(device, kind) - image), bar)
+            yield _row("loss of an image step", kind, abs(_image_loss(device, sizes, kind) - image), bar)
             difference = (_latents(device, sizes, kind) - latents).norm() / latents.norm()
             yield _row(f"latents after {N_STEPS} steps, relative", kind, float(difference), bar)
     finally:
@@ -64,8 +64,8 @@ def _text_losses(device: torch.device, sizes: Sizes, kind: torch.dtype) -> Tenso
     return torch.tensor([loop.step(number)["total"] for number in range(3)])
 
 
-def _image_loss(device: torch.device, kind: torch.dtype) -> float:
-    encoder = full_size_image().to(device)
+def _image_loss(device: torch.device, sizes: Sizes, kind: torch.dtype) -> float:
+    encoder = full_size_image("cpu", sizes.n_layers).to(device)
     encoder.precision = kind
     schedule = ImageFineTuneConfig(n_steps=1, batch_size=2)
     target = torch.randn(EMBED_DIM, generator=torch.Generator().manual_seed(0))

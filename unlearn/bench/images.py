@@ -33,14 +33,15 @@ N_PERSONS = 4
 FACE_COUNTS = (1, 4, 16, 48)
 
 
-def full_size_image(device: torch.device | str = "cpu") -> OpenClipImage:
-    """The image encoder of ViT-B/32 with random weights."""
+def full_size_image(device: torch.device | str = "cpu", n_layers: int | None = None) -> OpenClipImage:
+    """The image encoder of ViT-B/32 with random weights, with all its layers or fewer."""
     from open_clip import CLIP
     from open_clip.factory import get_model_config
 
     torch.manual_seed(0)
     config = get_model_config(FULL_SIZE)
     config["text_cfg"]["layers"] = 1  # not used here
+    config["vision_cfg"]["layers"] = n_layers or config["vision_cfg"]["layers"]
     preprocess = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": SIDE, "interpolation": "bicubic", "resize_mode": "shortest"}
     with torch.device(device):
         image = OpenClipImage(CLIP(**config).visual, preprocess, torch.float32)

@@ -89,7 +89,8 @@ def text_encoder(name: str, device: torch.device | str, n_layers: int | None = N
 
     torch.manual_seed(0)
     config = get_model_config(name)
-    config["vision_cfg"]["layers"] = 1  # not used here
+    is_resnet = isinstance(config["vision_cfg"]["layers"], list)
+    config["vision_cfg"]["layers"] = [1, 1, 1, 1] if is_resnet else 1  # not used here
     config["text_cfg"]["layers"] = n_layers or config["text_cfg"]["layers"]
     with torch.device(device):
         text = OpenClipText(CLIP(**config), ClipTokenizer(config["text_cfg"]["context_length"]), torch.float32)
