@@ -16,7 +16,10 @@ from unlearn.cli.app import app as commands
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BUILDERS = ("assets.build", "assets.build.contact", "assets.build.photos", "assets.build.prepared", "tests.measure_page")
+BUILDERS = (
+    "assets.build", "assets.build.contact", "assets.build.face_finder", "assets.build.photos", "assets.build.prepared",
+    "tests.cuda_check", "tests.measure_finders", "tests.measure_page",
+)  # fmt: skip
 
 
 def _text(page: Path) -> str:

@@ -21,6 +21,8 @@ from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Running, Submi
 WITHIN_S = 120.0  # for an actor to start on a busy machine
 NAME = "Zebulon Quartermain"
 
+pytestmark = pytest.mark.slow  # a Ray of its own, which two busy cores start in half a minute or not at all
+
 
 def folders_of(task: Task) -> list[str]:
     asked = task.request.get("run")

@@ -25,6 +25,8 @@ TEXT = {"n_steps": 2, "batch_size": 4, "n_captions": 100, "early_stop": None}
 IMAGE = {"n_steps": 2, "batch_size": 4, "plain_bystander_share": 0.5}
 CLUSTER = ClusterConfig(device="cpu", share=(os.cpu_count() or 2) / 2)
 
+pytestmark = pytest.mark.slow  # a Ray of its own, which two busy cores start in half a minute or not at all
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_ray(tmp_path_factory: pytest.TempPathFactory) -> Any:
