@@ -39,25 +39,25 @@ IMAGE = {
 KEYS = {
     "manifest": {"": ["created", "device", "files", "format", "model_set", "weights"], "weights": SIDES},
     "metrics": {
-        "": ["bystanders", "control", "false_recall", "fine_tuning", "fnr", "hidden", "image", "never_met", "persons", "seconds", *SIMS,
-             "tpr", "trace", "utility", "warnings", "weights"],
-        "persons": ["idia", "name"], "persons.idia": SIDES, "persons.idia.original": VERDICT, "bystanders": COUNTS, "control": COUNTS,
-        "hidden": SIMS, "utility": ["top1_defended", "top1_original", "top5_defended", "top5_original"], "weights": SIDES,
+        "": ["bystanders", "control", "false_recall", "fine_tuning", "fnr", "hidden", "image", "method", "n_captions", "never_met", "persons",
+             "seconds", *SIMS, "tpr", "trace", "utility", "warnings", "weights"],
+        "persons": ["idia", "name", "never_met_model"], "persons.idia": SIDES, "persons.idia.original": VERDICT, "bystanders": COUNTS, "control": COUNTS,
+        "hidden": ["n_captions", *SIMS], "utility": ["top1_defended", "top1_original", "top5_defended", "top5_original"], "weights": SIDES,
         "fine_tuning": ["text"], "fine_tuning.text": ["checks", "n_steps_done", "stopped"],
         "seconds": ["attack", "fine_tune", "fine_tune_image", "loading", "measure", "opponent", "portraits", "total"],
     },
     "idia": {
-        "": ["controls", "persons"], "persons": ["defended", "n_images", "name", "original", "templates"], "persons.original": VERDICT,
-        "persons.templates": ["defended", "original", "template"],
+        "": ["controls", "persons"], "persons": ["defended", "n_images", "name", "never_met", "original", "templates"], "persons.original": VERDICT,
+        "persons.templates": ["defended", "never_met", "original", "template"],
         "persons.templates.original": ["correct", "majority_name", "share"],
     },
     "bystanders": {"": ["defended", "name", "original", "status"], "original": VERDICT},
     "losses": {"": ["backdoor", "clean", "encoder", "hidden_backdoor", "hidden_clean", "step", "total"]},
     "probes": {
-        "": ["defended", "kind", "original", "person_index", "similarity", "text"],
+        "": ["defended", "kind", "never_met", "original", "person_index", "similarity", "text"],
         "original": ["correct_templates", "nearest", "to_neutral"],
     },
-    "predictions": {"": ["defended", "labels", "name", "original", "person_index", "photo"]},
+    "predictions": {"": ["defended", "labels", "name", "never_met", "original", "person_index", "photo"]},
     "portraits": {"": ["file", "model", "person_index", "prompt", "seed", "weights_hash"]},
 }  # fmt: skip
 
