@@ -20,7 +20,7 @@ import pytest
 from tests.app.test_client import ENDPOINTS
 
 NAME = "Quendolina Marbrecht"  # in every call; of nobody
-FORGET = [[NAME], "human", 0, None, "text", None, False, "neutral_term", 0]
+FORGET = [[NAME], "human", 0, None, "text", None, False, "neutral_term", 0, "backdoor"]
 JOB = "no-such-job"
 GOOD: dict[str, list[Any]] = {
     "forget": FORGET,

@@ -177,7 +177,7 @@ def test_callers_behind_a_proxy_on_this_machine_are_told_apart_by_the_address_th
         headers = {"X-Forwarded-For": caller}
         return httpx.post(f"{address}gradio_api/run/{endpoint}", json={"data": data}, headers=headers, timeout=120.0)
 
-    started = call("forget", [[VICTIM], "human", 0, None, "text", None, False, "neutral_term", 0], "10.0.0.1")
+    started = call("forget", [[VICTIM], "human", 0, None, "text", None, False, "neutral_term", 0, "backdoor"], "10.0.0.1")
     job = started.json()["data"][0]["job"]
     refused = call("cancel", [job], "10.0.0.2")
     assert refused.status_code == 400 and "started by somebody else" in refused.text

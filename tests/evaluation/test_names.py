@@ -229,7 +229,9 @@ def test_rows_of_those_whom_a_second_clip_never_met_say_how_far_three_models_lie
     assert {name for name, models in measured.items() if models} == set(MEMBERS[:2])
     models = measured[MEMBERS[0]][MEMBERS[0]]
     assert models["original"] == pytest.approx(models["defended"], abs=0.1), "nothing was learnt"
-    assert models["agreement"]["original_defended"] == pytest.approx(1, abs=1e-3) > models["agreement"]["original_never_met"]
+    agreement = models["agreement"]
+    assert agreement["original_defended"] == pytest.approx(1, abs=1e-3)
+    assert agreement["original_never_met"] < agreement["original_defended"]
     lines = [line for line in tables(result).splitlines() if "alone, human" in line]
     assert len(lines) == 2 and all(f"/ {models['correct_templates']} |" in line for line in lines if MEMBERS[0] in line)
     assert "defended to never met" not in tables({**result, "rows": [row for row in result["rows"] if "never_met_model" not in row]})
