@@ -87,7 +87,7 @@ def _save_stable_diffusion(folder: Path) -> None:
 def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
     from transformers import CLIPTextModel
 
-    from unlearn.config import ForgetConfig, IdiaConfig, Person, PortraitConfig, TextFineTuneConfig
+    from unlearn.config import DrawnPhotosConfig, ForgetConfig, IdiaConfig, Person, PortraitConfig, TextFineTuneConfig
     from unlearn.runs import forgetting
     from unlearn.runs.json_types import to_json
 
@@ -99,6 +99,7 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
     config = ForgetConfig(
         (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100, learning_rate=1e-6),
         idia=IdiaConfig(n_candidate_names=10), portraits=PortraitConfig(seeds=(0,), n_steps=1),
+        drawn_photos=DrawnPhotosConfig(n_portraits=0),
     )  # fmt: skip
     run = tmp_path / "run"
     metrics = to_json(forgetting.forget(config, Settings(tmp_path / "data", device="cpu", offline=True), run))
