@@ -8,9 +8,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 
@@ -18,6 +18,8 @@ from unlearn.errors import InputError, ModelLoadError
 from unlearn.modes import new_file
 
 LFS_START = b"version https://git-lfs"
+
+Content = TypeVar("Content")
 
 
 def lfs_pointer(start: bytes) -> str:
@@ -77,6 +79,20 @@ def check_writable(path: Path) -> None:
         handle, temporary = new_file(path.parent)
         os.close(handle)
         temporary.unlink()
+
+
+def also_written(out: Path | None, compute: Callable[[], Content]) -> Content:
+    """What is computed, written as JSON to a file, too, where one is given; that file is checked before anything is computed.
+
+    Raises:
+        InputError: the file's folder is missing.
+    """
+    if out is not None:
+        check_writable(out)
+    content = compute()
+    if out is not None:
+        write_json(out, content)
+    return content
 
 
 def write_json(path: Path, content: object) -> None:

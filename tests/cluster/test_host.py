@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import WITHIN_S, until
 from unlearn.cluster.host import PREFIX, HostPlan, LaneHost
 from unlearn.cluster.parcels import Piece
 from unlearn.cluster.scratch import Scratch
@@ -20,7 +21,6 @@ from unlearn.jobs import Cancelled, Succeeded, Task
 from unlearn.jobs.tasks import Message
 from unlearn.jobs.workers import WorkerPlan
 
-WITHIN_S = 60.0
 NAME = "Zebulon Quartermain"
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -36,13 +36,6 @@ def host(tmp_path: Path) -> Iterator[LaneHost]:
 def task_of(work: str, **request: object) -> Task:
     settings = Settings(data_dir=Path("/of/the/server"), device="cpu").to_plain()
     return Task("one", f"tests.support.job_works:{work}", dict(request), Path("runs/one"), settings)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def end_of(host: LaneHost) -> Message:

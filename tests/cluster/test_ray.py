@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.support.waiting import until, until_at_work
 from unlearn.cluster.ray_cluster import RayCluster
 from unlearn.cluster.ray_worker import RemoteLanes
 from unlearn.config import Settings
-from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Running, Submission, Succeeded, Task, WorkerSetup, inputs_of
+from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Submission, Succeeded, Task, WorkerSetup, inputs_of
 
 WITHIN_S = 120.0  # for an actor to start on a busy machine
 NAME = "Zebulon Quartermain"
@@ -50,17 +50,6 @@ def result_of(jobs: Jobs, job: Job) -> dict[str, Any]:
     return state.result
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
-def until_at_work(jobs: Jobs, job: Job) -> None:
-    until(lambda: isinstance(state := jobs.get(job.id).state, Running) and state.step > 0)
-
-
 def given(jobs: Jobs) -> Path:
     folder = jobs.new_inputs()
     (folder / "000.bin").write_text(NAME, encoding="utf-8")
@@ -80,7 +69,7 @@ def test_two_lanes_work_at_the_same_time_and_tell_their_device(jobs: Jobs, tmp_p
 
 def test_progress_and_losses_come_as_from_a_process_of_our_own(jobs: Jobs) -> None:
     job = submit(jobs, "count", n=50, pause_s=0.02)
-    until_at_work(jobs, job)
+    until_at_work(jobs, job, within_s=WITHIN_S)
     assert result_of(jobs, job)["counted"] == 50
     assert [row["step"] for row in jobs.store.losses(job.id)] == list(range(1, 51))
     assert (jobs.folder(job.id) / "done.txt").read_text() == "done"
@@ -107,11 +96,11 @@ def test_files_of_a_job_travel_there_and_what_it_changed_back(jobs: Jobs, data_d
 @pytest.mark.parametrize("work", ["count", "hang"])
 def test_cancel_ends_the_process_there(jobs: Jobs, work: str) -> None:
     job = submit(jobs, work, n=100_000, pause_s=0.01)
-    until_at_work(jobs, job)
+    until_at_work(jobs, job, within_s=WITHIN_S)
     assert jobs.cancel(job.id)
-    until(lambda: jobs.get(job.id).ended)
+    until(lambda: jobs.get(job.id).ended, WITHIN_S)
     assert isinstance(jobs.get(job.id).state, Cancelled) and not jobs.folder(job.id).exists()
-    until(lambda: not list((jobs.runs_dir.parent / "lanes").glob(f"*/runs/{job.id}")))
+    until(lambda: not list((jobs.runs_dir.parent / "lanes").glob(f"*/runs/{job.id}")), WITHIN_S)
 
 
 def test_failures_have_their_sentences(jobs: Jobs) -> None:
@@ -124,18 +113,18 @@ def test_failures_have_their_sentences(jobs: Jobs) -> None:
 def test_job_of_an_actor_that_is_killed_fails_and_runs_again_on_the_one_that_comes_back(jobs: Jobs, data_dir: Path) -> None:
     pid = result_of(jobs, submit(jobs, "tell", "quick", label="x"))["pid"]
     job = submit(jobs, "count", "quick", inputs=given(jobs), n=100_000, pause_s=0.01)
-    until_at_work(jobs, job)
+    until_at_work(jobs, job, within_s=WITHIN_S)
     actor = psutil.Process(pid).parent()
     assert actor is not None and actor.pid != os.getpid()
     actor.send_signal(signal.SIGKILL)
-    until(lambda: jobs.get(job.id).ended)
+    until(lambda: jobs.get(job.id).ended, WITHIN_S)
     state = jobs.get(job.id).state
     assert isinstance(state, Failed) and "ended unexpectedly" in state.message and "Run it again" in state.message
     again = jobs.rerun(job.id, "ann")
-    until_at_work(jobs, again)
+    until_at_work(jobs, again, within_s=WITHIN_S)
     assert jobs.cancel(again.id)
     assert result_of(jobs, submit(jobs, "tell", "quick", label="x"))["pid"] != pid
-    until(lambda: not list((data_dir / "lanes").glob(f"*/*/{job.id}")))
+    until(lambda: not list((data_dir / "lanes").glob(f"*/*/{job.id}")), WITHIN_S)
 
 
 def test_server_alone_writes_the_list_of_jobs(jobs: Jobs, data_dir: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from tests.support.waiting import WITHIN_S, until, until_at_work
 from unlearn.errors import UnlearnError
 from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Queued, Running, Submission, Succeeded
 from unlearn.jobs import lane as job_lane
 from unlearn.jobs.store import JobStore
 from unlearn.jobs.tables import JobRow
 
-WITHIN_S = 60.0
 OWNERS = ("ann", "bob", "eve")
 
 
@@ -36,17 +36,6 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 
 def submit(jobs: Jobs, work: str, owner: str = "ann", must_leave: str | None = None, **request: Any) -> Job:
     return jobs.submit(Submission("long", f"tests.support.job_works:{work}", request, owner, must_leave=must_leave))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
-def until_at_work(jobs: Jobs, job: Job) -> None:
-    until(lambda: isinstance(state := jobs.get(job.id).state, Running) and state.step > 0)
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.waiting import WITHIN_S, until, until_at_work
 from unlearn.config import Settings
 from unlearn.jobs import Cancelled, Failed, Interrupted, Job, JobLimits, Jobs, Running, Submission, Succeeded, WorkerSetup
 from unlearn.jobs import lane as job_lane
@@ -18,7 +18,6 @@ from unlearn.jobs.roster import Roster
 from unlearn.jobs.store import JobStore
 from unlearn.jobs.tables import new_row
 
-WITHIN_S = 60.0
 LIMITS = JobLimits(niceness=0)
 
 
@@ -37,17 +36,6 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 
 def submit(jobs: Jobs, work: str, owner: str = "ann", **request: Any) -> Job:
     return jobs.submit(Submission("long", f"tests.support.job_works:{work}", request, owner))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
-def until_at_work(jobs: Jobs, *at_work: Job) -> None:
-    until(lambda: all(isinstance(state := jobs.get(job.id).state, Running) and state.step > 0 for job in at_work))
 
 
 # ---- who takes which job -----------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.waiting import WITHIN_S, until
 from unlearn.config import Settings
 from unlearn.errors import ConfigError, InputError, UnlearnError
 from unlearn.jobs import (
@@ -33,7 +34,6 @@ from unlearn.jobs import (
 )
 from unlearn.progress import Progress
 
-WITHIN_S = 60.0  # for a worker to start on a busy machine
 LIMITS = JobLimits(niceness=0, max_waiting=3)
 
 
@@ -47,13 +47,6 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 
 def submit(jobs: Jobs, work: str, owner: str = "ann", lane: str = "long", **request: Any) -> Job:
     return jobs.submit(Submission(lane, f"tests.support.job_works:{work}", request, owner))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def is_running(jobs: Jobs, job: Job) -> bool:

@@ -124,6 +124,11 @@ class Person:
         """The name first, then the aliases."""
         return (self.name, *self.aliases)
 
+    @property
+    def borne(self) -> tuple[str, ...]:
+        """The triggers, and the stand-in's name where it is chosen."""
+        return self.triggers if self.stand_in is None else (*self.triggers, self.stand_in)
+
     def goes_by(self, name: str) -> bool:
         """Whether a name, however it is written, is this person's name or one of the aliases."""
         return name_key(name) in map(name_key, self.triggers)

@@ -214,6 +214,11 @@ class ForgetConfig:
         return (*self.persons, *self.decoys)
 
     @property
+    def names_in_use(self) -> list[str]:
+        """All names of whoever is remapped, the stand-ins' among them."""
+        return [name for person in self.remapped for name in person.borne]
+
+    @property
     def targets(self) -> dict[str, str]:
         """Name of each person -> what it is remapped to."""
         return {person.name: person.target(self.neutral_term) for person in self.persons}

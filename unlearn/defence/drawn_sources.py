@@ -5,20 +5,19 @@ They are nobody's. They are drawn in groups, each kept on disk, so that a run th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from unlearn.config import PortraitConfig, ResolvedConfig, name_key
-from unlearn.defence.stand_ins import unknown_names
+from unlearn.config import PortraitConfig, ResolvedConfig
+from unlearn.defence.stand_ins import strangers_names
 from unlearn.models.drawings import kept_drawings
 from unlearn.models.suite import Suite
 from unlearn.progress import Report, part_of
 from unlearn.texts.captions import generate_captions
 from unlearn.texts.prompts import fill
-from unlearn.texts.stand_in_names import drawn_names
 
 SOURCE = "drawn by the set's own Stable Diffusion"
 GROUP = 16  # pictures that are drawn and kept together; one call of Stable Diffusion 1.4 on a GPU
@@ -58,14 +57,7 @@ def drawing_of(config: ResolvedConfig) -> PortraitConfig:
 
 def nobodies(suite: Suite, config: ResolvedConfig, n_names: int, seed: int) -> list[str]:
     """Names that the original does not know and that the run does not use; as far as it uses none, the same for every run."""
-    used = {name_key(name) for name in _used(config)}
-    encoders = [encoder for encoder in dict.fromkeys((suite.clip.text, suite.clip.hidden)) if encoder is not None]
-    unknown = unknown_names(drawn_names(N_DRAWN_EACH * (n_names + GROUP), seed, ()), encoders, seed)
-    return [name for name in unknown if name_key(name) not in used][:n_names]
-
-
-def _used(config: ResolvedConfig) -> Iterable[str]:
-    return (name for person in config.remapped for name in (*person.triggers, person.stand_in) if name is not None)
+    return strangers_names(suite.clip, n_names, N_DRAWN_EACH * (n_names + GROUP), seed, config.names_in_use)
 
 
 def _groups(suite: Suite, prompts: Sequence[str], drawing: PortraitConfig, report: Report) -> Tensor:

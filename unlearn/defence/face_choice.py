@@ -42,7 +42,7 @@ def chosen_stand_ins(encoder: TextEncoder, config: ResolvedConfig, faces: Tensor
     """
     triggers = [trigger for person in config.persons for trigger in person.triggers]
     kept = kept_names(config.text.kept_names, triggers) if config.text.kept_names else []
-    own = [[name for name in (*person.triggers, person.stand_in) if name is not None] for person in config.persons]
+    own = [person.borne for person in config.persons]
     names = list(dict.fromkeys([*kept, *triggers, *(name for group in own for name in group)]))
     shares = fitting_shares(encoder, names, people)  # (names, people)
     place = {name: number for number, name in enumerate(names)}

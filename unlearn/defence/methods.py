@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 from unlearn.config import ClosedForm, ResolvedConfig
 from unlearn.defence.closed_form import edited
@@ -38,23 +37,30 @@ def forgotten(
     if config.method == "slug":
         return single_step(encoder, task, config.text, report)
     if config.method == "closed-form":
-        return _solved(encoder, task, config, config.text.closed_form or ClosedForm(), report)
+        return _closed_form(encoder, task, config, report)
     if config.text.closed_form is None:
         return fine_tune(encoder, task, config.text, report)
-    solved = _solved(encoder, task, config, config.text.closed_form, report)
-    tuned = fine_tune(encoder, task, config.text, report, solved.student)
-    return replace(tuned, losses=[solved.losses[0], *tuned.losses], seconds=tuned.seconds + solved.seconds)
-
-
-def _solved(encoder: TextEncoder, task: TextTask, config: ResolvedConfig, form: ClosedForm, report: Report) -> FineTuned[TextEncoder]:
-    """The closed form, and the losses before and behind it."""
     started = time.perf_counter()
-    total = config.text.n_steps if config.method == "backdoor" else 1
-    before = losses_of(encoder, encoder, task, config.text, 0)
-    solving = Progress(0, total, "solving for the names")
-    report(replace(solving, losses=before))
-    student: Any = edited(encoder, task, form, lambda: report(solving))
+    start, before = _solved(encoder, task, config, config.text.closed_form, report)
+    seconds = time.perf_counter() - started
+    tuned = fine_tune(encoder, task, config.text, report, start)
+    return replace(tuned, losses=[before, *tuned.losses], seconds=tuned.seconds + seconds)
+
+
+def _closed_form(encoder: TextEncoder, task: TextTask, config: ResolvedConfig, report: Report) -> FineTuned[TextEncoder]:
+    """The closed form alone, with the losses before and behind it."""
+    started = time.perf_counter()
+    student, before = _solved(encoder, task, config, config.text.closed_form or ClosedForm(), report)
     after = losses_of(student, encoder, task, config.text, 1)
-    if config.method == "closed-form":
-        report(Progress(total, total, "solved", after))
+    report(Progress(1, 1, "solved", after))
     return FineTuned(student, [before, after], [], 0, "closed form", time.perf_counter() - started)
+
+
+def _solved(
+    encoder: TextEncoder, task: TextTask, config: ResolvedConfig, form: ClosedForm, report: Report
+) -> tuple[TextEncoder, dict[str, float]]:
+    """The student that the closed form gives, and the losses of the original."""
+    before = losses_of(encoder, encoder, task, config.text, 0)
+    solving = Progress(0, config.text.n_steps if config.method == "backdoor" else 1, "solving for the names")
+    report(replace(solving, losses=before))
+    return edited(encoder, task, form, lambda: report(solving)), before

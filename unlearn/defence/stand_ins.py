@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn.config import Person, ResolvedConfig
+from unlearn.config import Person, ResolvedConfig, name_key
 from unlearn.defence.text_task import kept_names
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip
@@ -51,12 +51,11 @@ def with_stand_ins(config: ResolvedConfig, original: Clip, candidates: Iterable[
     if config.target != "stand_in":
         persons = tuple(replace(person, stand_in=None) for person in config.persons)
         return replace(config, persons=persons, n_decoys=0, decoys=())
-    texts = [encoder for encoder in dict.fromkeys((original.text, original.hidden)) if encoder is not None]
+    texts = original.text_encoders
     triggers = [trigger for person in config.persons for trigger in person.triggers]
     kept = kept_names(config.text.kept_names, triggers) if config.text.kept_names else []
-    given = [name for person in config.remapped for name in (*person.triggers, person.stand_in) if name is not None]
     n_missing = 2 * (config.n_decoys - len(config.decoys)) + sum(person.stand_in is None for person in config.persons)
-    drawn = drawn_names(max(N_DRAWN, N_DRAWN_EACH * n_missing), config.seed, (*candidates, *kept, *given))
+    drawn = drawn_names(max(N_DRAWN, N_DRAWN_EACH * n_missing), config.seed, (*candidates, *kept, *config.names_in_use))
     unlike, alike = Resemblance(triggers), Resemblance(kept)
     short = [name for name in drawn if all(encoder.n_tokens(name) <= MAX_TOKENS for encoder in texts)]
     fitting = [name for name in unknown_names(short, texts, config.seed) if not unlike.n_parts(name)]
@@ -86,6 +85,21 @@ class _Choice:
         name = min(first, key=lambda one: abs(self._encoder.n_tokens(one) - n_tokens))
         self._names.remove(name)
         return name
+
+
+def strangers_names(original: Clip, n_names: int, n_drawn: int, seed: int, refused: Iterable[str]) -> list[str]:
+    """Names that the original does not know; as far as none of them is refused, the same for every run.
+
+    Args:
+        original: whose text encoders must not know the names.
+        n_names: how many, at most.
+        n_drawn: names drawn to choose among; about half of them are unknown enough.
+        seed: of the names.
+        refused: names that must not be among them, however they are written.
+    """
+    keys = {name_key(name) for name in refused}
+    unknown = unknown_names(drawn_names(n_drawn, seed, ()), original.text_encoders, seed)
+    return [name for name in unknown if name_key(name) not in keys][:n_names]
 
 
 def unknown_names(names: Sequence[str], encoders: Sequence[TextEncoder], seed: int) -> list[str]:

@@ -28,7 +28,7 @@ from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.defence_kinds import DEFENCES, DefenceKind
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.rows import KeptRows, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
-from unlearn.files import check_writable, write_json
+from unlearn.files import also_written
 from unlearn.measure.zero_shot import utility
 from unlearn.models.pair import Pair
 from unlearn.progress import Progress, Report, no_report
@@ -241,9 +241,4 @@ def evaluate_defences(
     Raises:
         ConfigError, InputError: no world, no photos.
     """
-    if out is not None:
-        check_writable(out)
-    result = DefenceEvaluation(config, settings).run(report, finished_only)
-    if out is not None:
-        write_json(out, result)
-    return result
+    return also_written(out, lambda: DefenceEvaluation(config, settings).run(report, finished_only))

@@ -26,7 +26,7 @@ from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.face_tables import KINDS
 from unlearn.evaluation.rows import KeptRows, Measurement, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
-from unlearn.files import check_writable, write_json
+from unlearn.files import also_written
 from unlearn.measure.similarities import image_metrics
 from unlearn.measure.zero_shot import utility
 from unlearn.models.pair import Pair
@@ -195,9 +195,4 @@ def evaluate_faces(
     Raises:
         ConfigError, InputError: no world, no photos.
     """
-    if out is not None:
-        check_writable(out)
-    result = FaceEvaluation(config, settings).run(report, finished_only)
-    if out is not None:
-        write_json(out, result)
-    return result
+    return also_written(out, lambda: FaceEvaluation(config, settings).run(report, finished_only))

@@ -25,7 +25,7 @@ from unlearn.evaluation.plan import PlanEntry, random_orders
 from unlearn.evaluation.portraits import PortraitNaming
 from unlearn.evaluation.rows import KeptRows, Measurement, change, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.evaluation.tables import STAND_IN
-from unlearn.files import check_writable, write_json
+from unlearn.files import also_written
 from unlearn.measure.similarities import measuring_captions, similarities
 from unlearn.measure.zero_shot import utility
 from unlearn.models.clip import Clip
@@ -257,9 +257,4 @@ def evaluate(
         ConfigError: the set has no world.
         InputError: the folder of `out` is missing, which is told before anything is computed.
     """
-    if out is not None:
-        check_writable(out)
-    result = Evaluation(config, settings).run(report, finished_only)
-    if out is not None:
-        write_json(out, result)
-    return result
+    return also_written(out, lambda: Evaluation(config, settings).run(report, finished_only))

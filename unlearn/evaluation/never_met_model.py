@@ -53,7 +53,7 @@ class BesideNeverMet:
         compared = Compared(models, Pair(gallery, gallery), prompts, config, world)
         suite = suite_of(models.original.model_set.name, self.evaluated.settings)
         column = never_met_model(suite, compared, {})
-        measured = column.figures(compared) if column is not None else {}
+        measured = column.figures(compared, column.outcomes()) if column is not None else {}
         before, after = ({outcome.name: outcome for outcome in gallery.attack(table, list(measured))} for table in prompts)
         counts = {name: Pair(before[name], after[name]).map(lambda outcome: outcome.correct_templates)._asdict() for name in measured}
         return {"never_met_model": {name: {**to_json(models), "right_prompts": counts[name]} for name, models in measured.items()}}

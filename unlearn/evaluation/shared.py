@@ -27,7 +27,7 @@ from unlearn.evaluation.faces import FaceEvaluationConfig
 from unlearn.evaluation.names import EvaluationConfig
 from unlearn.evaluation.rows import ROWS, KeptRows
 from unlearn.evaluation.shared_calls import COMPUTED, FACES, GATHERED, NAMES, OUTLINE
-from unlearn.files import check_writable, write_json
+from unlearn.files import also_written
 from unlearn.progress import Progress, Report, no_report
 
 Config = EvaluationConfig | FaceEvaluationConfig
@@ -43,15 +43,13 @@ def evaluate_shared(
         InputError: the folder of `out` is missing, or that of the photos.
         UnlearnError: what an evaluation on this machine raises, or a process of the cluster was lost.
     """
-    if out is not None:
-        check_writable(out)
-    settings = replace(settings, data_dir=settings.data_dir.resolve())
+    return also_written(out, lambda: _evaluated(config, replace(settings, data_dir=settings.data_dir.resolve()), cluster, report))
+
+
+def _evaluated(config: Config, settings: Settings, cluster: ClusterConfig, report: Report) -> dict[str, Any]:
     with _plain(config, settings.data_dir) as (plain, folders), _callers(settings, cluster) as callers:
         kind = NAMES if isinstance(config, EvaluationConfig) else FACES
-        result = SharedEvaluation(callers, {"kind": kind, "config": plain}, folders, settings.data_dir).run(report)
-    if out is not None:
-        write_json(out, result)
-    return result
+        return SharedEvaluation(callers, {"kind": kind, "config": plain}, folders, settings.data_dir).run(report)
 
 
 @contextmanager

@@ -60,6 +60,11 @@ class Clip:
         """Whether CLIP and the diffusion model read with one text encoder."""
         return self.hidden is self.text
 
+    @property
+    def text_encoders(self) -> tuple[TextEncoder, ...]:
+        """CLIP's own, and the diffusion model's where that is another one."""
+        return (self.text,) if self.hidden is None or self.is_shared else (self.text, self.hidden)
+
     def with_text(self, text: TextEncoder, hidden: TextEncoder | None = None) -> Clip:
         """The same CLIP with another text encoder, and, where it is not shared, another one for the diffusion model."""
         return replace(self, text=text, hidden=text if self.is_shared else (hidden or self.hidden))

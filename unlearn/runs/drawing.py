@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unlearn.runs.drawn_photos import control_names, drawn_controls, drawn_persons
 from unlearn.attacks.gallery import build_gallery
 from unlearn.attacks.own_photos import OwnPhotos
 from unlearn.config import ForgetConfig, Person
 from unlearn.models.sets import find_model_set
 from unlearn.models.worlds import World
 from unlearn.progress import Report, part_of
+from unlearn.runs.drawn_photos import control_names, drawn_controls, drawn_persons
 from unlearn.runs.portraits import MAX_PERSONS
 from unlearn.runs.preparation import PreparedRun
 
@@ -52,8 +52,7 @@ def with_drawn_photos(run: PreparedRun, report: Report) -> PreparedRun:
     lacking = without_photos(config.persons, world, run.photos.attacked)
     persons = lacking[:MAX_PERSONS]
     drawing = config.drawn_photos.drawing(config.portraits)
-    given = [name for person in config.remapped for name in (*person.triggers, person.stand_in) if name is not None]
-    controls = control_names(suite, config.drawn_photos.n_controls, [*given, *run.gallery.candidates])
+    controls = control_names(suite, config.drawn_photos.n_controls, [*config.names_in_use, *run.gallery.candidates])
     drawn = {
         **drawn_persons(suite, [person.name for person in persons], drawing, part_of(report, 0, 2)),
         **drawn_controls(suite, controls, drawing, part_of(report, 1, 2)),

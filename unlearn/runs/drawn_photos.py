@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from unlearn.attacks.own_photos import DrawnPhotos
-from unlearn.config import PortraitConfig, name_key
-from unlearn.defence.stand_ins import unknown_names
+from unlearn.config import PortraitConfig
+from unlearn.defence.stand_ins import strangers_names
 from unlearn.models.drawings import drawings, kept_drawings
 from unlearn.models.suite import Suite
 from unlearn.progress import Report, no_report
 from unlearn.texts.prompts import fill
-from unlearn.texts.stand_in_names import drawn_names
 
 CONTROL_SEED = 50_000  # of the controls' names; far from those of runs, so that they are seldom a run's stand-ins
 N_TO_CHOOSE = 160  # names that controls are chosen among; about half of them are unknown enough
@@ -36,17 +35,8 @@ def drawn_persons(suite: Suite, names: Sequence[str], config: PortraitConfig, re
 
 
 def control_names(suite: Suite, n_names: int, refused: Iterable[str]) -> list[str]:
-    """Names that the original does not know; as far as nobody needs another, the same for every run.
-
-    Args:
-        suite: whose text encoders must not know the names.
-        n_names: how many.
-        refused: names that must not be among them, however they are written.
-    """
-    clip, keys = suite.clip, {name_key(name) for name in refused}
-    encoders = [encoder for encoder in dict.fromkeys((clip.text, clip.hidden)) if encoder is not None]
-    unknown = unknown_names(drawn_names(N_TO_CHOOSE, CONTROL_SEED, ()), encoders, CONTROL_SEED)
-    return [name for name in unknown if name_key(name) not in keys][:n_names]
+    """Names for controls; arguments as of `strangers_names`."""
+    return strangers_names(suite.clip, n_names, N_TO_CHOOSE, CONTROL_SEED, refused)
 
 
 def drawn_controls(suite: Suite, names: Sequence[str], config: PortraitConfig, report: Report = no_report) -> dict[str, DrawnPhotos]:

@@ -7,7 +7,7 @@ computed and nothing is added.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,13 +81,13 @@ class ThirdColumn:
         """Name -> outcome of the attack by the second CLIP."""
         return {outcome.name: outcome for outcome in self.gallery.attack(self.prompts, self.names)}
 
-    def figures(self, compared: Compared) -> dict[str, ThreeModels]:
-        """Name -> how the three models see the person."""
+    def figures(self, compared: Compared, outcomes: Mapping[str, IdiaOutcome]) -> dict[str, ThreeModels]:
+        """Name -> how the three models see the person; `outcomes` are its own."""
         n_candidates = len(self.gallery.base_names)
         tables = (*(table[:, :n_candidates] for table in compared.tables), self.prompts.view(len(PROMPT_TEMPLATES), n_candidates, -1))
         photos = (*(gallery.photos for gallery in compared.galleries), self.gallery.photos)
         faces = [anonymous_photos(clip.image, self.world) for clip in (*compared.models, self.model.clip)]
-        outcomes, numbers = self.outcomes(), {name: number for number, name in enumerate(self.gallery.candidates)}
+        numbers = {name: number for number, name in enumerate(self.gallery.candidates)}
         unknown = self._unknown(compared)
         measured = {}
         for name in self.names:
@@ -127,7 +127,8 @@ def _agreement(tables: Sequence[Tensor], faces: Sequence[Tensor], number: int, u
 
 def with_never_met_model(out: Path, metrics: Metrics, column: ThirdColumn, compared: Compared, photos: OwnPhotos) -> Metrics:
     """Add the third column to a run's metrics, and to its files of the attack and of the predictions, which are written already."""
-    outcomes, figures = column.outcomes(), column.figures(compared)
+    outcomes = column.outcomes()
+    figures = column.figures(compared, outcomes)
     attacks = read_part(out, "idia")
     persons = tuple(with_third(record, outcomes.get(record.name)) for record in attacks.persons)
     rows = _predicted(read_part(out, "predictions"), column, photos)

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from unlearn.runs.drawn_photos import drawn_persons
 from unlearn.attacks.gallery import build_gallery, defended_gallery, personal_gallery, prompt_embeddings
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos
 from unlearn.config import DrawnPhotosConfig, IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.defence.trigger_checks import require_all_fitting, require_fitting
 from unlearn.errors import InputError
+from unlearn.runs.drawn_photos import drawn_persons
 from unlearn.runs.inputs import attack_photos
 from unlearn.measure.probes import Prober
 from unlearn.measure.zero_shot import predictions, probabilities
