@@ -11,7 +11,9 @@ from ui.page.tabs import attack, bystanders, numbers, opponent, portraits, predi
 from ui.server.service import Service
 from ui.views import jobs as views
 from ui.views import story
+from ui.views.opening import opening
 from ui.views.render import render
+from unlearn.runs.results import PREPARED
 
 TABS = (
     ("Portraits", portraits.build),
@@ -26,11 +28,6 @@ UPLOADS_KEPT_S = 600  # Gradio's copies of uploaded files
 # How often Gradio looks at its queue and for progress in it. Its own defaults, every 1 and 10 ms, cost 5 % of a core all the time.
 # Only the named endpoints use that queue.
 QUEUE_LOOK_S, PROGRESS_LOOK_S = 0.05, 0.5
-
-
-def _header(service: Service) -> str:
-    info = service.set_info
-    return render("header", title=info.title, invented=info.invented, notice=service.options.notice)
 
 
 def _show_verdict(view: View) -> str:
@@ -58,7 +55,7 @@ def build(service: Service) -> gr.Blocks:
                    delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as blocks:  # fmt: skip
         notice = gr.HTML("", elem_id="notice", apply_default_css=False)
         screen = Screen(service, notice)
-        gr.HTML(_header(service), apply_default_css=False)
+        gr.HTML(opening(service.set_info, service.options.notice, service.run(PREPARED)), apply_default_css=False)
         with gr.Column(elem_classes="step"):
             who.build(screen)
         with gr.Column(elem_classes="step"):
