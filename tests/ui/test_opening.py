@@ -41,14 +41,14 @@ def test_head_of_real_people_calls_nobody_invented(prepared: Run) -> None:
     assert "invented" not in html and "Closed tonight &amp; tomorrow" in html
 
 
-def test_head_without_a_run_or_its_portraits_shows_no_outcome(prepared: Run) -> None:
+def test_head_without_a_run_or_its_portraits_shows_no_example(prepared: Run) -> None:
     for run in (None, replace(prepared, portraits=()), replace(prepared, portraits=prepared.portraits[:1])):
         html = opening(INFO, "", run)
-        assert "outcome" not in html and "Make a model forget a person" in html
+        assert "example-pair" not in html and "Make a model forget a person" in html
 
 
 def test_names_in_the_head_are_text(tmp_path: Path) -> None:
     ui_fixture_runs.write_run(tmp_path, ForgetConfig((Person("<b>Tilda</b>"),)), [])
     run = read_run("job-id", tmp_path)
     html = opening(INFO, "", run)
-    assert "outcome" in html and "<b>Tilda" not in html and "&lt;b&gt;Tilda" in html
+    assert "example-pair" in html and "<b>Tilda" not in html and "&lt;b&gt;Tilda" in html

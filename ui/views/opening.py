@@ -1,4 +1,4 @@
-"""The head of the page: what it is about, and one outcome that can be seen before anything is touched."""
+"""The head of the page: what it is about, and one example that can be seen before anything is touched."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from unlearn.runs.results import PORTRAITS, Run
 
 def opening(info: SetInfo, notice: str, prepared: Run | None) -> str:
     """The page's header; `prepared` is the run that is shipped with the program, None where there is none."""
-    return render("header", title=info.title, invented=info.invented, notice=notice, outcome=_outcome(prepared, info.invented))
+    return render("header", title=info.title, invented=info.invented, notice=notice, example=_example(prepared, info.invented))
 
 
-def _outcome(run: Run | None, is_invented: bool) -> dict[str, Any] | None:
+def _example(run: Run | None, is_invented: bool) -> dict[str, Any] | None:
     """One portrait of the run's first person before and after, and the attack's count; None where the run lacks one of them."""
     if run is None or not run.idia.persons:
         return None
