@@ -133,3 +133,31 @@ def test_restart_of_the_server_interrupts_and_offers_to_run_again(open_page: Ope
         page.close()  # an open page would complain about the server that goes away
         process.terminate()
         process.wait(20)
+
+
+def test_presenters_mode_shows_one_idea_a_screen(open_page: OpenPage, address: str) -> None:
+    page = open_page(address, width=1280, height=720)
+    slide = "document.documentElement.dataset.slide"
+    expect(page.locator("#verdict")).to_contain_text("Original")
+    page.locator("[data-present]").click()
+    seen = {
+        "who": "#step-who", "before": "#verdict .o", "forgetting": "#step-forgetting", "after": "#verdict .d", "opponent": "#tab-opponent",
+        "numbers": "#tab-numbers",
+    }  # fmt: skip
+    for name, part in seen.items():
+        assert page.evaluate(slide) == name
+        expect(page.locator(part).first).to_be_visible()
+        for other in set(seen.values()) - {part, "#verdict .o" if name == "after" else ""}:
+            expect(page.locator(other).first).not_to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        page.keyboard.press("ArrowRight" if name != "before" else "PageDown")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(slide) == "opponent"
+    page.locator("[data-slide-to=who]").click()
+    page.locator("#names textarea").fill("Ada")
+    page.keyboard.press("ArrowLeft")  # of the text
+    assert page.evaluate(slide) == "who"
+    page.locator("[data-leave]").click()
+    assert page.evaluate(slide) is None
+    expect(page.locator("#step-home")).to_be_visible()
+    expect(page.locator(".presenter")).not_to_be_visible()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support import ui_fixture_runs
+from ui.page.layout import TABS
+from ui.page.theme import STYLE
 from ui.server.catalogue import SetInfo
 from ui.server.options import PREPARED_DIR
-from ui.views.opening import opening
+from ui.views.opening import SLIDES, opening, presenter
 from unlearn.config import ForgetConfig, Person, PortraitConfig
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
 
@@ -52,3 +55,15 @@ def test_names_in_the_head_are_text(tmp_path: Path) -> None:
     run = read_run("job-id", tmp_path)
     html = opening(INFO, "", run)
     assert "example-pair" in html and "<b>Tilda" not in html and "&lt;b&gt;Tilda" in html
+
+
+def test_presenters_bar_names_every_slide_and_starts_hidden() -> None:
+    html = presenter()
+    assert html.count("data-slide-to=") == len(SLIDES) and 'aria-label="Presentation"' in html
+    assert re.search(r"<nav[^>]* hidden>", html)
+    script = (Path(opening.__code__.co_filename).parent.parent / "page" / "present.js").read_text(encoding="utf-8")
+    style = STYLE.read_text(encoding="utf-8")
+    for slide, _ in SLIDES:
+        assert f'html[data-slide="{slide}"]' in style
+    shown = dict(re.findall(r"(\w+): '(\w+)'", script.partition("const TABS")[2].partition(";")[0]))
+    assert set(shown) <= {slide for slide, _ in SLIDES} and set(shown.values()) <= {title.lower() for title, _ in TABS}

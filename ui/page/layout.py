@@ -10,8 +10,7 @@ from ui.page.screen import Screen, View
 from ui.page.tabs import attack, bystanders, numbers, opponent, portraits, predictions, probes
 from ui.server.service import Service
 from ui.views import jobs as views
-from ui.views import story
-from ui.views.opening import opening
+from ui.views import opening, story
 from ui.views.render import render
 from unlearn.runs.results import PREPARED
 
@@ -55,20 +54,21 @@ def build(service: Service) -> gr.Blocks:
                    delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S)) as blocks:  # fmt: skip
         notice = gr.HTML("", elem_id="notice", apply_default_css=False)
         screen = Screen(service, notice)
-        gr.HTML(opening(service.set_info, service.options.notice, service.run(PREPARED)), apply_default_css=False)
-        with gr.Column(elem_classes="step"):
+        gr.HTML(opening.opening(service.set_info, service.options.notice, service.run(PREPARED)), apply_default_css=False)
+        with gr.Column(elem_id="step-who", elem_classes="step"):
             who.build(screen)
-        with gr.Column(elem_classes="step"):
+        with gr.Column(elem_id="step-forgetting", elem_classes="step"):
             job = job_panel.build(screen)
-        with gr.Column(elem_classes="step"):
+        with gr.Column(elem_id="step-changed", elem_classes="step"):
             again = _results(screen)
-        with gr.Column(elem_classes="step"):
+        with gr.Column(elem_id="step-home", elem_classes="step"):
             gr.HTML(story.HOME, apply_default_css=False)
             home = screen.html(_show_home, elem_id="home")
-        with gr.Column(elem_classes="step"):
+        with gr.Column(elem_id="step-jobs", elem_classes="step"):
             gr.HTML(story.HISTORY, apply_default_css=False)
             jobs = screen.html(_show_history, elem_id="history")
             comparison = gr.HTML("", elem_id="comparison", apply_default_css=False)
+        gr.HTML(opening.presenter(), apply_default_css=False)
         for panel in (job, again, home, jobs, screen.photo_panel):
             if panel is not None:
                 actions.connect(screen, panel, comparison)

@@ -1,4 +1,4 @@
-"""The head of the page: what it is about, and one example that can be seen before anything is touched."""
+"""The head of the page, with one example that can be seen before anything is touched, and the bar of the presenter's mode."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from ui.views.jobs import N_TEMPLATES
 from ui.views.portraits import cells
 from ui.views.render import render
 from unlearn.runs.results import PORTRAITS, Run
+
+SLIDES = (  # of the presenter's mode; `present.js` knows the tab of each, the style sheet what is shown
+    ("who", "Who"), ("before", "Before"), ("forgetting", "Forgetting"), ("after", "After"), ("opponent", "Opponent"),
+    ("numbers", "Numbers"),
+)  # fmt: skip
+
+
+def presenter() -> str:
+    """The bar of the presenter's mode; the page's script shows it."""
+    return render("presenter", slides=SLIDES)
 
 
 def opening(info: SetInfo, notice: str, prepared: Run | None) -> str:
