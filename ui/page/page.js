@@ -65,6 +65,16 @@
     }
   });
 
+  // What a phone's picker offers: its photo library, or its files. Only a hint to the picker: dropped files of any name are taken, since
+  // a browser goes by their endings and would leave out photos; the server says what it cannot read.
+  const PICTURES = 'image/*,.heic,.heif';
+
+  document.addEventListener('click', (event) => {
+    const box = event.target.matches && event.target.matches('input[type="file"]') && event.target.closest('[id$="upload"]');
+    const other = { 'zip-upload': ['.zip,application/zip'], 'attack-upload': [PICTURES, '.zip'] };
+    if (box) event.target.accept = (other[box.id] || [PICTURES]).join();
+  }, true);
+
   function showLink(button, link) { // where the script may not copy; a frame may not open a dialogue either
     const box = button.parentElement.querySelector('.link') || document.createElement('input');
     Object.assign(box, { className: 'link', readOnly: true, value: link, ariaLabel: 'The link to this job' });

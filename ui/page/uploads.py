@@ -30,7 +30,7 @@ class PhotoFiles(gr.File, metaclass=_Quietly):
     """A component for one file or many; its value is a list of paths.
 
     It accepts files of every name (no `file_types`): the browser would go by their endings and silently leave out photos. Files that
-    are no photos are reported when they are read.
+    are no photos are reported when they are read. What a picker offers first is set by the page's script.
     """
 
     is_template = True

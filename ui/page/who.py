@@ -84,17 +84,17 @@ def _follow_target(meaning: gr.Dropdown, widgets: Widgets, model_set: str) -> No
 def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
     portraits, can_draw = service.set_info.portraits, find_model_set(service.options.model_set).diffusion is not None
     with gr.Accordion("Advanced settings", open=False, elem_classes="advanced"):
-        gr.Markdown("#### Fine-tuning")
+        gr.Markdown("### Fine-tuning")
         methods = list(fields.METHODS)
         widgets: Widgets = {"method": gr.Radio(methods, value=methods[0], label="Method of the text encoder", info=fields.METHOD_INFO)}
         widgets |= _own_schedule(service.options.model_set, meaning)
         widgets["seed"] = gr.Number(0, label="Seed of the fine-tuning", precision=0, minimum=0)
         widgets[fields.DECOYS.key] = _field(fields.DECOYS)
-        gr.Markdown("#### Attack")
+        gr.Markdown("### Attack")
         widgets |= _fields(fields.IDIA_FIELDS)
         if can_draw:
             widgets |= _fields(fields.drawn_fields(service.options.model_set), fields.DRAWN)
-        gr.Markdown("#### Portraits")
+        gr.Markdown("### Portraits")
         widgets |= portrait_fields(portraits.prompt_template, portraits.seeds, portraits.n_steps, portraits.guidance_scale)
     return widgets
 

@@ -23,7 +23,8 @@ class Upload:
     """The widgets for photos of one's own."""
 
     whose: gr.Textbox
-    box: PhotoFiles
+    photos: PhotoFiles
+    archive: PhotoFiles
     crops: gr.Checkbox
     search: gr.Button
 
@@ -56,9 +57,8 @@ def build(screen: Screen, names: gr.Textbox) -> gr.Column:
 def _upload() -> Upload:
     return Upload(
         whose=gr.Textbox(label="Whose photos", info="Leave empty if there is only one name above", max_length=100, elem_id="whose"),
-        box=PhotoFiles(
-            label="Photos, or a zip of photos", file_count="multiple", height=170, elem_id="faces-upload", elem_classes="drop"
-        ),
+        photos=PhotoFiles(label="Photos", file_count="multiple", height=150, elem_id="faces-upload", elem_classes="drop"),
+        archive=PhotoFiles(label="Or a zip of photos", file_count="single", height=110, elem_id="zip-upload", elem_classes="drop"),
         crops=gr.Checkbox(
             False, label="Use all photos as they are", elem_id="crops",
             info="Skips the search for faces. Small square photos of a face alone are recognised without it",
@@ -70,17 +70,19 @@ def _upload() -> Upload:
 def _connect_upload(screen: Screen, upload: Upload, names: gr.Textbox) -> None:
     service = screen.service
 
-    def search(memory: dict[str, Any], visit: Visit, photos: list[str], **form: Any) -> dict[Any, Any]:
+    def search(memory: dict[str, Any], visit: Visit, photos: list[str], archive: list[str], **form: Any) -> dict[Any, Any]:
         name = _whose(form["whose"], form["names"])
-        if not photos:
+        if not photos and not archive:
             raise InputError("There are no photos yet: choose files, or one of the example sets.")
-        with temporary_uploads(photos) as paths, photo_sets.given(service) as inputs:
+        with temporary_uploads([*photos, *archive]) as paths, photo_sets.given(service) as inputs:
             photo_sets.take(paths, inputs)
             photo_sets.search(service, name, visit.owner, {"crops": bool(form["crops"]), "picks": {}}, inputs)
-        return {upload.box: None}
+        return {upload.photos: None, upload.archive: None}
 
-    inputs_kwargs = {"photos": upload.box, "whose": upload.whose, "names": names, "crops": upload.crops}
-    screen.on(upload.search.click, search, outputs=[upload.box], inputs_kwargs=inputs_kwargs)
+    inputs_kwargs = {
+        "photos": upload.photos, "archive": upload.archive, "whose": upload.whose, "names": names, "crops": upload.crops,
+    }  # fmt: skip
+    screen.on(upload.search.click, search, outputs=[upload.photos, upload.archive], inputs_kwargs=inputs_kwargs)
 
 
 def _connect_examples(screen: Screen, examples: gr.HTML, names: gr.Textbox) -> None:

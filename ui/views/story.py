@@ -9,7 +9,7 @@ the model reads the name, it behaves as if it had read the name of somebody it n
 seen an unknown one. As in the paper, the name can also take the meaning of a neutral term, and the face that of an average face.
 Everything else should stay as it was.</p>"""
 
-PHOTOS = """<h4>Photos of the face</h4>
+PHOTOS = """<h3>Photos of the face</h3>
 <p class="intro">Give at least 10 usable photos of one person, better about 30, in different light and poses. The faces are
 found on this server, and the photos are sent nowhere else. File names and data about place and time are removed at once. More than
 a third of the photos is kept for the attack, so that it uses photos that the training never saw.</p>
@@ -64,7 +64,7 @@ PROBES = """<p class="intro">Other ways to refer to the same person, such as nic
 other words, which should keep their meaning. The target is what the name was remapped to: somebody whom the model never met, or the
 neutral term. A text was remapped where its bar for the target is much longer on the right than on the left.</p>"""
 
-TERMS = """<h4>Would a neutral term work better?</h4>
+TERMS = """<h3>Would a neutral term work better?</h3>
 <p class="intro">Runs the same job once with each of these terms as target, and shows the results side by side.</p>"""
 
 STAND_IN_OFFER = """The same job can be run again with somebody whom the model never met as target: one unknown person is then taken
