@@ -77,8 +77,9 @@ def _never_met(name: str, results: Sequence[AttackResult]) -> str:
     verdicts = [result.found_never_met for result in results if result.found_never_met is not None]
     if not verdicts:
         return ""
-    ways = "the same way" if len(verdicts) == 1 else f"the same {len(verdicts)} ways"
-    return f"On a model that never met {name}, {sum(verdicts)} of {ways} {'finds' if sum(verdicts) == 1 else 'find'} this person."
+    if len(verdicts) == 1:
+        return f"On a model that never met {name}, the same way {'finds' if sum(verdicts) else 'does not find'} this person."
+    return f"On a model that never met {name}, {sum(verdicts)} of the same {len(verdicts)} ways {'finds' if sum(verdicts) == 1 else 'find'} this person."
 
 
 def _reversed(name: str, results: Sequence[AttackResult]) -> str:
