@@ -53,6 +53,7 @@ class ClosedForm:
         moments: such a file, of the model set (`defence.kept_moments`); one of other weights is not used.
         texts_per_trigger: texts with each name or alias.
         min_texts: least number of texts with a trigger, all together.
+        n_length_corrections: how often the lengths of the embeddings are brought nearer to those of the targets'; 0: not at all.
     """
 
     n_blocks: int = 2
@@ -62,6 +63,7 @@ class ClosedForm:
     moments: str | None = None
     texts_per_trigger: int = 8
     min_texts: int = 48
+    n_length_corrections: int = 4
 
     def __post_init__(self) -> None:
         require_range("closed form: n_blocks", self.n_blocks, 1, 100)
@@ -71,3 +73,4 @@ class ClosedForm:
         require_short("closed form: moments", self.moments)
         require_range("closed form: texts_per_trigger", self.texts_per_trigger, 1, 100)
         require_range("closed form: min_texts", self.min_texts, 1, limits.MAX_CLOSED_FORM_TEXTS)
+        require_range("closed form: n_length_corrections", self.n_length_corrections, 0, 100)
