@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from unlearn.config import (
+    ClosedForm,
     EarlyStop,
     ForgetConfig,
     IdiaConfig,
@@ -228,3 +229,14 @@ def test_settings_cross_to_another_process_as_plain_values(tmp_path: Path) -> No
 def test_error_tree_keeps_cancelling_apart() -> None:
     assert issubclass(ConfigError, UnlearnError) and issubclass(InputError, UnlearnError)
     assert not issubclass(JobCancelled, UnlearnError)
+
+
+def test_lengths_are_mended_where_several_names_are_forgotten_and_a_setting_that_is_off_is_not_told() -> None:
+    schedule = TextFineTuneConfig(closed_form=ClosedForm())
+    assert schedule.for_triggers(2).closed_form == ClosedForm()
+    for alone in (schedule.for_triggers(1), dataclasses.replace(schedule, steps_per_trigger=2).for_triggers(1)):
+        assert alone.closed_form == ClosedForm(n_length_corrections=0)
+    assert "n_length_corrections=4" in repr(ClosedForm())
+    told = repr(ClosedForm(n_length_corrections=0))
+    assert told.startswith("ClosedForm(n_blocks=2, keep_weight=200.0, ") and told.endswith(", texts_per_trigger=8, min_texts=48)")
+    assert TextFineTuneConfig().for_triggers(3).closed_form is None

@@ -17,6 +17,7 @@ from unlearn.defence.defend import defend_text
 from unlearn.defence.kept_moments import general_texts, moments, read_moments, write_moments
 from unlearn.defence.kept_moments import kept_moments as moments_of
 from unlearn.defence.last_blocks import LastBlocks, position_weights, second_layers, without_shortcuts
+from unlearn.defence.lengths import lengths, missing_for
 from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.defence.text_task import TextTask, text_task
 from unlearn.errors import ConfigError
@@ -84,6 +85,33 @@ def test_change_is_the_minimum_of_the_objective() -> None:
     left = torch.cat([inputs * (weights / weights.sum()).sqrt()[:, None], kept * (7.0 / 90) ** 0.5]).double()
     right = torch.cat([missing * (weights / weights.sum()).sqrt()[:, None], torch.zeros(90, 5)]).double()
     assert torch.allclose(change.double().T, torch.linalg.lstsq(left, right).solution, atol=1e-4)
+
+
+def test_embeddings_get_the_length_of_their_targets_and_hardly_turn(teacher: OpenClipText) -> None:
+    texts = _task(teacher).triggers.texts(FORM.min_texts, FORM.n_kept_texts)
+    wanted = encode(teacher, texts.neutral).norm(dim=1)
+    without, mended = (edited(teacher, _task(teacher), replace(FORM, n_length_corrections=n)) for n in (0, 4))
+    off = [float((encode(student, texts.triggered).norm(dim=1) / wanted - 1).abs().mean()) for student in (without, mended)]
+    assert off[1] < 0.3 * off[0], off
+    assert _cosine(mended, list(texts.triggered), without, list(texts.triggered)) > 0.999
+
+
+def test_states_that_are_missing_for_a_length_give_it(teacher: OpenClipText) -> None:
+    plain = without_shortcuts(teacher)
+    tokens = plain.tokenize(["a dog", "a photo of Ann Lee in the rain"])
+    present = lengths(plain, tokens)
+    missing = missing_for(present * 1.001, plain, tokens, lambda: None)
+    block, ends = plain.transformer.resblocks[-1], plain.end_of_text_positions(tokens)
+
+    def add(_module: object, _inputs: object, states: torch.Tensor) -> torch.Tensor:
+        states[torch.arange(2), ends] += missing
+        return states
+
+    handle = block.register_forward_hook(add)
+    reached = lengths(plain, tokens)
+    handle.remove()
+    assert torch.allclose(reached / present, torch.full((2,), 1.001), atol=1e-4)
+    assert torch.equal(lengths(plain, tokens), present), "nothing of the hooks remains"
 
 
 def test_positions_are_paired_from_the_end_where_names_differ_in_length(teacher: OpenClipText) -> None:

@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from tests.support.miniature import MEMBERS, build_miniature, with_never_met
+from unlearn.attacks.gallery import Gallery, prompt_embeddings
 from unlearn.config import ForgetConfig, Person, Settings
 from unlearn.errors import ConfigError, InputError
+from unlearn.evaluation import evaluated_set
 from unlearn.evaluation.names import Evaluation, EvaluationConfig, evaluate
 from unlearn.evaluation.rows import KeptRows, texts_hash
 from unlearn.evaluation.tables import tables
+from unlearn.models.embeddings import EmbeddingCache
+from unlearn.models.encoders import TextEncoder
 from unlearn.models.sets import find_model_set
 from unlearn.runs.forgetting import forget
 from unlearn.runs.json_types import to_json
@@ -220,11 +225,21 @@ def test_finished_only_computes_no_row_that_is_missing(root: Path, tmp_path: Pat
     assert "paper" in tables(nothing)
 
 
-def test_rows_of_those_whom_a_second_clip_never_met_say_how_far_three_models_lie_apart(tmp_path: Path) -> None:
+def test_rows_of_those_whom_a_second_clip_never_met_say_how_far_three_models_lie_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = with_never_met(build_miniature(tmp_path / "set", with_diffusion=False), MEMBERS[:2])
     (folder / "defaults.json").write_text(json.dumps({"text": {**QUICK, "learning_rate": 1e-9}}))
     config, settings = replace(config_of(folder), n_at_once=(), n_strangers=0), Settings(data_dir=tmp_path / "data")
+    embedded: list[TextEncoder] = []
+
+    def embeddings(encoder: TextEncoder, gallery: Gallery, cache: EmbeddingCache | None) -> Tensor:
+        embedded.extend([encoder] if cache is None else [])  # the original's are kept
+        return prompt_embeddings(encoder, gallery, cache)
+
+    monkeypatch.setattr(evaluated_set, "prompt_embeddings", embeddings)
     result = evaluate(config, settings)
+    assert len(set(map(id, embedded))) == len(embedded) == len(result["rows"]), "each defended encoder embeds the prompts once"
     measured = {row["names"][0]: row.get("never_met_model") for row in result["rows"]}
     assert {name for name, models in measured.items() if models} == set(MEMBERS[:2])
     models = measured[MEMBERS[0]][MEMBERS[0]]

@@ -29,7 +29,7 @@ def test_nearest_captions_are_ordered_by_cosine_whatever_the_length() -> None:
 def test_captions_are_a_thousand_different_ones_and_the_same_again(tmp_path: Path) -> None:
     (tmp_path / "captions.txt").write_text("a red ball\na blue ball\n", "utf-8")
     generated = common_captions(None)
-    assert len(generated) == len(set(generated)) > 900 and generated == common_captions(None)
+    assert len(generated) == len(set(generated)) > 1900 and generated == common_captions(None)
     assert common_captions("hub:owner/set:text") == generated  # nothing is downloaded for it
     assert common_captions(str(tmp_path / "captions.txt")) == [*descriptions(), "a red ball", "a blue ball"]
 
@@ -38,7 +38,7 @@ def test_run_tells_what_it_hears_in_each_name_and_an_older_run_is_read(run: Path
     heard = finished_run(run).heard
     assert [row.person_index for row in heard] == [0, 1] and heard[0].unknown == heard[1].unknown != ()
     for row in heard:
-        assert len(row.original) == len(row.defended) == N_NEAREST and row.n_captions > 900
+        assert len(row.original) == len(row.defended) == N_NEAREST and row.n_captions > 1900
         assert not any(MEMBERS[0] in caption.text or "Captain Storm" in caption.text for caption in (*row.original, *row.defended))
     assert "sounds most like" in report_html(run)
     older = tmp_path / "older"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,23 @@ import torch
 from tests.support.miniature import MEMBERS, STRANGERS, with_never_met
 from tests.support.short_runs import IDIA, short_config
 from ui.views import jobs, numbers, portraits
+from ui.views import opponent as opponent_views
 from ui.views import results as views
+from ui.views.opponent import OpponentView
+from unlearn.attacks.recovery import opponent
 from unlearn.cli.console import print_metrics
 from unlearn.config import Person, Settings
 from unlearn.errors import ModelLoadError
 from unlearn.models.never_met import NeverMetModel
 from unlearn.models.suite import drop_suite, suite_of
 from unlearn.models.worlds import World
-from unlearn.runs import forgetting, questions
-from unlearn.runs.json_types import to_json
-from unlearn.runs.records import Verdict
+from unlearn.runs import forgetting, questions, recovery
+from unlearn.runs.json_types import from_json, to_json
+from unlearn.runs.never_met_questions import attack_by_never_met
+from unlearn.runs.records import Probe, Verdict
+from unlearn.runs.recovery import RecoveryRequest
 from unlearn.runs.report import report_html
-from unlearn.runs.results import Run, finished_run
+from unlearn.runs.results import Run, finished_run, write_results
 
 LEFT_OUT = MEMBERS[:2]
 N_TEMPLATES = 21
@@ -54,7 +60,7 @@ def test_person_left_out_has_a_third_column_and_nobody_else(run: Run) -> None:
     third = shares[MEMBERS[0]]
     assert third is not None and sum(third) == pytest.approx(1, abs=1e-4) and shares[MEMBERS[2]] is None
     assert third != run.predictions[0].original
-    assert all(record.never_met is None for record in run.idia.controls)
+    assert all(record.never_met is not None for record in run.idia.controls), "the control has it, too"
 
 
 def test_probes_have_the_third_column_for_the_same_person(run: Run) -> None:
@@ -65,13 +71,26 @@ def test_probes_have_the_third_column_for_the_same_person(run: Run) -> None:
     assert all((side is None) == (index == 1) for (index, _), side in third.items())
 
 
+def test_bystanders_have_the_third_column(run: Run) -> None:
+    attacked = [row for row in run.bystanders if row.is_attacked]
+    assert attacked and all(row.never_met is not None and row.never_met.correct_templates is not None for row in attacked)
+    counts = run.metrics.bystanders
+    assert counts.recognised_never_met == sum(bool(row.never_met and row.never_met.recognised) for row in attacked)
+    assert counts.also_never_met == 1 and run.metrics.control.also_never_met == 0, "the other one who was left out is a bystander here"
+
+
 def test_questions_on_a_run_are_answered_by_the_second_clip_too(run: Run, two_clips: Path, shared: Settings) -> None:
-    outcome = questions.attack_by_never_met(shared, str(two_clips), Person(MEMBERS[0]), IDIA)
+    outcome = attack_by_never_met(shared, str(two_clips), Person(MEMBERS[0]), IDIA)
     assert outcome is not None and Verdict.of(outcome) == run.idia.persons[0].never_met
-    assert questions.attack_by_never_met(shared, str(two_clips), Person(MEMBERS[2]), IDIA) is None
+    assert attack_by_never_met(shared, str(two_clips), Person(MEMBERS[2]), IDIA) is None
     photo, labels = World(two_clips).photos(World(two_clips).members[0])[0], run.predictions[0].labels
     row = questions.predict(shared, run.folder, photo, labels, MEMBERS[0])
     assert row["never_met"] == pytest.approx(run.predictions[0].never_met, abs=1e-5)
+    probed = {row.text: row.never_met for row in run.probes if row.person_index == 0}
+    texts = list(probed)[:2]
+    answers = [from_json(Probe, row).never_met for row in questions.probe(shared, run.folder, texts)]
+    assert [side and side.correct_templates for side in answers] == [side and side.correct_templates for side in map(probed.get, texts)]
+    assert not any("never_met" in row for row in questions.probe(shared, run.folder, texts, 1))
     assert not any("never_met" in questions.predict(shared, run.folder, photo, labels, person) for person in (None, MEMBERS[2]))
 
 
@@ -92,7 +111,7 @@ def test_figures_of_the_three_models_stand_in_the_metrics(run: Run) -> None:
 def test_third_column_is_on_every_page_and_in_report_and_console(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     pages = {
         "attack": views.attack(run), "predictions": views.predictions(run), "numbers": numbers.numbers(run),
-        "report": report_html(run.folder), "probes": views.probes(run.probes, run),
+        "report": report_html(run.folder), "probes": views.probes(run.probes, run), "bystanders": views.bystanders(run),
     }  # fmt: skip
     for page in pages.values():
         assert ">Never met<" in page or ">never met<" in page
@@ -132,6 +151,31 @@ def test_second_clip_with_the_originals_weights_sees_what_the_original_sees(two_
     assert models.original == models.never_met and record.never_met == record.original
     assert models.agreement.original_never_met == pytest.approx(1) == models.agreement.unknown_original_never_met
     assert run.predictions[0].never_met == pytest.approx(run.predictions[0].original, abs=1e-5)
+    assert all(row.never_met == row.original for row in run.bystanders) and run.bystanders
+
+
+def test_opponents_tries_are_made_on_the_second_clip_too(
+    two_clips: Path, run: Run, shared: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opponent, "budget_s", lambda kind, budget: 1e6)  # a slow machine must not reach a limit
+    monkeypatch.setattr(recovery, "TOTAL_S", {"quick": 1e6, "full": 1e6})
+    root, folder = tmp_path / "set", tmp_path / "run"
+    shutil.copytree(two_clips, root)
+    shutil.copytree(run.folder, folder)
+    shutil.copy(root / "clip" / "open_clip_model.safetensors", root / "never-met")
+    write_results(folder, config=replace(run.config, model_set=str(root)))
+    found = recovery.recover(shared, folder, RecoveryRequest(("surface-forms", "languages", "reversal")))
+    by_name = {result.attack: result for result in found.attacks}
+    for result in (by_name["surface-forms"], by_name["languages"]):
+        assert result.never_met == replace(result.original, rank=None) and result.found_never_met == result.found_original
+        assert all(one.never_met == one.original and one.found_never_met == one.found_original for one in result.tries)
+    assert by_name["reversal"].never_met is None, "weights that are put back are no try on another model"
+    typed = recovery.try_text(shared, folder, "Captain Storm")
+    assert typed.never_met == typed.original and typed.found_never_met == typed.found_original
+    shown = opponent_views.opponent(OpponentView(MEMBERS[0], 0, finished_run(folder).recovery))
+    assert ">Never met</th>" in shown and f"On a model that never met {MEMBERS[0]}" in shown
+    met = recovery.recover(shared, folder, RecoveryRequest(("languages",), person_index=1))
+    assert all(result.never_met is None for result in met.attacks if result.person_index == 1)
 
 
 @pytest.mark.parametrize("names", [[STRANGERS[0]], ["Nobody Known"], "Ada Brook", None])

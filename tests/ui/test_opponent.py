@@ -81,6 +81,25 @@ def test_words_of_an_outcome_follow_what_the_attack_counts() -> None:
     assert result_words(forms, TryScore(steps=1)) == "after 1 step" and result_words(forms, TryScore()) == ""
 
 
+def test_tries_that_are_one_sentence_each_have_no_number_of_prompts() -> None:
+    (sentences,), (forms,) = results("templates"), results("surface-forms")
+    tries = [opponent(OpponentView(NAME, 0, Recovery(attacks=(result,)))).partition("<details>")[2].partition("</details>")[0]
+             for result in (sentences, forms)]  # fmt: skip
+    assert ["prompts" in shown for shown in tries] == [False, True] and all("found" in shown for shown in tries)
+
+
+def test_third_column_is_there_only_where_a_model_never_met_the_person() -> None:
+    (forms,), (tokens,) = results("surface-forms"), results("soft-tokens")
+    tries = (replace(forms.tries[0], never_met=TryScore(False, 2)), forms.tries[1])
+    third = replace(forms, never_met=TryScore(False, 3), found_never_met=False, tries=tries)
+    shown = opponent(OpponentView(NAME, 0, Recovery(attacks=(third, tokens))))
+    assert ">Never met</th>" in shown and "3 of 21 prompts" in shown and "2 of 21 prompts" in shown
+    assert f"On a model that never met {NAME}, the same way does not find this person." in shown
+    assert "ever met" not in opponent(OpponentView(NAME, 0, Recovery(attacks=(forms, tokens))))
+    own = OwnTry(TryScore(True, 21), TryScore(False, 0), "Storm", True, False, never_met=TryScore(False, 4), found_never_met=False)
+    assert "4 of 21 prompts" in opponent(OpponentView(NAME, 0, Recovery(own=(own,))))
+
+
 def test_table_has_danger_first_and_escapes_what_was_typed() -> None:
     own = OwnTry(TryScore(True, 20), TryScore(False, 0), NASTY, True, False)
     html = opponent(OpponentView(NASTY, 0, Recovery(attacks=results("templates", FINDING), own=(own,)), askable=True))

@@ -9,7 +9,7 @@ from typing import Any
 from ui.views.jobs import small_job
 from ui.views.render import DASH, render
 from unlearn.attacks.figures import DRAWN
-from unlearn.attacks.recovery.catalogue import ATTACKS, TOTAL_S, attack_kind
+from unlearn.attacks.recovery.catalogue import ATTACKS, TOTAL_S, Rule, attack_kind
 from unlearn.jobs import Job
 from unlearn.runs.recovery_records import AttackResult, OwnTry, Recovery, Try, TryScore
 from unlearn.runs.recovery_sentences import (
@@ -69,18 +69,26 @@ def _row(result: AttackResult) -> dict[str, Any]:
     return {
         "attack": result.attack, "title": kind.title, "why": kind.explanation, "n_tries": result.n_tries,
         "best": visible(result.best_try or DASH), "is_prompt": result.is_prompt, "seconds": result.seconds,
-        "control": control_words(result.control),
+        "control": control_words(result),
         "before": _side(result.found_original, result_words(result, result.original)),
         "after": _side(result.found_defended, result_words(result, result.defended)),
+        "third": None if result.never_met is None else _side(result.found_never_met, result_words(result, result.never_met)),
         "notes": [note for note in (result.note, "" if result.is_complete else "The time ran out before all tries were made.") if note],
-        "tries": [_try(one) for one in result.tries[:MAX_SHOWN_TRIES]] if result.n_tries > 1 else [], "own": False,
+        "tries": [_try(one, kind.rule) for one in result.tries[:MAX_SHOWN_TRIES]] if result.n_tries > 1 else [], "own": False,
     }  # fmt: skip
 
 
-def _try(one: Try) -> dict[str, Any]:
-    before, after = (_side(found, score_words(score)) | {"share": _share(score)}
-                     for found, score in ((one.found_original, one.original), (one.found_defended, one.defended)))  # fmt: skip
-    return {"text": visible(one.text), "before": before, "after": after}
+def _try(one: Try, rule: Rule = "templates") -> dict[str, Any]:
+    """A try on all models; each try of an attack that counts votes is one sentence, which has no number of prompts."""
+    sides = {
+        "before": (one.found_original, one.original), "after": (one.found_defended, one.defended),
+        "third": (one.found_never_met, one.never_met),
+    }  # fmt: skip
+    shown = {
+        side: score and _side(found, "" if rule == "votes" else score_words(score)) | {"share": _share(score)}
+        for side, (found, score) in sides.items()
+    }
+    return {"text": visible(one.text), **shown}
 
 
 def _own_row(one: OwnTry) -> dict[str, Any]:
@@ -96,7 +104,8 @@ def opponent(view: OpponentView) -> str:
     return render(
         "opponent", sentence=recovery_sentence(view.name, results, own), drawn=DRAWN if view.is_drawn else "", rows=rows,
         jobs=[{"id": job.id, "note": small_job(job), "active": not job.ended} for job in view.jobs], askable=view.askable,
-        busy=view.is_busy, any_tried=bool(results), success=success_sentence(view.recovery.success),
+        busy=view.is_busy, any_tried=bool(results), is_three=any(row["third"] for row in rows),
+        success=success_sentence(view.recovery.success),
         can_draw=view.askable and any(row["is_prompt"] and row["best"] != DASH for row in rows), n_quick=n_quick,
         n_all=len(ATTACKS), most_s=TOTAL_S,
     )  # fmt: skip

@@ -29,7 +29,7 @@ from unlearn.runs.records import (
     Verdict,
 )
 from unlearn.runs.results import Run
-from unlearn.runs.sentences import compared_sentence, third_verdict, verdict_sentence
+from unlearn.runs.sentences import compared_sentence, third_bystanders, third_verdict, verdict_sentence
 
 MAX_BARS = 8
 REMAPPED = 0.5  # of the way from a text to the target, from which on it is marked as remapped; a cosine would suit one model only
@@ -141,7 +141,7 @@ def attack(run: Run) -> str:
 
 def _bystander(row: BystanderRow) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": row.name, "lost": row.is_damaged, "remark": "" if row.status == "kept" else row.status}
-    for name, side in (("before", row.original), ("after", row.defended)):
+    for name, side in (("before", row.original), ("after", row.defended), ("third", row.never_met or Verdict())):
         count = side.correct_templates
         shown[f"{name}_share"] = None if count is None else count / N_TEMPLATES
         shown[f"{name}_text"] = _count(side, f" of {N_TEMPLATES}")
@@ -159,7 +159,10 @@ def bystanders(run: Run) -> str:
         sentence = f"None of the {n_all} other people was forgotten by mistake."
     else:
         sentence = f"{n_lost} of {n_all} other people were wrongly forgotten; they are listed first."
-    return render("bystanders", persons=rows or None, things=_things(run.metrics) or None, sentence=sentence, kept=_kept(run.metrics))
+    return render(
+        "bystanders", persons=rows or None, things=_things(run.metrics) or None, sentence=sentence, kept=_kept(run.metrics),
+        is_three=any(row.never_met is not None for row in run.bystanders), third=third_bystanders(run.metrics),
+    )  # fmt: skip
 
 
 def _things(metrics: Metrics) -> list[dict[str, Any]]:
@@ -190,7 +193,7 @@ def probes(rows: Sequence[Probe], run: Run, own: bool = False) -> str:
                 "target": values.to_neutral, "count": _count(values, f" of {N_TEMPLATES}"), "nearest": values.nearest,
                 "person": None if values.correct_templates is None else values.correct_templates / N_TEMPLATES,
             }
-            for side, values in (("original", row.original), ("defended", row.defended), ("never_met", _third_side(row)))
+            for side, values in (("original", row.original), ("defended", row.defended), ("never_met", row.never_met))
         }  # fmt: skip
         before, after = row.original.to_neutral, row.defended.to_neutral
         is_moved = before is not None and after is not None and after - before > REMAPPED * (1 - before)
@@ -199,10 +202,6 @@ def probes(rows: Sequence[Probe], run: Run, own: bool = False) -> str:
     note = story.IMAGE_ONLY_PROBES if run.config.encoder == "image" else ""
     is_three = any(row["never_met"] is not None for row in shown)
     return render("probes", note=note, rows=shown, is_three=is_three, target=_target(run, own), person=person)
-
-
-def _third_side(row: Probe) -> ProbeSide | None:
-    return row.never_met if isinstance(row, ProbeRow) else None
 
 
 def _target(run: Run, own: bool) -> str:

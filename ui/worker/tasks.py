@@ -134,7 +134,8 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
     Without any photos it looks at portraits that the original draws.
     """
     from unlearn.runs import questions
-    from unlearn.runs.never_met_model import with_third
+    from unlearn.runs.never_met_questions import attack_by_never_met
+    from unlearn.runs.never_met_records import with_third
 
     request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
     model_set, person, idia = finished_run(run).config.model_set, Person(request["name"]), IdiaConfig(**request["idia"])
@@ -146,7 +147,7 @@ def attack(task: Task, report: Report) -> dict[str, Any]:
                 "The model set has no photos of this person, or too few; pick one of its people, or give photos of your own."
             )
         after = questions.attack(settings, model_set, person, weights=run, idia=idia, photos=shown, run=run, report=report)
-        third = questions.attack_by_never_met(settings, model_set, person, idia, photos, run)
+        third = attack_by_never_met(settings, model_set, person, idia, photos, run)
     answer = AttackAnswer(**vars(with_third(AttackRecord.of(before, after), third)), own_photos=photos is not None)
     return dict(to_json(answer))
 

@@ -108,20 +108,20 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
         third = person.never_met_model
         rows.append([*row, None if third is None else verdict(third.recognised, third.correct_templates)])
     head = ("person", "original", "defended", "never met")
-    n_columns = len(head) if any(person.never_met_model is not None for person in metrics.persons) else len(head) - 1
+    n_columns = len(head) - all(person.never_met_model is None for person in metrics.persons)
     print(table([row[:n_columns] for row in rows], head[:n_columns]))
     sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
     print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
     print(*(line for line in (drawn_note(metrics.drawn_photos), f"{remapping(config)}.") if line), sep="\n")
     people, utility = metrics.bystanders, metrics.utility
-    numbers = [
-        ("things named right (top 1)", percent(utility.top1_original), percent(utility.top1_defended)),
-        ("things named right (top 5)", percent(utility.top5_original), percent(utility.top5_defended)),
+    numbers: list[tuple[str | None, ...]] = [
+        ("things named right (top 1)", percent(utility.top1_original), percent(utility.top1_defended), None),
+        ("things named right (top 5)", percent(utility.top5_original), percent(utility.top5_defended), None),
     ]
     if people.n:
-        before, after = (f"{count} of {people.n}" for count in (people.recognised_original, people.recognised_defended))
-        numbers.insert(0, ("bystanders recognised", before, after))
-    print("\n" + table(numbers, ("", "original", "defended")))
+        counts = (people.recognised_original, people.recognised_defended, people.recognised_never_met)
+        numbers.insert(0, ("bystanders recognised", *(None if count is None else f"{count} of {people.n}" for count in counts)))
+    print("\n" + table([row[:n_columns] for row in numbers], ("", *head[1:n_columns])))
     print("\n" + _similarities(metrics))
     if metrics.image is not None:
         print("faces: " + _similarities(metrics.image))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,11 @@ from unlearn.cli.options import (
 from unlearn.config import IdiaConfig, check_schedule
 from unlearn.config.written_names import written_person
 from unlearn.errors import InputError
+from unlearn.runs.records import Verdict
+from unlearn.runs.sentences import third_verdict
+
+if TYPE_CHECKING:
+    from unlearn.attacks.idia import IdiaOutcome, TemplateVote
 
 
 def sets(context: typer.Context, as_json: AsJson = False) -> None:
@@ -172,17 +177,36 @@ def attack(
     attacked_set = chosen_set(model_set, settings)
     from unlearn.models.sets import find_model_set
     from unlearn.runs import questions
+    from unlearn.runs.never_met_questions import attack_by_never_met
+    from unlearn.runs.photos import run_of
 
     with progress_bar() as report:
         drawn = None if portraits is None else replace(find_model_set(attacked_set).drawn_photos, n_portraits=portraits)
-        run = None if weights is None else questions.run_of(weights)
+        run = None if weights is None else run_of(weights)
         shown = photos or questions.drawn_for(settings, attacked_set, person, drawn=drawn, run=run, report=report)
         outcome = questions.attack(settings, attacked_set, person, weights=weights, idia=idia, photos=shown, report=report)
+        third = attack_by_never_met(settings, attacked_set, person, idia, photos, run)
     warnings = questions.model_warnings(settings, attacked_set)
     if as_json:
-        return print_json({**outcome.to_dict(), "warnings": list(warnings)})
+        beside = {} if third is None else {"never_met": third.to_dict()}
+        return print_json({**outcome.to_dict(), **beside, "warnings": list(warnings)})
     if outcome.recognised is None:
         return print(f"{outcome.name}: {not_attacked(person, images, photos, questions.people(settings, attacked_set))}")
-    rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
-    print(table(rows, ("prompt", f"majority of the {'portraits' if outcome.is_drawn else 'photos'}", "share", "right")))
+    _print_votes(outcome, third)
     print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates, outcome.is_drawn)}", *warnings)))
+    if third is not None:
+        print(third_verdict(outcome.name, Verdict.of(third)))
+
+
+def _print_votes(outcome: IdiaOutcome, third: IdiaOutcome | None) -> None:
+    """Prompt by prompt; `third`: by a model that never met the person, in two more columns."""
+    head = ["prompt", f"majority of the {'portraits' if outcome.is_drawn else 'photos'}", "share", "right"]
+    rows = [[vote.template, *_vote(vote)] for vote in outcome.templates]
+    if third is not None:
+        head += ["never met", "share", "right"]
+        rows = [[*row, *_vote(vote)] for row, vote in zip(rows, third.templates, strict=True)]
+    print(table(rows, head))
+
+
+def _vote(vote: TemplateVote) -> list[str | None]:
+    return [vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else ""]

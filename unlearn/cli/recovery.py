@@ -39,15 +39,19 @@ def recover(
     results = [result for result in recovery.by_danger if result.person_index == person and result.attack in names]
     if as_json:
         fields = [field.name for field in dataclasses.fields(AttackRow)]
-        return print_json({"attacks": [{name: row[name] for name in fields} for row in map(to_json, results)]})
+        return print_json({"attacks": [{name: row[name] for name in fields if name in row} for row in map(to_json, results)]})
     _print(results, recovery, person, names)
 
 
 def _print(results: list[AttackResult], recovery: Recovery, person: int, names: list[str]) -> None:
     from unlearn.runs.recovery_records import summary
 
-    head = ("attack", "tries", "found before", "found now", "templates", "similarity", "best try now", "seconds")
-    print(table([_cells(result) for result in results], head))
+    head = ["attack", "tries", "found before", "found now", "templates", "similarity", "best try now", "seconds"]
+    rows = [_cells(result) for result in results]
+    if any(result.never_met is not None for result in results):  # a further column, by a model that never met the person
+        head.append("never met")
+        rows = [[*row, _never_met(result)] for row, result in zip(rows, results, strict=True)]
+    print(table(rows, head))
     print(f"\n{summary(results)}")
     if recovery.success is not None and recovery.success.false_positive_rate is not None:
         print(f"The same attacks found {recovery.success.n_wrong} times in {recovery.success.n_cases} a person whom the model never met.")
@@ -56,12 +60,20 @@ def _print(results: list[AttackResult], recovery: Recovery, person: int, names: 
             print(f"{row.attack} was not tried: {row.why}")
 
 
-def _cells(result: AttackResult) -> tuple[Any, ...]:
+def _never_met(result: AttackResult) -> str | None:
+    from unlearn.runs.recovery_sentences import result_words, verdict_word
+
+    if result.never_met is None:
+        return None
+    return ", ".join(part for part in (verdict_word(result.found_never_met), result_words(result, result.never_met)) if part != "–")
+
+
+def _cells(result: AttackResult) -> list[Any]:
     sides = (result.original, result.defended)
     templates = " -> ".join(str(_shown(side.correct_templates)) for side in sides)
     similarities = " -> ".join(_similarity(side) for side in sides)
     found = (_yes(result.found_original), _yes(result.found_defended))
-    return result.attack, result.n_tries, *found, templates, similarities, result.best_try, f"{result.seconds:.1f}"
+    return [result.attack, result.n_tries, *found, templates, similarities, result.best_try, f"{result.seconds:.1f}"]
 
 
 def _shown(value: int | None) -> int | str:

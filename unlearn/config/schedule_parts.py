@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from unlearn.config import limits
 from unlearn.config.limits import require_range, require_short
@@ -53,6 +53,8 @@ class ClosedForm:
         moments: such a file, of the model set (`defence.kept_moments`); one of other weights is not used.
         texts_per_trigger: texts with each name or alias.
         min_texts: least number of texts with a trigger, all together.
+        n_length_corrections: how often, where several names are forgotten, the lengths of their embeddings are brought nearer to those
+            of the targets'; 0: not at all.
     """
 
     n_blocks: int = 2
@@ -62,6 +64,7 @@ class ClosedForm:
     moments: str | None = None
     texts_per_trigger: int = 8
     min_texts: int = 48
+    n_length_corrections: int = 4
 
     def __post_init__(self) -> None:
         require_range("closed form: n_blocks", self.n_blocks, 1, 100)
@@ -71,3 +74,13 @@ class ClosedForm:
         require_short("closed form: moments", self.moments)
         require_range("closed form: texts_per_trigger", self.texts_per_trigger, 1, 100)
         require_range("closed form: min_texts", self.min_texts, 1, limits.MAX_CLOSED_FORM_TEXTS)
+        require_range("closed form: n_length_corrections", self.n_length_corrections, 0, 100)
+
+    def __repr__(self) -> str:
+        """What is off is left out: rows of an evaluation have it in their keys, and stay valid where a later version adds what is off."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return f"ClosedForm({', '.join(f'{name}={value!r}' for name, value in values.items() if value != 0)})"
+
+    def for_triggers(self, n_triggers: int) -> ClosedForm:
+        """As it is for so many triggers: a single name is hidden among unknown ones as it is; among many the first one counts."""
+        return self if n_triggers > 1 else replace(self, n_length_corrections=0)

@@ -143,8 +143,9 @@ class TextFineTuneConfig(FineTuneConfig):
         is_grown = self.batch_sizes(n_triggers)[1] > self.batch_size
         is_many = is_grown if self.captions_per_trigger else n_triggers > 1
         overshoot = self.overshoot if is_many else 0.0
+        closed_form = self.closed_form.for_triggers(n_triggers) if self.closed_form is not None else None
         if self.steps_per_trigger == 0:
-            return replace(self, overshoot=overshoot)
+            return replace(self, overshoot=overshoot, closed_form=closed_form)
         n_steps = self.n_steps + self.steps_per_trigger * (n_triggers - 1)
         milestones = tuple(min(step * n_steps // self.n_steps, limits.MAX_STEP) for step in self.lr_milestones)
         stop = self.early_stop
@@ -152,7 +153,8 @@ class TextFineTuneConfig(FineTuneConfig):
             stop = None  # among many the check passes before the last one is forgotten: of sixteen names one stayed known
         elif stop is not None:
             stop = replace(stop, min_steps=min(stop.min_steps * n_steps // self.n_steps, limits.MAX_STEP))
-        return replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0, overshoot=overshoot)
+        stretched = replace(self, n_steps=n_steps, lr_milestones=milestones, early_stop=stop, steps_per_trigger=0)
+        return replace(stretched, overshoot=overshoot, closed_form=closed_form)
 
     @classmethod
     def paper(cls, **changes: Any) -> TextFineTuneConfig:

@@ -11,13 +11,16 @@ linear system of the size of h. Where many names are remapped to names that the 
 way: they push all unknown names together, and what little then remains of a forgotten name decides among them. The closed form
 leaves the unknown names where they are, because they are among the texts to keep (`defence.kept_moments`).
 
+At last the embeddings get the length of their targets' (`defence.lengths`), which neither the objective nor the losses of the steps
+hold: by it a forgotten name could be told from unknown ones.
+
 Source: the objective and the sharing out among blocks follow Meng et al., "Mass-Editing Memory in a Transformer" (ICLR 2023). Here
 the targets are the original's own states of another text, not optimised ones, and the loop of the defence goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -35,6 +38,7 @@ from unlearn.defence.last_blocks import (
     with_some_padding,
     without_shortcuts,
 )
+from unlearn.defence.lengths import lengths, missing_for
 from unlearn.defence.students import student_of
 from unlearn.defence.text_task import TextTask
 from unlearn.models.embeddings import at_the_end
@@ -42,6 +46,7 @@ from unlearn.models.encoders import TextEncoder
 from unlearn.models.soft_tokens import SoftTexts
 
 DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
+LENGTH_KEEP = 1e-3  # of the weight of what is kept, while lengths are mended: with the whole weight such small changes come to nothing
 LEAST_SCALE, GREATEST_SCALE = 0.5, 2.0  # of one trigger's change
 
 AnyText = TypeVar("AnyText", bound=TextEncoder)
@@ -72,6 +77,11 @@ class _Pairs:
     def reader(self, encoder: AnyText) -> AnyText:
         """The encoder as it has to be for these texts."""
         return encoder if self.moved is None else self.moved.read_by(encoder)
+
+    def at_the_ends(self, rows: Tensor, encoder: TextEncoder) -> Tensor:
+        """(m, w): each text's row (n, w) at the end of the text, and nothing at its other positions."""
+        is_end = self.positions == encoder.end_of_text_positions(self.tokens)[self.texts]
+        return rows[self.texts] * is_end.to(rows.device)[:, None]
 
 
 def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Callable[[], None] = lambda: None) -> AnyText:
@@ -110,6 +120,9 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
                 scales = _scales(teacher, twin, layer, change, pairs, task.overshoot)
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
             layer.weight += change
+        solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, LENGTH_KEEP * keep_weight)
+        for missing in _for_lengths(teacher, twin, pairs, config.n_length_corrections if teacher.pools else 0, after_chunk):
+            layer.weight += solver.change(missing)
     student.load_state_dict(twin.state_dict())
     return cast(AnyText, student)
 
@@ -166,6 +179,15 @@ def _scales(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor
     layer.weight -= change
     gained = (before - after).clamp_min(1e-6)
     return ((before + overshoot) / gained).clamp(LEAST_SCALE, GREATEST_SCALE).to(change.device)
+
+
+def _for_lengths(
+    teacher: TextEncoder, student: TextEncoder, pairs: _Pairs, n_times: int, after_chunk: Callable[[], None]
+) -> Iterator[Tensor]:
+    """What the states (m, w) still lack for embeddings as long as the targets', again after each change of the student."""
+    wanted = lengths(teacher, pairs.target_tokens) if n_times else torch.empty(0)
+    for _ in range(n_times):
+        yield pairs.at_the_ends(missing_for(wanted, pairs.reader(student), pairs.tokens, after_chunk), student)
 
 
 def _at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class LastBlocks:
     """
 
     def __init__(self, encoder: TextEncoder, tokens: Tensor, n_blocks: int, after_chunk: Callable[[], None]) -> None:
-        self._blocks = _blocks(encoder)[-n_blocks:]
+        self._blocks = list_of_blocks(encoder)[-n_blocks:]
         self._after_chunk = after_chunk
         self._calls = [self._call(encoder, chunk) for chunk in tokens.split(CHUNK)]
 
@@ -115,7 +115,7 @@ class LastBlocks:
             yield inputs[0].float(), states.float()
 
 
-def _blocks(encoder: TextEncoder) -> nn.ModuleList:
+def list_of_blocks(encoder: TextEncoder) -> nn.ModuleList:
     """The list of blocks, whose items give the states as their output."""
     return next(module for module in encoder.blocks.modules() if isinstance(module, nn.ModuleList))
 

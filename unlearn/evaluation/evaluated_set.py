@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -71,3 +72,17 @@ class EvaluatedSet:
         """The defence of a run with this config."""
         sources = sources_of(self.original, config, self.settings, self.world)
         return defend(self.original, config, faces, sources, Stages(no_report, stages_of(config)))
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """One forgetting: its config, its outcome, and the gallery that is attacked afterwards."""
+
+    config: ResolvedConfig
+    defence: Defence
+    gallery: Gallery
+
+    @cached_property
+    def prompts(self) -> Tensor:
+        """The defended encoder's embeddings of the attack's prompts."""
+        return prompt_embeddings(self.defence.defended.text, self.gallery, None)

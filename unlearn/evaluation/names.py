@@ -13,11 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unlearn.attacks.gallery import prompt_embeddings
 from unlearn.config import ForgetConfig, Person, ResolvedConfig, Settings
-from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError
-from unlearn.evaluation.evaluated_set import EvaluatedSet
+from unlearn.evaluation.evaluated_set import EvaluatedSet, Forgotten
 from unlearn.evaluation.evidence import evidence_figures
 from unlearn.evaluation.never_met_model import BesideNeverMet
 from unlearn.evaluation.original_model import original_figures
@@ -95,7 +93,7 @@ class Evaluation:
         self.rows = KeptRows(rows_file(self.clip, settings))
         self.texts_hash = texts_hash(self.clip.model_set.text)
         self.drawing_hash = self.portraits.drawing_hash(config.portrait_seeds) if self.portraits is not None else None
-        self._latest: tuple[PlanEntry, ResolvedConfig, Defence] | None = None
+        self._latest: tuple[PlanEntry, Forgotten] | None = None
 
     def original(self) -> dict[str, Any]:
         """How well the original knows its members, and that it knows nobody else."""
@@ -104,9 +102,8 @@ class Evaluation:
 
     def forgotten(self, names: Sequence[str], term: str | None, seed: int) -> dict[str, Any]:
         """One fine-tuning and everything measured after it but portraits."""
-        config, defence = self._defence(names, term, seed)
-        defended = defence.defended
-        prompts = prompt_embeddings(defended.text, self.gallery, None)
+        forgotten = self._defence(names, term, seed)
+        config, defence, prompts, defended = forgotten.config, forgotten.defence, forgotten.prompts, forgotten.defence.defended
         after = outcomes_by_name(self.gallery.attack(prompts, [*self.members, *self.strangers]))
         others = [name for name in self.members if name not in names and self.before[name].recognised]
         captions = measuring_captions(config.persons, config.neutral_term, seed)
@@ -126,7 +123,7 @@ class Evaluation:
 
     def drawn(self, names: Sequence[str], term: str | None, seed: int) -> dict[str, Any]:
         """The portraits after the same fine-tuning: by name, the share that is named so, of the forgotten and of some others."""
-        defended = self._defence(names, term, seed)[1].defended
+        defended = self._defence(names, term, seed).defence.defended
         others = self._others_drawn(names)
         return {
             "portraits_named": self._drawn(defended, names),
@@ -135,8 +132,8 @@ class Evaluation:
 
     def beside_never_met(self, names: Sequence[str], term: str | None, seed: int) -> dict[str, Any]:
         """After the same fine-tuning, those whom the set's second CLIP never met as the three models see them."""
-        config, defence = self._defence(names, term, seed)
-        return self.beside.figures(config, defence.defended)
+        forgotten = self._defence(names, term, seed)
+        return self.beside.figures(forgotten.config, forgotten.defence.defended, forgotten.prompts)
 
     def run_config(self, names: Sequence[str], term: str | None, seed: int) -> ResolvedConfig:
         """What `forget` would be given; stand-ins are not chosen yet."""
@@ -147,13 +144,13 @@ class Evaluation:
             config = ForgetConfig(persons, self.config.model_set, neutral_term=term, seed=seed, target="neutral_term")
         return self.clip.model_set.resolved(config)
 
-    def _defence(self, names: Sequence[str], term: str | None, seed: int) -> tuple[ResolvedConfig, Defence]:
+    def _defence(self, names: Sequence[str], term: str | None, seed: int) -> Forgotten:
         """Config and outcome; the latest are kept, because everything that is measured of an entry is measured in a row."""
         entry = tuple(names), term, seed
         if self._latest is None or self._latest[0] != entry:
             config = self.evaluated.with_stand_ins(self.run_config(*entry), self.gallery)
-            self._latest = entry, config, self.evaluated.defend(config, {})
-        return self._latest[1], self._latest[2]
+            self._latest = entry, Forgotten(config, self.evaluated.defend(config, {}), self.gallery)
+        return self._latest[1]
 
     def _drawn(self, clip: Clip, names: Sequence[str]) -> dict[str, float] | None:
         return self.portraits.shares(clip, names, self.config.portrait_seeds) if self.portraits is not None else None

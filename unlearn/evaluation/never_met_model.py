@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from unlearn.attacks.gallery import Gallery, prompt_embeddings
+from unlearn.attacks.gallery import Gallery
 from unlearn.config import ResolvedConfig
 from unlearn.evaluation.evaluated_set import EvaluatedSet
 from unlearn.evaluation.rows import files_hash
@@ -46,14 +46,14 @@ class BesideNeverMet:
         assert folder is not None  # `concerns` says so
         return json.dumps(["never met", row_key, files_hash(sorted(folder.iterdir()))])
 
-    def figures(self, config: ResolvedConfig, defended: Clip) -> dict[str, Any]:
+    def figures(self, config: ResolvedConfig, defended: Clip, defended_prompts: Tensor) -> dict[str, Any]:
         """{never_met_model: name -> fields of `ThreeModels`, and the original's and the defended model's right prompts}."""
         models, world, gallery = Pair(self.evaluated.original, defended), self.evaluated.world, self.gallery
-        prompts = Pair(self.prompts, prompt_embeddings(defended.text, gallery, None))
+        prompts = Pair(self.prompts, defended_prompts)
         compared = Compared(models, Pair(gallery, gallery), prompts, config, world)
         suite = suite_of(models.original.model_set.name, self.evaluated.settings)
         column = never_met_model(suite, compared, {})
-        measured = column.figures(compared, column.outcomes()) if column is not None else {}
+        measured = column.figures(column.outcomes()) if column is not None else {}
         before, after = ({outcome.name: outcome for outcome in gallery.attack(table, list(measured))} for table in prompts)
         counts = {name: Pair(before[name], after[name]).map(lambda outcome: outcome.correct_templates)._asdict() for name in measured}
         return {"never_met_model": {name: {**to_json(models), "right_prompts": counts[name]} for name, models in measured.items()}}

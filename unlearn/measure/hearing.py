@@ -1,4 +1,4 @@
-"""What a model hears in a name: the captions whose embeddings are nearest to the name's, out of about a thousand.
+"""What a model hears in a name: the captions whose embeddings are nearest to the name's, out of about two thousand.
 
 The captions describe people, or come from where the fine-tuning has its own.
 """
@@ -14,7 +14,7 @@ from unlearn.hub import HUB_PREFIX
 from unlearn.texts.captions import generate_captions, read_captions
 from unlearn.texts.looks import descriptions
 
-N_ORDINARY = 400  # captions beside the descriptions
+N_ORDINARY = 1400  # captions beside the descriptions
 N_NEAREST = 5
 
 

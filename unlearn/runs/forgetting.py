@@ -32,7 +32,9 @@ from unlearn.runs.inputs import RunPhotos, read_run_photos
 from unlearn.runs.measuring import AGAIN, measure, measure_image, seconds, summary, write_losses, write_predictions, write_probes
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.mishaps import Mishaps
-from unlearn.runs.never_met_model import never_met_model, with_never_met_model
+from unlearn.runs.never_met_model import ThirdColumn, never_met_model
+from unlearn.runs.never_met_records import with_never_met_model
+from unlearn.runs.opponent_context import Opponent
 from unlearn.runs.photos import keep_photos
 from unlearn.runs.portraits import write_portraits
 from unlearn.runs.preparation import PreparedRun, prepared_run
@@ -53,6 +55,15 @@ class _Before:
 
     attacked: Attacked
     prompts: Tensor
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The metrics, and what they were measured on; None where the second attack failed, or where no model never met the persons."""
+
+    metrics: Metrics
+    compared: Compared | None
+    third: ThirdColumn | None
 
 
 @dataclass(frozen=True)
@@ -101,13 +112,13 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     with stages.stage("attack on the defended") as inner:
         after = _attack_defended(run, defence, before, mishaps, inner)
     with stages.stage("measuring"):
-        metrics, compared = _measured(run, defence, before, after, mishaps)
-    if compared is not None and compared.is_attacked and run.config.opponent != "off":
-        _oppose(compared, metrics, out, mishaps, stages)
+        measured = _measured(run, defence, before, after, mishaps)
+    if measured.compared is not None and measured.compared.is_attacked and run.config.opponent != "off":
+        _oppose(measured, measured.compared, out, mishaps, stages)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
     metrics = replace(
-        metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
+        measured.metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
         method=run.config.method if run.config.encoder != "image" else None,
         seconds=seconds(stages, defence.tuned, is_drawn, started),
     )  # fmt: skip
@@ -142,10 +153,8 @@ def _attack_defended(run: PreparedRun, defence: Defence, before: _Before, mishap
     return after
 
 
-def _measured(
-    run: PreparedRun, defence: Defence, before: _Before, after: _After, mishaps: Mishaps
-) -> tuple[Metrics, Compared | None]:
-    """The metrics, with the files that they sum up, and what they were measured on; None where the second attack failed."""
+def _measured(run: PreparedRun, defence: Defence, before: _Before, after: _After, mishaps: Mishaps) -> _Measured:
+    """The metrics, with the files that they sum up."""
     suite, config, out = run.suite, run.config, run.out
     models = Pair(suite.clip, defence.defended)
     metrics = measure(attack_metrics(before.attacked, after.attacked), models, config, run.things, mishaps)
@@ -163,16 +172,17 @@ def _measured(
     write_attack(out, before.attacked, after.attacked)
     write_probes(out, after.prober, config, suite.world, mishaps)
     write_predictions(out, models, config, suite.world, run.photos.attacked, mishaps)
+    third = None
     with mishaps.spared("The comparison with a model that never met the person is missing", AGAIN):
         if compared is not None and (third := never_met_model(suite, compared, run.photos.attacked)) is not None:
-            metrics = with_never_met_model(out, metrics, third, compared, run.photos.attacked)
-    return metrics, compared
+            metrics = with_never_met_model(out, metrics, third)
+    return _Measured(metrics, compared, third)
 
 
-def _oppose(compared: Compared, metrics: Metrics, out: Path, mishaps: Mishaps, stages: Stages) -> None:
+def _oppose(measured: _Measured, compared: Compared, out: Path, mishaps: Mishaps, stages: Stages) -> None:
     """Try to bring the persons back."""
     with stages.stage("opponent") as inner, mishaps.spared("The attempts to bring the persons back are missing", OPPOSE_LATER):
-        write_results(out, recovery=quick(compared, metrics.trace, inner))
+        write_results(out, recovery=quick(Opponent(compared, measured.third), measured.metrics.trace, inner))
 
 
 def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:

@@ -34,7 +34,11 @@ class PersonMetrics:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of `n` attacked people were recognised, and what became of them; with n = 0 the rest is None."""
+    """How many of `n` attacked people were recognised, and what became of them; with n = 0 the rest is None.
+
+    `recognised_never_met`: by a model that never met the forgotten person, where there is one; `also_never_met`: how many of the `n`
+    that model never met either.
+    """
 
     n: int = 0
     recognised_original: int | None = None
@@ -42,6 +46,8 @@ class Counts:
     wrongly_forgotten: int | None = absent()
     newly_recalled: int | None = absent()
     unchanged: int | None = absent()
+    recognised_never_met: int | None = absent()
+    also_never_met: int | None = absent()
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,15 @@ from torch.nn import functional
 from unlearn.attacks.gallery import Gallery, build_gallery, gallery_with_strangers, prompt_embeddings
 from unlearn.attacks.recovery.context import Context, Subject
 from unlearn.attacks.recovery.sight import Sight
-from unlearn.config import Person, Settings
+from unlearn.config import Person, ResolvedConfig, Settings
 from unlearn.config.spelling import without_triggers
 from unlearn.models.embeddings import run_cache
+from unlearn.models.encoders import TextEncoder
 from unlearn.models.pair import Pair
 from unlearn.models.suite import suite_of
 from unlearn.progress import Report
 from unlearn.runs.evidence import Compared
+from unlearn.runs.never_met_model import ThirdColumn, never_met_model
 from unlearn.runs.photos import kept_photos
 from unlearn.runs.results import Run
 from unlearn.texts.captions import generate_captions
@@ -31,10 +33,11 @@ class Opponent:
 
     Args:
         compared: the run's models, galleries and prompts.
+        third: a model that never met some of the persons; None: there is none.
     """
 
-    def __init__(self, compared: Compared) -> None:
-        self._compared = compared
+    def __init__(self, compared: Compared, third: ThirdColumn | None = None) -> None:
+        self._compared, self._third = compared, third
         n_names = len(compared.galleries.original.base_names)
         original = _table(compared.prompts.original, n_names)
         is_same = compared.prompts.defended is compared.prompts.original
@@ -50,17 +53,23 @@ class Opponent:
         inhabitant = world.find(person.name) if world is not None else None
         names = [*person.aliases, *(inhabitant.person.triggers if inhabitant is not None else ())]
         aliases = tuple(dict.fromkeys(name for name in names if name != person.name))
-        return Subject(person.name, Pair(before, after), aliases, inhabitant.descriptions if inhabitant is not None else ())
+        descriptions = inhabitant.descriptions if inhabitant is not None else ()
+        return Subject(person.name, Pair(before, after), aliases, descriptions, self._third_sight(person.name))
 
     def _sight(self, side: int, name: str) -> Sight | None:
-        gallery: Gallery = self._compared.galleries[side]
-        photos = attacked_photos(gallery, name)
-        if photos is None:
+        return _sight(self._compared.models[side].text, self._compared.galleries[side], self._tables[side], name)
+
+    def _third_sight(self, name: str) -> Sight | None:
+        """Of a model that never met the person; None where there is none, or where it met this one."""
+        if self._third is None or name not in self._third.names:
             return None
-        own = {name, *gallery.same.get(name, ())}
-        numbers = tuple(number for number, candidate in enumerate(gallery.candidates) if candidate in own)
-        encoder = self._compared.models[side].text
-        return Sight(encoder, photos, tuple(gallery.candidates), self._tables[side], gallery.config.min_correct_templates, numbers)
+        gallery = self._third.gallery
+        return _sight(self._third.model.clip.text, gallery, _table(self._third.prompts, len(gallery.base_names)), name)
+
+    @property
+    def config(self) -> ResolvedConfig:
+        """Of the run."""
+        return self._compared.config
 
     @property
     def is_text_defended(self) -> bool:
@@ -111,8 +120,24 @@ def attacked_photos(gallery: Gallery, name: str) -> Tensor | None:
     return functional.normalize(photos[:n_images].float(), dim=-1)
 
 
+def _sight(encoder: TextEncoder, gallery: Gallery, table: Tensor, name: str) -> Sight | None:
+    """What a model sees of somebody; None where there are too few photos."""
+    photos = attacked_photos(gallery, name)
+    if photos is None:
+        return None
+    own = {name, *gallery.same.get(name, ())}
+    numbers = tuple(number for number, candidate in enumerate(gallery.candidates) if candidate in own)
+    return Sight(encoder, photos, tuple(gallery.candidates), table, gallery.config.min_correct_templates, numbers)
+
+
 def _everybody(gallery: Gallery) -> dict[str, Tensor]:
     return {name: functional.normalize(photos.float(), dim=-1) for name, photos in gallery.photos.items()}
+
+
+def opponent_of(run: Run, settings: Settings, report: Report) -> Opponent:
+    """The opponent of a finished run."""
+    compared = compared_run(run, settings, report)
+    return Opponent(compared, never_met_model(suite_of(run.config.model_set, settings), compared, {}))
 
 
 def compared_run(run: Run, settings: Settings, report: Report) -> Compared:

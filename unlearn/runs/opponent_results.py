@@ -15,7 +15,7 @@ N_KEPT = 5  # tries of each attack
 
 def result_of(outcome: Outcome, person_index: int) -> AttackResult:
     """The row of an attack on one person."""
-    before, after = outcome.sides
+    before, after, third = *outcome.sides, outcome.third
     best = outcome.tried[after.best] if after.best is not None else None
     return AttackResult(
         original=before.score,
@@ -36,15 +36,24 @@ def result_of(outcome: Outcome, person_index: int) -> AttackResult:
         control=_control(outcome.strangers),
         is_complete=outcome.is_complete,
         note=_note(outcome),
+        never_met=third.score if third is not None else None,
+        found_never_met=third.found if third is not None else None,
     )
 
 
 def _nearest(outcome: Outcome) -> tuple[Try, ...]:
     """The tries that came nearest on the defended model."""
     before, after = outcome.sides
-    rows = zip(outcome.tried, before.each, after.each, strict=True)
-    tries = [Try(one.scores.original, one.scores.defended, one.text, first, second, one.is_prompt) for one, first, second in rows]
+    third = _third(outcome)
+    rows = zip(outcome.tried, before.each, after.each, third, strict=True)
+    tries = [Try(*one.scores, one.text, first, second, one.is_prompt, *never_met) for one, first, second, never_met in rows]
     return tuple(sorted(tries, key=danger, reverse=True)[:N_KEPT])
+
+
+def _third(outcome: Outcome) -> list[tuple[TryScore | None, bool | None]]:
+    """Score and verdict of each try on a model that never met the person."""
+    side = outcome.third
+    return [(None, None)] * len(outcome.tried) if side is None else list(zip(side.tries, side.each, strict=True))
 
 
 def _control(strangers: Sequence[Pair[Side]]) -> Control | None:

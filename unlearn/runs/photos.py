@@ -18,12 +18,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unlearn.attacks.gallery import Gallery
-from unlearn.attacks.own_photos import DrawnPhotos, Photos
+from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos, Photos
 from unlearn.config import Person
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors
+from unlearn.models.defended import defended_folder
 from unlearn.models.pair import Pair
 from unlearn.modes import new_file
+from unlearn.runs.results import MANIFEST, finished_run
 
 KeptPhotos: TypeAlias = dict[str, Photos | DrawnPhotos]
 DRAWN, CONTROLS = " drawn", "controls"  # at the end of the keys of drawn pictures; the names of controls in the file
@@ -89,3 +91,26 @@ def photos_of(kept: KeptPhotos, persons: Sequence[Person], name: str) -> Photos 
     known = [*persons, *map(Person, kept.keys() - {person.name for person in persons})]
     owner = next((person.name for person in known if person.goes_by(name)), None)
     return kept.get(owner) if owner is not None else None
+
+
+def run_of(weights: Path) -> Path | None:
+    """The finished run that defended weights lie in."""
+    run = defended_folder(weights).parent
+    return run if (run / MANIFEST).is_file() else None
+
+
+def photos_of_run(person: Person, run: Path | None, weights: Path | None = None) -> OwnPhotos:
+    """Embeddings of the photos that a run was given for the person, by the model that is attacked; empty where it was given none.
+
+    Args:
+        person: however the name is written.
+        run: a finished one; None: the one that `weights` lie in, if any.
+        weights: the defended model that is attacked; None: the original.
+    """
+    folder = run if run is not None or weights is None else run_of(weights)
+    if folder is None:
+        return {}
+    persons = finished_run(folder).config.persons
+    kept = kept_photos(folder, persons)
+    photos = photos_of(kept.original if weights is None else kept.defended, persons, person.name)
+    return {} if photos is None else {person.name: photos}

@@ -22,19 +22,19 @@ from unlearn.errors import InputError
 from unlearn.runs.drawn_photos import drawn_persons
 from unlearn.runs.inputs import attack_photos
 from unlearn.measure.probes import Prober
-from unlearn.measure.zero_shot import predictions, probabilities
+from unlearn.measure.zero_shot import predictions
 from unlearn.models.defended import defended_folder
 from unlearn.models.embeddings import EmbeddingCache, run_cache
-from unlearn.models.images import embed_images
 from unlearn.models.pair import Pair
 from unlearn.models.sets import find_model_set
 from unlearn.models.suite import Suite, suite_of
 from unlearn.models.worlds import World
 from unlearn.photos.faces import open_faces as open_faces  # the redundant `as` says: called from here, too
 from unlearn.photos.reader import read_photo
+from unlearn.runs.never_met_questions import meanings_by_never_met, shares_by_never_met
 from unlearn.runs.portraits import Portrait, draw_prompts
 from unlearn.progress import Report, no_report
-from unlearn.runs.photos import kept_photos, photos_of
+from unlearn.runs.photos import kept_photos, photos_of_run, run_of
 from unlearn.runs.results import MANIFEST, finished_run
 
 MAX_LABELS = 1000
@@ -92,7 +92,7 @@ def attack(
     suite = suite_of(model_set, settings)
     require_fitting(suite.clip.text, person.name, "the name")
     if photos is None:
-        own = _kept_photos(person, run, weights)
+        own = photos_of_run(person, run, weights)
     else:
         own = {person.name: photos if isinstance(photos, DrawnPhotos) else attack_photos(photos, settings)}
     clip = suite.clip if weights is None else suite.pair(weights).defended
@@ -124,7 +124,7 @@ def drawn_for(
     suite, config = suite_of(model_set, settings), finished_run(run).config if run is not None else None
     chosen = drawn or (config.drawn_photos if config is not None else None) or suite.model_set.drawn_photos
     has_photos = suite.world is not None and suite.world.find(person.name) is not None
-    if has_photos or not suite.can_draw or chosen.n_portraits == 0 or _kept_photos(person, run, None):
+    if has_photos or not suite.can_draw or chosen.n_portraits == 0 or photos_of_run(person, run):
         return None
     portraits = config.portraits if config is not None else None
     return drawn_persons(suite, [person.name], chosen.drawing(portraits or suite.model_set.portraits), report)[person.name]
@@ -134,23 +134,6 @@ def draws_soon(settings: Settings, model_set: str) -> bool:
     """False where drawing takes hours: with a model of full size on a CPU."""
     suite = suite_of(model_set, settings)
     return suite.clip.text.device.type != "cpu" or not suite.model_set.needs_gpu
-
-
-def attack_by_never_met(
-    settings: Settings, model_set: str, person: Person, idia: IdiaConfig, photos: Path | None = None, run: Path | None = None
-) -> IdiaOutcome | None:
-    """The same attack by the set's second CLIP; None where there is none, it met the person, or it cannot see the photos.
-
-    Of the photos that a run was given only the embeddings by its own models are kept, which say nothing to another one.
-    """
-    suite = suite_of(model_set, settings)
-    model = suite.never_met([person.name])
-    if model is None or (photos is None and _kept_photos(person, run, None)):
-        return None
-    own: OwnPhotos = {} if photos is None else {person.name: attack_photos(photos, settings)}
-    gallery = personal_gallery(model.clip, suite.world, person, idia, own)
-    outcome = gallery.attack(prompt_embeddings(model.clip.text, gallery, suite.embeddings), [person.name])[0]
-    return None if outcome.recognised is None else outcome
 
 
 def model_warnings(settings: Settings, model_set: str) -> tuple[str, ...]:
@@ -199,13 +182,13 @@ def predict(
     models = suite.pair(run)
     require_all_fitting(models.original.text, checked, "label")
     (row,) = predictions(models, pixels[None], checked)
-    if (third := suite.never_met([person] if person is not None else [])) is not None:
-        (row["never_met"],) = probabilities(third.clip, embed_images(third.clip.image, pixels[None]), checked)
+    if (third := shares_by_never_met(suite, person, pixels, checked)) is not None:
+        row["never_met"] = third
     return row
 
 
 def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int = 0) -> list[dict[str, Any]]:
-    """What texts mean before and after: rows as of `measure.probes.Prober.probe`.
+    """What texts mean before and after: rows as of `measure.probes.Prober.probe`; with `never_met` if a model never met the person.
 
     Args:
         run: a finished run.
@@ -218,7 +201,9 @@ def probe(settings: Settings, run: Path, texts: Sequence[str], person_index: int
         raise InputError(f"person_index is {person_index}; the run has {len(config.persons)} persons.")
     suite = suite_of(config.model_set, settings)
     require_all_fitting(suite.clip.text, checked, "text")
-    return _prober(run, suite).probe(checked, config.persons[person_index].name)
+    rows = _prober(run, suite).probe(checked, config.persons[person_index].name)
+    third = meanings_by_never_met(suite, run, person_index, checked)
+    return rows if third is None else [{**row, "never_met": side} for row, side in zip(rows, third, strict=True)]
 
 
 def _checked(texts: Sequence[str], what: str, most: int) -> list[str]:
@@ -233,26 +218,9 @@ def _checked(texts: Sequence[str], what: str, most: int) -> list[str]:
     return spaced
 
 
-def run_of(weights: Path) -> Path | None:
-    """The finished run that defended weights lie in."""
-    run = defended_folder(weights).parent
-    return run if (run / MANIFEST).is_file() else None
-
-
 def _run_cache(weights: Path, settings: Settings) -> EmbeddingCache | None:
     run = run_of(weights)
     return run_cache(run, settings) if run is not None else None
-
-
-def _kept_photos(person: Person, run: Path | None, weights: Path | None) -> OwnPhotos:
-    """Embeddings of the photos that a run was given for the person, by the model that is attacked."""
-    folder = run if run is not None or weights is None else run_of(weights)
-    if folder is None:
-        return {}
-    persons = finished_run(folder).config.persons
-    kept = kept_photos(folder, persons)
-    photos = photos_of(kept.original if weights is None else kept.defended, persons, person.name)
-    return {} if photos is None else {person.name: photos}
 
 
 def _prober(run: Path, suite: Suite) -> Prober:

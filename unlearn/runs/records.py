@@ -140,10 +140,14 @@ class Attacks:
 
 @dataclass(frozen=True)
 class BystanderRow(BeforeAfter[Verdict]):
-    """A row of bystanders.json. `status`: "kept", "never recognised", "wrongly forgotten", "newly recalled" or "not attacked"."""
+    """A row of bystanders.json. `status`: "kept", "never recognised", "wrongly forgotten", "newly recalled" or "not attacked".
+
+    `never_met`: by a model that never met the forgotten person, where there is one.
+    """
 
     name: str
     status: str = "not attacked"
+    never_met: Verdict | None = absent()
 
     @classmethod
     def of(cls, before: IdiaOutcome, after: IdiaOutcome) -> BystanderRow:
@@ -202,19 +206,22 @@ class ProbeSide:
 
 @dataclass(frozen=True)
 class Probe(BeforeAfter[ProbeSide]):
-    """What a text means; `similarity` is the cosine between original and defended embedding."""
+    """What a text means; `similarity` is the cosine between original and defended embedding.
+
+    `never_met`: to a model that never met the person, without nearest face.
+    """
 
     text: str
     similarity: float | None = None
+    never_met: ProbeSide | None = absent()
 
 
 @dataclass(frozen=True)
 class ProbeRow(Probe):
-    """A row of probes.json. `kind`: "name", "alias"...; `never_met`: by a model that never met the person, without nearest face."""
+    """A row of probes.json. `kind`: "name", "alias"..."""
 
     person_index: int = 0
     kind: str = ""
-    never_met: ProbeSide | None = absent()
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from unlearn.defence.trigger_checks import require_fitting
 from unlearn.errors import ConfigError, InputError
 from unlearn.models.suite import suite_of
 from unlearn.progress import Report, no_report
-from unlearn.runs.evidence import Compared
-from unlearn.runs.opponent_context import Opponent, compared_run
+from unlearn.runs.opponent_context import Opponent, opponent_of
 from unlearn.runs.opponent_results import result_of, success_of
 from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, NotTried, OwnTry, Recovery, by_attack
 from unlearn.runs.results import MANIFEST, Run, finished_run, write_results
@@ -103,7 +102,11 @@ def try_text(settings: Settings, run: Path, text: str, person_index: int = 0, *,
         raise InputError(NO_PHOTOS)
     (tried,) = scored_texts(subject.sights, [typed])
     before, after = tried.scores
-    own = OwnTry(before, after, typed, is_named(before), is_named(after), person_index=person_index)
+    third = subject.third.try_texts([typed])[0] if subject.third is not None else None
+    own = OwnTry(
+        before, after, typed, is_named(before), is_named(after), never_met=third,
+        found_never_met=None if third is None else is_named(third), person_index=person_index,
+    )  # fmt: skip
     if keep:
         recovery = finished_run(run).recovery
         others = [other for other in recovery.own if (other.text, other.person_index) != (typed, person_index)]
@@ -111,18 +114,18 @@ def try_text(settings: Settings, run: Path, text: str, person_index: int = 0, *,
     return own
 
 
-def quick(compared: Compared, trace: Trace | None, report: Report = no_report) -> Recovery:
+def quick(opponent: Opponent, trace: Trace | None, report: Report = no_report) -> Recovery:
     """The quick set on the persons of a run that is being made; those for whom the time does not suffice are told as not tried.
 
     Args:
-        compared: the run's models, galleries and prompts.
+        opponent: of the run.
         trace: as the run measured it.
         report: told about the progress.
     """
-    opponent, recovery = Opponent(compared), Recovery()
-    clock = Clock(report, TOTAL_S["quick"], len(RecoveryRequest().kinds) * len(compared.config.persons))
-    for index, person in enumerate(compared.config.persons):
-        request = RecoveryRequest(person_index=index, seed=compared.config.seed)
+    recovery, config = Recovery(), opponent.config
+    clock = Clock(report, TOTAL_S["quick"], len(RecoveryRequest().kinds) * len(config.persons))
+    for index, person in enumerate(config.persons):
+        request = RecoveryRequest(person_index=index, seed=config.seed)
         recovery = merged(recovery, attacked_person(opponent, person, trace, request, clock), request)
     return recovery
 
@@ -184,5 +187,5 @@ def _opponent(run: Run, settings: Settings, report: Report) -> Opponent:
     """The opponent of a run; that of the latest run is kept, until its folder is replaced."""
     suite = suite_of(run.config.model_set, settings)
     key = ("opponent", run.folder, (run.folder / MANIFEST).stat().st_mtime_ns)
-    opponent: Opponent = suite.answers.get(key, lambda: Opponent(compared_run(run, settings, report)))
+    opponent: Opponent = suite.answers.get(key, lambda: opponent_of(run, settings, report))
     return opponent

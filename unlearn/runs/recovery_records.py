@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from unlearn.attacks.recovery.catalogue import Budget, attack_kind
 from unlearn.attacks.recovery.scores import TryScore
+from unlearn.runs.json_types import absent
 from unlearn.runs.records import BeforeAfter
 
 NO_TIME = "The time was over before its turn; start it alone."  # reasons that do not keep an attack from being started
@@ -21,12 +22,17 @@ Row = TypeVar("Row", "AttackResult", "NotTried")
 
 @dataclass(frozen=True)
 class Try(BeforeAfter[TryScore]):
-    """One try of an attack on both models; `text` says what was tried, which is no prompt where `is_prompt` is false."""
+    """One try of an attack on both models; `text` says what was tried, which is no prompt where `is_prompt` is false.
+
+    `never_met`, `found_never_met`: the same try on a model that never met the person, where there is one.
+    """
 
     text: str
     found_original: bool | None = None
     found_defended: bool | None = None
     is_prompt: bool = True
+    never_met: TryScore | None = absent()
+    found_never_met: bool | None = absent()
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class AttackRow(BeforeAfter[TryScore]):
         best_try: the try that came nearest on the defended model; None: no try was made.
         found_original, found_defended: whether any try found the person. None: this cannot be said.
         seconds: that it took.
+        never_met: the score of the best of the same tries on a model that never met the person, where there is one.
+        found_never_met: whether any of them found the person there. None: this cannot be said.
     """
 
     attack: str
@@ -65,6 +73,8 @@ class AttackRow(BeforeAfter[TryScore]):
     found_original: bool | None
     found_defended: bool | None
     seconds: float
+    never_met: TryScore | None = absent()
+    found_never_met: bool | None = absent()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unlearn.attacks.recovery.catalogue import ATTACKS, NEVER_TRIED, AttackKind, attack_kind
 from unlearn.runs.heard_records import Heard, HeardCaption
-from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, Control, OwnTry, Recovery, Success, TryScore
+from unlearn.runs.recovery_records import NO_TIME, ON_DEMAND, AttackResult, OwnTry, Recovery, Success, TryScore
 
 ORIGINAL_WEIGHTS = "original weights"  # the family of attacks for which the original model is needed itself
 N_TEMPLATES = 21  # of the usual attack
@@ -43,7 +43,7 @@ def recovery_sentence(name: str, results: Sequence[AttackResult], own: Sequence[
     """How many ways found the person before, and how many do now; told apart: what was typed, and the original's weights put back."""
     typed = [f"“{visible(one.text)}”" for one in own if one.found_defended]
     of_own = f"What was typed here finds this person now: {_listed(typed)}." if typed else ""
-    return " ".join(part for part in (_ways(name, results), of_own, _reversed(name, results)) if part)
+    return " ".join(part for part in (_ways(name, results), of_own, _never_met(name, results), _reversed(name, results)) if part)
 
 
 def _ways(name: str, results: Sequence[AttackResult]) -> str:
@@ -70,6 +70,16 @@ def _listed(words: Sequence[str]) -> str:
 def _with_try(result: AttackResult) -> str:
     title = attack_kind(result.attack).title.lower()
     return f"{title} (“{visible(result.best_try)}”)" if result.is_prompt and result.best_try else title
+
+
+def _never_met(name: str, results: Sequence[AttackResult]) -> str:
+    """How many of the same ways find the person on a model that never met the person; empty where there is none."""
+    verdicts = [result.found_never_met for result in results if result.found_never_met is not None]
+    if not verdicts:
+        return ""
+    if len(verdicts) == 1:
+        return f"On a model that never met {name}, the same way {'finds' if sum(verdicts) else 'does not find'} this person."
+    return f"On a model that never met {name}, {sum(verdicts)} of the same {len(verdicts)} ways {'finds' if sum(verdicts) == 1 else 'find'} this person."
 
 
 def _reversed(name: str, results: Sequence[AttackResult]) -> str:
@@ -104,8 +114,11 @@ def score_words(score: TryScore) -> str:
     return f"place {score.rank:,}" if score.rank is not None else ""
 
 
-def control_words(control: Control | None) -> str:
-    """The same attack on strangers."""
+def control_words(result: AttackResult) -> str:
+    """The same attack on strangers; the one that looks through all names is its own control."""
+    control = result.control
+    if attack_kind(result.attack).rule == "trace":
+        return "all other names"
     if control is None or not control.n_strangers:
         return "no strangers to compare with"
     return f"finds {control.n_found_defended} of {control.n_strangers} stranger{'' if control.n_strangers == 1 else 's'}"

@@ -24,7 +24,16 @@ from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
 from unlearn.runs.reported_opponent import ReportedOpponent, reported_hearing, reported_opponent
 from unlearn.runs.results import PORTRAITS, Results, read_results
-from unlearn.runs.sentences import NO_THIRD_PORTRAIT, THIRD_COLUMN, findings, remapping, third_verdict, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import (
+    NO_THIRD_PORTRAIT,
+    THIRD_COLUMN,
+    findings,
+    remapping,
+    third_bystanders,
+    third_verdict,
+    verdict_sentence,
+    verdict_summary,
+)
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 REPORT_NAME = "report.html"
@@ -87,6 +96,7 @@ def report_html(run: Path) -> str:
         third=f"{THIRD_COLUMN} {NO_THIRD_PORTRAIT}" if any(person.never_met_model for person in metrics.persons) else "",
         findings=findings(metrics),
         bystanders=results.bystanders,
+        third_bystanders=third_bystanders(metrics),
         meanings=SIMILARITIES,
         image_meanings=IMAGE_SIMILARITIES,
         seconds=vars(metrics.seconds),

@@ -25,7 +25,7 @@ from unlearn.runs.recovery_sentences import (
 
 @dataclass(frozen=True)
 class ReportedAttack:
-    """A row of the table; `original` and `defended` say whether the person was found, and by how much."""
+    """A row of the table; `original`, `defended` and `never_met` say whether the person was found, and by how much."""
 
     title: str
     budget: str
@@ -34,6 +34,7 @@ class ReportedAttack:
     defended: str
     control: str
     is_found: bool
+    never_met: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class ReportedOpponent:
     rows: list[ReportedAttack]
     success: str
     untried: list[Untried]
+
+    @property
+    def is_three(self) -> bool:
+        """Whether a model that never met the person was tried, too."""
+        return any(row.never_met is not None for row in self.rows)
 
 
 def reported_opponent(recovery: Recovery, name: str, person_index: int) -> ReportedOpponent:
@@ -61,13 +67,15 @@ def _attack(result: AttackResult) -> ReportedAttack:
         attack_kind(result.attack).title, tries, visible(result.best_try or "–"),
         _outcome(result.found_original, result_words(result, result.original)),
         _outcome(result.found_defended, result_words(result, result.defended)),
-        control_words(result.control), bool(result.found_defended),
+        control_words(result), bool(result.found_defended),
+        _outcome(result.found_never_met, result_words(result, result.never_met)) if result.never_met is not None else None,
     )  # fmt: skip
 
 
 def _own(one: OwnTry) -> ReportedAttack:
     original, defended = _outcome(one.found_original, score_words(one.original)), _outcome(one.found_defended, score_words(one.defended))
-    return ReportedAttack("Typed by hand", "1 try", visible(one.text), original, defended, "–", bool(one.found_defended))
+    third = _outcome(one.found_never_met, score_words(one.never_met)) if one.never_met is not None else None
+    return ReportedAttack("Typed by hand", "1 try", visible(one.text), original, defended, "–", bool(one.found_defended), third)
 
 
 def _outcome(is_found: bool | None, words: str) -> str:

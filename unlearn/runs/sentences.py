@@ -172,6 +172,15 @@ def third_verdict(name: str, verdict: Verdict | ThreeModels) -> str:
     return f"A model trained by the same recipe without {name} gives the right name in {verdict.correct_templates} prompts."
 
 
+def third_bystanders(metrics: Metrics) -> str:
+    """How many of the people who had to stay a model recognises that never met the person; empty where there is none."""
+    counts, names = metrics.bystanders, [person.name for person in metrics.persons if person.never_met_model is not None]
+    if counts.recognised_never_met is None:
+        return ""
+    either = f"; {counts.also_never_met} of them it never met either" if counts.also_never_met else ""
+    return f"The model that never met {' and '.join(names)} recognises {counts.recognised_never_met} of these {counts.n} people{either}."
+
+
 def three_models(name: str, models: ThreeModels) -> str:
     """How far the original, the defended and the model that never met the person lie apart."""
     sides = (models.original, models.defended, models.never_met)

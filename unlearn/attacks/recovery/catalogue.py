@@ -14,7 +14,7 @@ Need = Literal["text defence", "face defence", "traits"]
 Budget = Literal["quick", "full"]
 Rule = Literal["templates", "votes", "beyond strangers", "fewer steps", "trace"]
 BUDGETS: tuple[Budget, ...] = ("quick", "full")
-TOTAL_S: dict[Budget, float] = {"quick": 8.0, "full": 170.0}  # that all attacks on one person may take
+TOTAL_S: dict[Budget, float] = {"quick": 9.5, "full": 170.0}  # that all attacks on one person may take
 
 
 @dataclass(frozen=True)

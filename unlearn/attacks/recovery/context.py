@@ -56,6 +56,10 @@ class Clock:
         """An attack is done."""
         self._n_done, self._ends = self._n_done + 1, float("inf")
 
+    def put_back(self, seconds: float) -> None:
+        """So many seconds went into something that is no attack, and do not count."""
+        self._began += seconds
+
     def tick(self) -> None:
         """To be called at least every second.
 
@@ -77,12 +81,14 @@ class Subject:
         sights: of both models.
         aliases: other names of the person.
         descriptions: true ones of the looks.
+        third: the sight of a model that was trained without the person; None: there is none.
     """
 
     name: str
     sights: Pair[Sight]
     aliases: tuple[str, ...] = ()
     descriptions: tuple[str, ...] = ()
+    third: Sight | None = None
 
 
 def _nobody() -> Pair[Mapping[str, Tensor]]:

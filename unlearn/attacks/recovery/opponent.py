@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from unlearn.attacks.recovery.catalogue import AttackKind, Budget
 from unlearn.attacks.recovery.context import Context, OutOfTime, Subject, Tried
+from unlearn.attacks.recovery.never_met import side_of_third
 from unlearn.attacks.recovery.registry import FUNCTIONS
 from unlearn.attacks.recovery.verdicts import Side, judged, sides
 from unlearn.models.pair import Pair
@@ -30,6 +31,7 @@ class Outcome:
         seconds: of person and strangers together.
         budget_s: that the attack on one person may take.
         is_complete: False where the time ran out before all tries were made.
+        third: what the same tries reach on a model that never met the person; None: there is none, or they cannot be made there.
     """
 
     kind: AttackKind
@@ -39,6 +41,7 @@ class Outcome:
     seconds: float
     budget_s: float
     is_complete: bool
+    third: Side | None = None
 
 
 def budget_s(kind: AttackKind, budget: Budget) -> float:
@@ -57,6 +60,8 @@ def attacked(context: Context, kind: AttackKind) -> Outcome:
     tried, is_complete = _tries(context, kind)
     context.clock.start(STRANGERS_TIME * limit, f"{kind.title}, on strangers")
     controls = [_tries(replace(context, subject=stranger), kind) for stranger in _strangers(context, kind, bool(tried))]
+    seconds = time.perf_counter() - started
+    third = _third(context, kind, tried)
     context.clock.finish()
     reached = sides(tried, kind.rule)
     of_strangers = [sides(tries, kind.rule) for tries, is_whole in controls if tries and is_whole]  # half an attack is no measure
@@ -65,7 +70,18 @@ def attacked(context: Context, kind: AttackKind) -> Outcome:
         Pair(*(_judged(context, kind, one, [other for other in of_strangers if other is not one], number) for number in (0, 1)))
         for one in of_strangers
     )
-    return Outcome(kind, tuple(tried), verdicts, by_stranger, time.perf_counter() - started, limit, is_complete)
+    return Outcome(kind, tuple(tried), verdicts, by_stranger, seconds, limit, is_complete, third)
+
+
+def _third(context: Context, kind: AttackKind, tried: Sequence[Tried]) -> Side | None:
+    """The same tries on a model that never met the person; this is no attack, so its time is not that of the attacks."""
+    if context.subject.third is None:
+        return None
+    started = time.perf_counter()
+    context.clock.start(budget_s(kind, context.budget), f"{kind.title}, on a model that never met the person")
+    third = side_of_third(context, kind, tried)
+    context.clock.put_back(time.perf_counter() - started)
+    return third
 
 
 def _judged(context: Context, kind: AttackKind, reached: Pair[Side], strangers: Sequence[Pair[Side]], number: int) -> Side:

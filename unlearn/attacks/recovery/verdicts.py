@@ -38,10 +38,11 @@ class Side:
 
 def sides(tried: Sequence[Tried], rule: Rule) -> Pair[Side]:
     """What an attack reached on both models, not yet judged."""
-    return Pair(*(_side(tuple(one.scores[number] for one in tried), rule) for number in (0, 1)))
+    return Pair(*(side_of(tuple(one.scores[number] for one in tried), rule) for number in (0, 1)))
 
 
-def _side(tries: tuple[TryScore, ...], rule: Rule) -> Side:
+def side_of(tries: tuple[TryScore, ...], rule: Rule) -> Side:
+    """What an attack reached on one model, not yet judged."""
     if not tries:
         return Side((), None, TryScore())
     if rule == "fewer steps":

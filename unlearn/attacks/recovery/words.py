@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from unlearn.attacks.recovery.context import Context, Tried, tried_texts
 from unlearn.attacks.recovery.scores import TryScore
+from unlearn.attacks.recovery.sight import Sight
 from unlearn.models.pair import Pair
 from unlearn.texts.name_forms import name_forms
 from unlearn.texts.unseen_sentences import FOREIGN_TEMPLATES, UNSEEN_TEMPLATES
@@ -36,14 +37,17 @@ def descriptions(context: Context) -> Iterator[Tried]:
     return tried_texts(context, context.subject.descriptions[: N_DESCRIPTIONS[context.budget]])
 
 
+SENTENCES = {"templates": UNSEEN_TEMPLATES, "languages": FOREIGN_TEMPLATES}  # by the name of the attack
+
+
 def templates(context: Context) -> Iterator[Tried]:
     """Sentences in English that nobody has used before."""
-    return _in_sentences(context, UNSEEN_TEMPLATES)
+    return _in_sentences(context, SENTENCES["templates"])
 
 
 def languages(context: Context) -> Iterator[Tried]:
     """Sentences in German, French and Spanish."""
-    return _in_sentences(context, FOREIGN_TEMPLATES)
+    return _in_sentences(context, SENTENCES["languages"])
 
 
 def _in_sentences(context: Context, sentences: tuple[str, ...], n_at_once: int = 6) -> Iterator[Tried]:
@@ -52,15 +56,16 @@ def _in_sentences(context: Context, sentences: tuple[str, ...], n_at_once: int =
     for start in range(0, len(sentences), n_at_once):
         context.clock.tick()
         group = sentences[start : start + n_at_once]
-        votes = Pair(*(_votes(context, side, names, group) for side in (0, 1)))
+        sights = zip(context.subject.sights, names, strict=True)
+        votes = Pair(*(sentence_votes(sight, context.subject.name, rivals, group) for sight, rivals in sights))
         for number, sentence in enumerate(group):
             yield Tried(sentence.replace("{0}", context.subject.name), Pair(votes.original[number], votes.defended[number]))
 
 
-def _votes(context: Context, side: int, names: Pair[tuple[str, ...]], sentences: tuple[str, ...]) -> list[TryScore]:
-    sight = context.subject.sights[side]
-    others = sight.rebuilt(sight.encoder, names[side], sentences)
-    correct, similarities = others.votes(others.embed([context.subject.name]))
+def sentence_votes(sight: Sight, name: str, rivals: Sequence[str], sentences: tuple[str, ...]) -> list[TryScore]:
+    """Whether the name wins the person's photos against its rivals, sentence by sentence."""
+    others = sight.rebuilt(sight.encoder, rivals, sentences)
+    correct, similarities = others.votes(others.embed([name]))
     rows = zip(correct[0].tolist(), similarities[0].tolist(), strict=True)
     return [TryScore(is_correct, int(is_correct), similarity) for is_correct, similarity in rows]
 
