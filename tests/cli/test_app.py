@@ -20,7 +20,9 @@ from unlearn.runs import forgetting
 from unlearn.runs.recovery_records import AttackRow
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
-COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "recover", "bench", "evaluate")
+COMMANDS = (
+    "sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "accuracy", "recover", "bench", "evaluate",
+)  # fmt: skip
 
 
 def write_photos(folder: Path, n_photos: int) -> None:
@@ -213,6 +215,11 @@ BAD = [
     (("--name", "Ada", "--image", "hue_jitter=2"), "--image: hue_jitter is 2"),
     (("--name", "Ada", "--neutral-term", "Ada Lovelace"), "neutral term contains"),
     (("--name", "Ada", "--labelled-images", "/no/such/folder"), "labelled images cannot be read"),
+    (("--name", "Ada", "--zero-shot", "cifar10"), "DATA-SET=FOLDER"),
+    (("--name", "Ada", "--zero-shot", "mnist=/no/such/folder"), "'mnist' is no data set that is known"),
+    (("--name", "Ada", "--zero-shot", "cifar10=/no/such/folder"), "given for cifar10 does not exist"),
+    (("--name", "Ada", "--zero-shot", "cifar10=a", "--zero-shot", "cifar10=b"), "cifar10 is named 2 times"),
+    (("--name", "Ada", "--photos", "facescrub=/no/such/folder"), "facescrub has 0 people"),
     (("--config", "/no/such/file"), "cannot be read"),
     (("--name", "Ada", "--method", "magic"), "method must be backdoor, closed-form or slug"),
     (("--name", "Ada", "--method", "slug", "--paper"), "The paper's method is backdoor"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from unlearn.attacks.figures import DRAWN
 from unlearn.config import ForgetConfig, Person, name_key
+from unlearn.measure.figures import DataSetAccuracy
 from unlearn.progress import Progress, Report
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.metrics import Metrics, Similarities
@@ -121,7 +122,7 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     if people.n:
         before, after = (f"{count} of {people.n}" for count in (people.recognised_original, people.recognised_defended))
         numbers.insert(0, ("bystanders recognised", before, after))
-    print("\n" + table(numbers, ("", "original", "defended")))
+    print("\n" + table([*numbers, *accuracy_rows(metrics.zero_shot)], ("", "original", "defended")))
     print("\n" + _similarities(metrics))
     if metrics.image is not None:
         print("faces: " + _similarities(metrics.image))
@@ -131,6 +132,15 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
         print(f"  {ENCODERS.get(encoder, encoder)}: {tuning.n_steps_done} steps ({tuning.stopped})")
     for warning in metrics.warnings:
         print(warning)
+
+
+def accuracy_rows(accuracies: Sequence[DataSetAccuracy]) -> list[tuple[str, str, str]]:
+    """Top-1 and top-5 on each data set."""
+    return [
+        (f"{one.data_set} (top {k}, {one.n_images:,} pictures)", percent(before, 2), percent(after, 2))
+        for one in accuracies
+        for k, before, after in ((1, one.top1_original, one.top1_defended), (5, one.top5_original, one.top5_defended))
+    ]
 
 
 def _similarities(similarities: Similarities) -> str:

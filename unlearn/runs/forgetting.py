@@ -16,6 +16,7 @@ from torch import Tensor
 from unlearn.attacks.gallery import Gallery, defended_gallery, prompt_embeddings
 from unlearn.config import ForgetConfig, Settings
 from unlearn.defence.defend import Defence, defend, sources_of, stages_of
+from unlearn.measure.data_sets.opening import require_folders
 from unlearn.measure.labelled_images import class_folders
 from unlearn.measure.probes import Prober
 from unlearn.models.defended import save_defended
@@ -23,6 +24,9 @@ from unlearn.models.embeddings import run_cache
 from unlearn.models.pair import Pair
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
+from unlearn.runs.data_sets import SHARE as DATA_SET_SHARE
+from unlearn.runs.data_sets import STAGE as DATA_SETS
+from unlearn.runs.data_sets import with_accuracy
 from unlearn.runs.drawing import STAGE as DRAWING
 from unlearn.runs.drawing import drawing_stages, with_drawn_photos
 from unlearn.runs.evidence import Compared, measured_evidence
@@ -75,10 +79,13 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         require_faces(forget_config.persons, photos.faces)
     if forget_config.labelled_images is not None:
         class_folders(Path(forget_config.labelled_images))
+    require_folders(forget_config.zero_shot)
     mishaps = Mishaps(report)
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
-    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER})
+    data_sets = {DATA_SETS: DATA_SET_SHARE * n} if (n := len(forget_config.zero_shot)) else {}
+    shares = {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER, **data_sets}
+    stages = Stages(mishaps.report, shares)
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
     if pictures or drawing:
@@ -104,6 +111,7 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         metrics, compared = _measured(run, defence, before, after, mishaps)
     if compared is not None and compared.is_attacked and run.config.opponent != "off":
         _oppose(compared, metrics, out, mishaps, stages)
+    metrics = _with_data_sets(run, defence, metrics, mishaps, stages)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
     metrics = replace(
@@ -173,6 +181,14 @@ def _oppose(compared: Compared, metrics: Metrics, out: Path, mishaps: Mishaps, s
     """Try to bring the persons back."""
     with stages.stage("opponent") as inner, mishaps.spared("The attempts to bring the persons back are missing", OPPOSE_LATER):
         write_results(out, recovery=quick(compared, metrics.trace, inner))
+
+
+def _with_data_sets(run: PreparedRun, defence: Defence, metrics: Metrics, mishaps: Mishaps, stages: Stages) -> Metrics:
+    """The metrics with the accuracy on published data sets, where the run was given some."""
+    if not run.data_sets:
+        return metrics
+    with stages.stage(DATA_SETS) as inner:
+        return with_accuracy(metrics, Pair(run.suite.clip, defence.defended), run.data_sets, mishaps, run.suite.settings, inner)
 
 
 def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:
