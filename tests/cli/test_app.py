@@ -14,8 +14,7 @@ import pytest
 from tests.support.miniature import MEMBERS
 from tests.support.photo_zoo import encoded, picture
 from unlearn.cli import app as command_line
-from unlearn.config import Settings
-from unlearn.config.limits import MIN_OWN_PHOTOS
+from unlearn.config import IdiaConfig, Settings
 from unlearn.runs import forgetting
 from unlearn.runs.recovery_records import AttackRow
 
@@ -125,11 +124,11 @@ def test_attack_for_people_is_a_table_with_a_verdict(call: Any, miniature: Path)
 
 
 def test_attack_that_is_impossible_says_why_and_is_no_error(call: Any, miniature: Path, tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos", MIN_OWN_PHOTOS - 1)
+    write_photos(tmp_path / "photos", IdiaConfig().min_images - 1)
     unknown = ("attack", "--set", miniature, "--name", "Somebody Else")
     for arguments, words in (
         ((*unknown, "--portraits", 0), "no photos of this person are known; give some with --photos"),
-        ((*unknown, "--photos", tmp_path / "photos"), f"too few photos were given; give {MIN_OWN_PHOTOS} or more"),
+        ((*unknown, "--photos", tmp_path / "photos"), f"too few photos were given; give {IdiaConfig().min_images} or more"),
         (("attack", "--set", miniature, "--name", MEMBERS[1], "--images", 21), "fewer than 21 photos of this person"),
     ):
         code, out, _ = call(*arguments)

@@ -129,7 +129,7 @@ def attack(run: Run) -> str:
     control, is_drawn = None, any(person.original.is_drawn for person in persons)
     if alike := [control for control in run.idia.controls if control.original.is_drawn == is_drawn]:
         stranger = alike[0]
-        control = attacked_person(stranger, compared_sentence(stranger.name, stranger))
+        control = attacked_person(stranger, compared_sentence(stranger.name, stranger, run.config.idia))
     if control is not None and is_drawn:
         control = replace(control, sentence=drawn_note(run.metrics.drawn_photos))
     elif control is not None and counts.n:

@@ -185,6 +185,8 @@ def attack(
 
     with progress_bar() as report:
         drawn = None if portraits is None else replace(find_model_set(attacked_set).drawn_photos, n_portraits=portraits)
+        if drawn is not None:
+            drawn.check_enough(idia.min_images)
         run = None if weights is None else questions.run_of(weights)
         shown = photos or questions.drawn_for(settings, attacked_set, person, drawn=drawn, run=run, report=report)
         outcome = questions.attack(settings, attacked_set, person, weights=weights, idia=idia, photos=shown, report=report)
@@ -192,7 +194,7 @@ def attack(
     if as_json:
         return print_json({**outcome.to_dict(), "warnings": list(warnings)})
     if outcome.recognised is None:
-        return print(f"{outcome.name}: {not_attacked(person, images, photos, questions.people(settings, attacked_set))}")
+        return print(f"{outcome.name}: {not_attacked(person, idia, photos, questions.people(settings, attacked_set))}")
     rows = [(vote.template, vote.majority_name, f"{vote.share:.0%}", "*" if vote.correct else "") for vote in outcome.templates]
     print(table(rows, ("prompt", f"majority of the {'portraits' if outcome.is_drawn else 'photos'}", "share", "right")))
     print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates, outcome.is_drawn)}", *warnings)))

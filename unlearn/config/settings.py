@@ -141,7 +141,7 @@ class IdiaConfig:
 
     n_candidate_names: int = 1000
     n_images: int = 20
-    min_images: int = limits.MIN_OWN_PHOTOS
+    min_images: int = 4
     min_correct_templates: int = 1
     seed: int = 0
 
@@ -216,6 +216,8 @@ class ForgetConfig:
         check_persons(self.persons, self.neutral_term)
         check_remapped(self.persons, self.decoys, self.n_decoys)
         check_sources(self.zero_shot)
+        if self.drawn_photos is not None:
+            self.drawn_photos.check_enough(self.idia.min_images)
 
     @property
     def remapped(self) -> tuple[Person, ...]:
