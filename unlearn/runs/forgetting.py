@@ -22,6 +22,7 @@ from unlearn.measure.probes import Prober
 from unlearn.models.defended import save_defended
 from unlearn.models.embeddings import run_cache
 from unlearn.models.pair import Pair
+from unlearn.models.sets import find_model_set
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
 from unlearn.runs.data_sets import SHARE as DATA_SET_SHARE
@@ -244,5 +245,5 @@ def forget(
     Raises:
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
-    run_photos = read_run_photos(photos or {}, faces or {}, config.persons, settings)
+    run_photos = read_run_photos(photos or {}, faces or {}, config.persons, settings, find_model_set(config.model_set).finder)
     return run_forgetting(config, settings, out, run_photos, report)
