@@ -29,10 +29,9 @@ def test_bars_decide_what_counts_as_a_face(detector: str, tmp_path: Path) -> Non
 
 
 def test_bar_decides_what_counts_as_a_ready_crop(tmp_path: Path) -> None:
-    pixels = open_photo(ONE_FACE, "the photo")
-    side = min(pixels.shape[:2])
-    small = encoded(np.ascontiguousarray(pixels[:side, :side][:: max(1, side // 200), :: max(1, side // 200)]))
-    (tmp_path / "small.png").write_bytes(small)
+    canvas = np.full((220, 220, 3), 128, np.uint8)
+    canvas[54:166, 54:166] = open_photo(ONE_FACE, "the photo")[:112, :112]  # a face that fills half of a small square
+    (tmp_path / "small.png").write_bytes(encoded(canvas))
     as_is = [
         find_faces([tmp_path / "small.png"], FaceConfig(root=tmp_path, bars=replace(FinderBars(), ready_share=share))).photos[0].as_is
         for share in (0.1, 1.0)

@@ -174,7 +174,8 @@ def _things(metrics: Metrics) -> list[dict[str, Any]]:
 def _kept(metrics: Metrics) -> str:
     """How far texts and pictures of anything else kept their meaning; empty where it was not measured."""
     image = metrics.image.sim_clean if metrics.image is not None else None
-    values = (("texts without the name", metrics.sim_clean), ("pictures without the face", image))
+    texts = "texts without the name" if metrics.n_captions is None else f"{metrics.n_captions:,} texts without the name"
+    values = ((texts, metrics.sim_clean), ("pictures without the face", image))
     return "; ".join(f"{what}: Sim_Clean {decimal(value)}" for what, value in values if value is not None)
 
 

@@ -18,6 +18,7 @@ from unlearn.models.suite import suite_of
 from unlearn.progress import Report, no_report, part_of
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.mishaps import Mishaps
+from unlearn.runs.preparation import PreparedRun
 from unlearn.runs.results import finished_run
 
 STAGE = "data sets"
@@ -25,13 +26,12 @@ SHARE = 40.0  # of a run's time for each
 LATER = "Measure it with `python -m unlearn accuracy --run FOLDER`."
 
 
-def with_accuracy(
-    metrics: Metrics, models: Pair[Clip], data_sets: Sequence[DataSet], mishaps: Mishaps, settings: Settings, report: Report
-) -> Metrics:
-    """The metrics with the accuracy on each data set; one that cannot be read to its end is missing, and told."""
-    for number, data_set in enumerate(data_sets):
+def with_accuracy(run: PreparedRun, defended: Clip, metrics: Metrics, mishaps: Mishaps, report: Report) -> Metrics:
+    """The metrics with the accuracy on each data set of a run; one that cannot be read to its end is missing, and told."""
+    models = Pair(run.suite.clip, defended)
+    for number, data_set in enumerate(run.data_sets):
         with mishaps.spared(f"The accuracy on {data_set.name} is missing", LATER):
-            measured = _measured(models, data_set, settings, part_of(report, number, len(data_sets)))
+            measured = _measured(models, data_set, run.suite.settings, part_of(report, number, len(run.data_sets)))
             mishaps.warnings += measured.warnings
             metrics = replace(metrics, zero_shot=(*metrics.zero_shot, measured.accuracy))
     return metrics

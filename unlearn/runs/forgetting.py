@@ -76,11 +76,7 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     What fails after the fine-tuning costs that part of the result and no more; `mishaps` tells it.
     """
     started = time.perf_counter()
-    if forget_config.encoder != "text":
-        require_faces(forget_config.persons, photos.faces)
-    if forget_config.labelled_images is not None:
-        class_folders(Path(forget_config.labelled_images))
-    require_folders(forget_config.zero_shot)
+    _require_inputs(forget_config, photos)
     mishaps = Mishaps(report)
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
@@ -123,6 +119,15 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     metrics = _finish(run, metrics, mishaps)
     stages.finish()
     return metrics
+
+
+def _require_inputs(config: ForgetConfig, photos: RunPhotos) -> None:
+    """Raise `InputError` for what can be found missing before anything is loaded."""
+    if config.encoder != "text":
+        require_faces(config.persons, photos.faces)
+    if config.labelled_images is not None:
+        class_folders(Path(config.labelled_images))
+    require_folders(config.zero_shot)
 
 
 def _attack_original(run: PreparedRun, report: Report) -> _Before:
@@ -189,7 +194,7 @@ def _with_data_sets(run: PreparedRun, defence: Defence, metrics: Metrics, mishap
     if not run.data_sets:
         return metrics
     with stages.stage(DATA_SETS) as inner:
-        return with_accuracy(metrics, Pair(run.suite.clip, defence.defended), run.data_sets, mishaps, run.suite.settings, inner)
+        return with_accuracy(run, defence.defended, metrics, mishaps, inner)
 
 
 def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:
