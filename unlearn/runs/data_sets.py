@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from unlearn.config import Settings
+from unlearn.config import ForgetConfig, Settings
 from unlearn.config.zero_shot import ZeroShotSource
 from unlearn.measure.data_sets.accuracy import Measured, measured_accuracy
 from unlearn.measure.data_sets.class_names import templates_of
@@ -15,7 +15,7 @@ from unlearn.measure.data_sets.opening import open_data_sets
 from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
 from unlearn.models.suite import suite_of
-from unlearn.progress import Report, no_report, part_of
+from unlearn.progress import Report, Stages, no_report, part_of
 from unlearn.runs.metrics import Metrics
 from unlearn.runs.mishaps import Mishaps
 from unlearn.runs.preparation import PreparedRun
@@ -26,14 +26,22 @@ SHARE = 40.0  # of a run's time for each
 LATER = "Measure it with `python -m unlearn accuracy --run FOLDER`."
 
 
-def with_accuracy(run: PreparedRun, defended: Clip, metrics: Metrics, mishaps: Mishaps, report: Report) -> Metrics:
+def data_set_stages(config: ForgetConfig) -> dict[str, float]:
+    """The stage of a run -> its share of the time, where the run has data sets."""
+    return {STAGE: SHARE * len(config.zero_shot)} if config.zero_shot else {}
+
+
+def with_accuracy(run: PreparedRun, defended: Clip, metrics: Metrics, mishaps: Mishaps, stages: Stages) -> Metrics:
     """The metrics with the accuracy on each data set of a run; one that cannot be read to its end is missing, and told."""
-    models = Pair(run.suite.clip, defended)
-    for number, data_set in enumerate(run.data_sets):
-        with mishaps.spared(f"The accuracy on {data_set.name} is missing", LATER):
-            measured = _measured(models, data_set, run.suite.settings, part_of(report, number, len(run.data_sets)))
-            mishaps.warnings += measured.warnings
-            metrics = replace(metrics, zero_shot=(*metrics.zero_shot, measured.accuracy))
+    if not run.data_sets:
+        return metrics
+    models, n_sets = Pair(run.suite.clip, defended), len(run.data_sets)
+    with stages.stage(STAGE) as report:
+        for number, data_set in enumerate(run.data_sets):
+            with mishaps.spared(f"The accuracy on {data_set.name} is missing", LATER):
+                measured = _measured(models, data_set, run.suite.settings, part_of(report, number, n_sets))
+                mishaps.warnings += measured.warnings
+                metrics = replace(metrics, zero_shot=(*metrics.zero_shot, measured.accuracy))
     return metrics
 
 

@@ -25,9 +25,7 @@ from unlearn.models.pair import Pair
 from unlearn.models.sets import find_model_set
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
-from unlearn.runs.data_sets import SHARE as DATA_SET_SHARE
-from unlearn.runs.data_sets import STAGE as DATA_SETS
-from unlearn.runs.data_sets import with_accuracy
+from unlearn.runs.data_sets import data_set_stages, with_accuracy
 from unlearn.runs.drawing import STAGE as DRAWING
 from unlearn.runs.drawing import drawing_stages, with_drawn_photos
 from unlearn.runs.evidence import Compared, measured_evidence
@@ -80,9 +78,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     mishaps = Mishaps(report)
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
-    data_sets = {DATA_SETS: DATA_SET_SHARE * n} if (n := len(forget_config.zero_shot)) else {}
-    shares = {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER, **data_sets}
-    stages = Stages(mishaps.report, shares)
+    after = {**AFTER, **data_set_stages(forget_config)}
+    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **after})
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
     if pictures or drawing:
@@ -108,9 +105,9 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         metrics, compared = _measured(run, defence, before, after, mishaps)
     if compared is not None and compared.is_attacked and run.config.opponent != "off":
         _oppose(compared, metrics, out, mishaps, stages)
-    metrics = _with_data_sets(run, defence, metrics, mishaps, stages)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
+    metrics = with_accuracy(run, defence.defended, metrics, mishaps, stages)
     metrics = replace(
         metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
         method=run.config.method if run.config.encoder != "image" else None,
@@ -187,14 +184,6 @@ def _oppose(compared: Compared, metrics: Metrics, out: Path, mishaps: Mishaps, s
     """Try to bring the persons back."""
     with stages.stage("opponent") as inner, mishaps.spared("The attempts to bring the persons back are missing", OPPOSE_LATER):
         write_results(out, recovery=quick(compared, metrics.trace, inner))
-
-
-def _with_data_sets(run: PreparedRun, defence: Defence, metrics: Metrics, mishaps: Mishaps, stages: Stages) -> Metrics:
-    """The metrics with the accuracy on published data sets, where the run was given some."""
-    if not run.data_sets:
-        return metrics
-    with stages.stage(DATA_SETS) as inner:
-        return with_accuracy(run, defence.defended, metrics, mishaps, inner)
 
 
 def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:
