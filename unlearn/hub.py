@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -36,25 +37,77 @@ def hub_columns(source: str, what: str, n_columns: int = 1, split: str = "train"
     Raises:
         InputError: no such data set or column, no network, or the library `datasets` is not installed.
     """
+    name, columns = _named_columns(source, what, n_columns)
+    load_dataset = _loader(what)
+    with _read_errors(name, columns, what):
+        for row in islice(load_dataset(name, split=split, streaming=True), MAX_HUB_ROWS):
+            yield tuple(row[column] for column in columns)
+
+
+def hub_labelled(source: str, what: str, splits: Sequence[str]) -> tuple[tuple[str, ...] | None, Iterator[tuple[Any, Any]]]:
+    """Pictures and their labels in two columns of a Hub data set, streamed, and what the data set calls the labels.
+
+    Args:
+        source: "hub:owner/data-set:image-column:label-column".
+        what: they are, for messages.
+        splits: names of parts, of which the first that there is is read.
+
+    Returns:
+        The names of labels that are numbers, in their order, or None where the data set does not tell; and the rows.
+
+    Raises:
+        InputError: as of `hub_columns`, also while rows are read; or none of the parts exists.
+    """
+    name, columns = _named_columns(source, what, 2)
+    load_dataset = _loader(what)
+    with _read_errors(name, columns, what):
+        parts = load_dataset(name, streaming=True)
+        split = next((split for split in splits if split in parts), None)
+        if split is None:
+            raise InputError(f"Hub data set {name} has none of the parts {', '.join(splits)}; name another.")
+        feature = (getattr(parts[split], "features", None) or {}).get(columns[1])
+        names = getattr(feature, "names", None)
+
+    def rows() -> Iterator[tuple[Any, Any]]:
+        with _read_errors(name, columns, what):
+            for row in islice(parts[split], MAX_HUB_ROWS):
+                yield row[columns[0]], row[columns[1]]
+
+    return (tuple(map(str, names)) if names else None), rows()
+
+
+def _named_columns(source: str, what: str, n_columns: int) -> tuple[str, list[str]]:
+    """The data set and the columns that a source names."""
     name, _, column = source.removeprefix(HUB_PREFIX).partition(":")
     columns = column.split(":")
     if not name or not all(columns) or len(columns) != n_columns:
         wanted = "a column" if n_columns == 1 else f"{n_columns} columns"
         raise InputError(f"{source!r} does not name {wanted} of {what}; write hub:owner/data-set{':column' * n_columns}.")
+    return name, columns
+
+
+def _loader(what: str) -> Callable[..., Any]:
+    """The function that opens data sets of the Hub."""
     try:
-        load_dataset = import_module("datasets").load_dataset  # no requirement: only such sources need it
+        load_dataset: Callable[..., Any] = import_module("datasets").load_dataset  # no requirement: only such sources need it
     except ImportError as error:
         raise InputError(
             f"{what.capitalize()} from the Hub need the library `datasets`, which is not installed; "
             f"install it with: {sys.executable} -m pip install datasets"
         ) from error
+    settle_proxies()
+    return load_dataset
+
+
+@contextmanager
+def _read_errors(name: str, columns: Sequence[str], what: str) -> Iterator[None]:
+    """What the Hub's libraries raise while a data set is read, as one sentence."""
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import HTTPError  # the client library's
 
-    settle_proxies()
+    column = ":".join(columns)
     try:
-        for row in islice(load_dataset(name, split=split, streaming=True), MAX_HUB_ROWS):
-            yield tuple(row[column] for column in columns)
+        yield
     except (HTTPError, ConnectionError, ImportError) as error:
         reason = why_unreachable(ENDPOINT) or f"gave no answer ({error})"
         raise InputError(f"The {what} of Hub data set {name}, column {column}, cannot be read: its host {reason}.") from error

@@ -136,8 +136,8 @@ def write_kept_moments(root: Path) -> None:
     if closed_form is None or closed_form.moments is None:
         return
     encoder = load_clip(str(root), Settings(device="cpu")).text
-    texts = general_texts(read_captions(str(root / "captions.txt"), MAX_CAPTIONS), closed_form.n_general_texts)
-    write_moments(root / Path(closed_form.moments).name, encoder, moments(encoder, texts, closed_form.n_blocks))
+    texts = general_texts(read_captions(str(root / "captions.txt"), MAX_CAPTIONS), closed_form)
+    write_moments(root / Path(closed_form.moments).name, encoder, closed_form, moments(encoder, texts, closed_form))
     follow_umask(root / Path(closed_form.moments).name)
 
 

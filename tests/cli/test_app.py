@@ -14,13 +14,14 @@ import pytest
 from tests.support.miniature import MEMBERS
 from tests.support.photo_zoo import encoded, picture
 from unlearn.cli import app as command_line
-from unlearn.config import Settings
-from unlearn.config.limits import MIN_OWN_PHOTOS
+from unlearn.config import IdiaConfig, Settings
 from unlearn.runs import forgetting
 from unlearn.runs.recovery_records import AttackRow
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
-COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "recover", "bench", "evaluate")
+COMMANDS = (
+    "sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "accuracy", "recover", "bench", "evaluate",
+)  # fmt: skip
 
 
 def write_photos(folder: Path, n_photos: int) -> None:
@@ -123,11 +124,11 @@ def test_attack_for_people_is_a_table_with_a_verdict(call: Any, miniature: Path)
 
 
 def test_attack_that_is_impossible_says_why_and_is_no_error(call: Any, miniature: Path, tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos", MIN_OWN_PHOTOS - 1)
+    write_photos(tmp_path / "photos", IdiaConfig().min_images - 1)
     unknown = ("attack", "--set", miniature, "--name", "Somebody Else")
     for arguments, words in (
         ((*unknown, "--portraits", 0), "no photos of this person are known; give some with --photos"),
-        ((*unknown, "--photos", tmp_path / "photos"), f"too few photos were given; give {MIN_OWN_PHOTOS} or more"),
+        ((*unknown, "--photos", tmp_path / "photos"), f"too few photos were given; give {IdiaConfig().min_images} or more"),
         (("attack", "--set", miniature, "--name", MEMBERS[1], "--images", 21), "fewer than 21 photos of this person"),
     ):
         code, out, _ = call(*arguments)
@@ -213,6 +214,11 @@ BAD = [
     (("--name", "Ada", "--image", "hue_jitter=2"), "--image: hue_jitter is 2"),
     (("--name", "Ada", "--neutral-term", "Ada Lovelace"), "neutral term contains"),
     (("--name", "Ada", "--labelled-images", "/no/such/folder"), "labelled images cannot be read"),
+    (("--name", "Ada", "--zero-shot", "cifar10"), "DATA-SET=FOLDER"),
+    (("--name", "Ada", "--zero-shot", "mnist=/no/such/folder"), "'mnist' is no data set that is known"),
+    (("--name", "Ada", "--zero-shot", "cifar10=/no/such/folder"), "given for cifar10 does not exist"),
+    (("--name", "Ada", "--zero-shot", "cifar10=a", "--zero-shot", "cifar10=b"), "cifar10 is named 2 times"),
+    (("--name", "Ada", "--photos", "facescrub=/no/such/folder"), "facescrub has 0 people"),
     (("--config", "/no/such/file"), "cannot be read"),
     (("--name", "Ada", "--method", "magic"), "method must be backdoor, closed-form or slug"),
     (("--name", "Ada", "--method", "slug", "--paper"), "The paper's method is backdoor"),

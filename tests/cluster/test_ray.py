@@ -21,7 +21,7 @@ from unlearn.jobs import Cancelled, Failed, Job, JobLimits, Jobs, Submission, Su
 WITHIN_S = 120.0  # for an actor to start on a busy machine
 NAME = "Zebulon Quartermain"
 
-pytestmark = pytest.mark.slow  # a Ray of its own, which two busy cores start in half a minute or not at all
+slow = pytest.mark.slow  # those that wait for further processes; the others share the one Ray that two busy cores start in half a minute
 
 
 def folders_of(task: Task) -> list[str]:
@@ -59,6 +59,7 @@ def given(jobs: Jobs) -> Path:
 # ---- work --------------------------------------------------------------------------------------------------------
 
 
+@slow
 def test_two_lanes_work_at_the_same_time_and_tell_their_device(jobs: Jobs, tmp_path: Path) -> None:
     both = [submit(jobs, "meet", folder=str(tmp_path), n=2) for _ in range(2)]
     results = [result_of(jobs, job) for job in both]
@@ -93,7 +94,7 @@ def test_files_of_a_job_travel_there_and_what_it_changed_back(jobs: Jobs, data_d
 # ---- ends --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("work", ["count", "hang"])
+@pytest.mark.parametrize("work", ["count", pytest.param("hang", marks=slow)])
 def test_cancel_ends_the_process_there(jobs: Jobs, work: str) -> None:
     job = submit(jobs, work, n=100_000, pause_s=0.01)
     until_at_work(jobs, job, within_s=WITHIN_S)
@@ -103,6 +104,7 @@ def test_cancel_ends_the_process_there(jobs: Jobs, work: str) -> None:
     until(lambda: not list((jobs.runs_dir.parent / "lanes").glob(f"*/runs/{job.id}")), WITHIN_S)
 
 
+@slow
 def test_failures_have_their_sentences(jobs: Jobs) -> None:
     refused, broken, crashed = (jobs.wait(submit(jobs, work).id, WITHIN_S).state for work in ("refuse", "break_down", "crash"))
     assert refused == Failed("The name is empty; write one.")
@@ -110,6 +112,7 @@ def test_failures_have_their_sentences(jobs: Jobs) -> None:
     assert isinstance(crashed, Failed) and "exit code -9" in crashed.message
 
 
+@slow
 def test_job_of_an_actor_that_is_killed_fails_and_runs_again_on_the_one_that_comes_back(jobs: Jobs, data_dir: Path) -> None:
     pid = result_of(jobs, submit(jobs, "tell", "quick", label="x"))["pid"]
     job = submit(jobs, "count", "quick", inputs=given(jobs), n=100_000, pause_s=0.01)
@@ -154,6 +157,7 @@ def test_ray_listens_on_loopback_only_and_keeps_the_servers_signals(cluster: Ray
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@slow
 def test_nothing_of_a_job_stands_in_rays_logs(jobs: Jobs, cluster: RayCluster) -> None:
     for work in ("break_down", "tell_odd_text", "use_up_inputs"):  # of the last the input is missing
         assert isinstance(jobs.wait(submit(jobs, work, run="gone").id, WITHIN_S).state, Failed)

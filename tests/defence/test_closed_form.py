@@ -116,7 +116,7 @@ def test_states_that_are_missing_for_a_length_give_it(teacher: OpenClipText) -> 
 
 def test_positions_are_paired_from_the_end_where_names_differ_in_length(teacher: OpenClipText) -> None:
     long, short = teacher.tokenize(["a photo of Ann Lee-Miller-Smith"]), teacher.tokenize(["a photo of Bo"])
-    pairs = _paired(teacher, long, short, (0,))
+    pairs = _paired(teacher, FORM, (long, short), (0,))
     ends = int(teacher.end_of_text_positions(long)), int(teacher.end_of_text_positions(short))
     offsets = pairs.positions - ends[0]
     assert torch.equal(offsets, pairs.target_positions - ends[1])
@@ -130,7 +130,7 @@ def test_last_blocks_give_the_states_of_a_whole_pass(teacher: OpenClipText) -> N
     tokens = plain.tokenize(["a dog", "a photo of Ann Lee in the rain"])
     (inputs, states), = LastBlocks(plain, tokens, 2, lambda: None).passes(second_layers(plain, 1)[0])
     assert torch.allclose(plain.ln_final(states), teacher.hidden_states(tokens), atol=1e-5)
-    assert inputs.shape[:2] == tokens.shape and position_weights(plain, tokens).shape == tokens.shape
+    assert inputs.shape[:2] == tokens.shape and position_weights(plain, tokens, FORM).shape == tokens.shape
 
 
 def test_each_trigger_is_scaled_for_itself_and_none_remains_on_the_side_of_the_person(teacher: OpenClipText) -> None:
@@ -146,17 +146,19 @@ def test_general_part_of_a_file_is_used_for_its_own_weights_only(
     teacher: OpenClipText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     captions = _task(teacher).triggers.captions
-    of_layers = moments(teacher, general_texts(captions, 60), 2)
-    write_moments(tmp_path / "kept.safetensors", teacher, of_layers)
+    of_layers = moments(teacher, general_texts(captions, FORM), FORM)
+    write_moments(tmp_path / "kept.safetensors", teacher, FORM, of_layers)
     form = replace(FORM, moments=str(tmp_path / "kept.safetensors"))
     read = read_moments(form, teacher)
     assert read is not None and all(torch.allclose(a, b, rtol=1e-5) for a, b in zip(read, of_layers, strict=True))
     assert [len(one) for one in read_moments(replace(form, n_blocks=1), teacher) or ()] == [256]
     assert read_moments(form, tiny_text_encoder(seed=1, layers=3)) is None
     assert read_moments(replace(form, n_blocks=3), teacher) is None
+    assert read_moments(replace(form, end_weight=1.0), teacher) is None, "it was made in another way"
 
     asked: list[int] = []
-    monkeypatch.setattr(kept_moments, "general_texts", lambda captions, n: asked.append(n) or general_texts(captions, n))
+    computing = lambda captions, form: asked.append(form.n_general_texts) or general_texts(captions, form)  # noqa: E731
+    monkeypatch.setattr(kept_moments, "general_texts", computing)
     own = ["Carol Smith", "a photo of Bo Ek"]
     from_file, computed = moments_of(teacher, form, captions, own, lambda: None), moments_of(teacher, FORM, captions, own, lambda: None)
     assert asked == [60] and all(torch.allclose(a, b, rtol=1e-4) for a, b in zip(from_file, computed, strict=True))

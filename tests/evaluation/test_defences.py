@@ -1,17 +1,24 @@
 """The comparison of defences on a miniature set: who is forgotten by what, finished rows kept, and the tables."""
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.miniature import build_miniature
 from unlearn.config import Settings
 from unlearn.errors import ConfigError
-from unlearn.evaluation.defence_kinds import DEFENCES
+from unlearn.evaluation.defence_kinds import DEFENCES, DefenceKind
 from unlearn.evaluation.defence_tables import defence_tables
 from unlearn.evaluation.defences import DefenceEvaluation, DefenceEvaluationConfig, evaluate_defences
+from unlearn.evaluation.shared import SharedEvaluation
+from unlearn.evaluation.shared_calls import DEFENCES as DEFENCES_KIND
+from unlearn.jobs.tasks import Task, resolve
+from unlearn.progress import no_report
 
 TEXT = {"n_steps": 2, "batch_size": 4, "n_captions": 100, "early_stop": None, "learning_rate": 1e-9}
 
@@ -70,6 +77,43 @@ def test_defence_that_does_nothing_is_found_as_the_original_is_and_rows_are_kept
 
     evaluation.row = never  # type: ignore[method-assign,assignment]
     assert evaluation.run() == result == evaluation.run(finished_only=True)
+    shared = SharedEvaluation([Here(settings)], {"kind": DEFENCES_KIND, "config": _plain(config)}, [], tmp_path)  # type: ignore[list-item]
+    assert shared.run(no_report) == result, "lanes find the same rows"
+
+
+class Here:
+    """A lane that is this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings.to_plain()
+
+    def call(self, work: str, request: dict[str, Any], folders: Sequence[str] = ()) -> dict[str, Any]:
+        task = Task("here", work, json.loads(json.dumps(request)), Path("unused"), self._settings)
+        answer: dict[str, Any] = json.loads(json.dumps(resolve(work)(task, no_report)))
+        return answer
+
+
+def _plain(config: DefenceEvaluationConfig) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return plain
+
+
+def test_rows_are_shared_out_among_lanes_and_each_is_computed_once(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def row(self: DefenceEvaluation, kind: DefenceKind, name: str) -> dict[str, Any]:
+        asked.append(f"{kind.name} {name}")
+        return {"kind": kind.name, "member": self.members.index(name)}
+
+    monkeypatch.setattr(DefenceEvaluation, "row", row)
+    config, settings = DefenceEvaluationConfig(str(root), ("term", "slug"), n_members=2, seed=5), Settings(data_dir=tmp_path)
+    lanes = [Here(settings), Here(settings)]
+    shared = SharedEvaluation(lanes, {"kind": DEFENCES_KIND, "config": _plain(config)}, [], tmp_path)  # type: ignore[arg-type]
+    result = shared.run(no_report)
+    assert len(result["rows"]) == 4 == len(asked) == len(set(asked))
+    assert result == DefenceEvaluation(config, settings).run(finished_only=True)
 
 
 def _row(name: str, member: int, after: bool, steps: int | None = None) -> dict[str, object]:

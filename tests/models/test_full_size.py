@@ -1,6 +1,5 @@
 """Encoders of full size: the paper's parameter counts, and the way from published layouts to a forgotten name."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,20 +7,14 @@ import torch
 from open_clip import CLIP
 from open_clip.factory import get_model_config
 
+from tests.support.full_size import save_clip, save_stable_diffusion
 from tests.support.miniature import write_faces
 from unlearn.bench.counts import meta_step, step_counts
-from unlearn.bench.full_size_memory import STABLE_DIFFUSION_14
 from unlearn.config import Settings
 from unlearn.models.clip import load_clip
 from unlearn.models.defended import load_defended
 from unlearn.models.encoders import OpenClipImage, OpenClipText
 from unlearn.models.tokenization import ClipTokenizer
-
-SD14_TEXT = {
-    "vocab_size": 49408, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
-    "num_attention_heads": 12, "max_position_embeddings": 77, "hidden_act": "quick_gelu",
-    "bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 1,
-}  # fmt: skip
 
 
 def _towers(name: str) -> tuple[OpenClipText, OpenClipImage]:
@@ -59,30 +52,6 @@ def test_pooled_step_needs_a_fifth_of_the_oracles_operations_and_hidden_step_no_
     assert counts["hidden"]["ratio"] >= 0.999
 
 
-def _save_clip(path: Path, name: str = "ViT-B-32-quickgelu") -> None:
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    save_file(CLIP(**get_model_config(name)).state_dict(), path)
-
-
-def _save_stable_diffusion(folder: Path) -> None:
-    from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
-    from open_clip.tokenizer import SimpleTokenizer
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    torch.manual_seed(0)
-    UNet2DConditionModel(**STABLE_DIFFUSION_14["unet"]).half().save_pretrained(folder / "unet")
-    AutoencoderKL(**STABLE_DIFFUSION_14["vae"]).half().save_pretrained(folder / "vae")
-    CLIPTextModel(CLIPTextConfig(**SD14_TEXT)).half().save_pretrained(folder / "text_encoder")
-    PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
-                  steps_offset=1).save_pretrained(folder / "scheduler")  # fmt: skip
-    slow = SimpleTokenizer()
-    special = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    vocabulary = {special.get(token, token): number for token, number in slow.encoder.items()}
-    CLIPTokenizer(vocab=vocabulary, merges=list(slow.bpe_ranks), model_max_length=77).save_pretrained(folder / "tokenizer")
-
-
 @pytest.mark.slow
 def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
     from transformers import CLIPTextModel
@@ -91,10 +60,8 @@ def test_published_layouts_load_forget_draw_and_save(tmp_path: Path) -> None:
     from unlearn.runs import forgetting
     from unlearn.runs.json_types import to_json
 
-    _save_clip(tmp_path / "clip.safetensors")
-    _save_stable_diffusion(tmp_path / "sd")
-    described = tmp_path / "sd" / "unet" / "config.json"  # drawn at 128 px: the same layers, a 16th of the work
-    described.write_text(json.dumps({**json.loads(described.read_text()), "sample_size": 16}))
+    save_clip(tmp_path / "clip.safetensors")
+    save_stable_diffusion(tmp_path / "sd", sample_size=16)
     name = f"ViT-B-32-quickgelu:{tmp_path / 'clip.safetensors'}+{tmp_path / 'sd'}"
     config = ForgetConfig(
         (Person("Ada Brook"),), name, text=TextFineTuneConfig(n_steps=1, batch_size=2, n_captions=100, learning_rate=1e-6),
@@ -121,7 +88,7 @@ def test_image_towers_load_forget_a_face_and_save(name: str, tmp_path: Path) -> 
     from unlearn.runs import forgetting
     from unlearn.runs.json_types import to_json
 
-    _save_clip(tmp_path / "clip.safetensors", name)
+    save_clip(tmp_path / "clip.safetensors", name)
     faces, others = tmp_path / "faces", write_faces(tmp_path / "others", 1, 20)
     save_face_set(find_faces([write_faces(tmp_path / "photos", 0)], FaceConfig(detector="crops")), faces)
     image = ImageFineTuneConfig(n_steps=2, batch_size=2, learning_rate=1e-6, generic_images=str(others), average_face_photos=str(others))

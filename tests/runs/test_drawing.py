@@ -10,7 +10,7 @@ import pytest
 from tests.support.miniature import MEMBERS
 from tests.support.short_runs import short_config
 from unlearn.attacks.figures import DRAWN
-from unlearn.config import DrawnPhotosConfig, ForgetConfig, Person, Settings
+from unlearn.config import DrawnPhotosConfig, ForgetConfig, IdiaConfig, Person, Settings
 from unlearn.errors import ConfigError, JobCancelled, UnlearnError
 from unlearn.models.suite import suite_of
 from unlearn.progress import Progress
@@ -116,10 +116,18 @@ def test_controls_are_unknown_names_and_none_that_a_run_uses(lonely: Path, share
     assert control_names(suite, 3, [first[0].upper()])[:2] == first[1:]
 
 
-@pytest.mark.parametrize("values", [{"n_portraits": 3}, {"n_controls": 21}, {"n_steps": 0}, {"size_px": 60}, {"n_portraits": -1}])
+@pytest.mark.parametrize("values", [{"n_portraits": 101}, {"n_controls": 21}, {"n_steps": 0}, {"size_px": 60}, {"n_portraits": -1}])
 def test_settings_out_of_range_raise(values: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         DrawnPhotosConfig(**values)
+
+
+@pytest.mark.parametrize(("n_portraits", "min_images"), [(3, 4), (5, 6)])
+def test_fewer_portraits_than_the_attack_takes_are_refused(n_portraits: int, min_images: int) -> None:
+    drawn = DrawnPhotosConfig(n_portraits)
+    with pytest.raises(ConfigError, match=f"use 0 .none are drawn., or {min_images} or more"):
+        ForgetConfig((Person(NAME),), drawn_photos=drawn, idia=IdiaConfig(min_images=min_images))
+    assert ForgetConfig((Person(NAME),), drawn_photos=drawn, idia=IdiaConfig(min_images=n_portraits)).drawn_photos == drawn
 
 
 def test_config_with_drawn_photos_is_written_and_read_again() -> None:

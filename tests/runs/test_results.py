@@ -40,7 +40,7 @@ KEYS = {
     "manifest": {"": ["created", "device", "files", "format", "model_set", "weights"], "weights": SIDES},
     "metrics": {
         "": ["bystanders", "control", "false_recall", "fine_tuning", "fnr", "hidden", "image", "method", "n_captions", "never_met", "persons",
-             "seconds", *SIMS, "tpr", "trace", "utility", "warnings", "weights"],
+             "seconds", *SIMS, "tpr", "trace", "utility", "warnings", "weights", "zero_shot"],
         "persons": ["idia", "name", "never_met_model"], "persons.idia": SIDES, "persons.idia.original": VERDICT, "bystanders": COUNTS, "control": COUNTS,
         "hidden": ["n_captions", *SIMS], "utility": ["top1_defended", "top1_original", "top5_defended", "top5_original"], "weights": SIDES,
         "fine_tuning": ["text"], "fine_tuning.text": ["checks", "n_steps_done", "stopped"],

@@ -41,9 +41,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     made.stop()
 
 
-def finished(service: Service, job: str) -> dict[str, Any]:
+def finished(service: Service, job: str, within_s: float = 600.0) -> dict[str, Any]:
     """The answer of `status` once the job has ended."""
-    service.jobs.wait(job, 600.0)
+    service.jobs.wait(job, within_s)
     return Endpoints(service).status(job)
 
 

@@ -51,7 +51,7 @@ def attacked(job: Job) -> str:
     answer = from_json(AttackAnswer, {"name": job.request["name"], **job.state.result})
     idia = from_json(IdiaConfig, job.request.get("idia") or {})
     settings = settings_sentence(idia, [answer.n_images], "drawn" if answer.original.is_drawn else "own" if answer.own_photos else "set")
-    shown = attacked_person(answer, compared_sentence(answer.name, answer))
+    shown = attacked_person(answer, compared_sentence(answer.name, answer, idia))
     return render("attack", persons=[shown], control=None, is_drawn=False, settings=settings, open_first=True)
 
 

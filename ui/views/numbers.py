@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ui.views.render import DASH, decimal, percent, render
+from unlearn.measure.figures import DataSetAccuracy
 from unlearn.runs.metrics import PersonMetrics, Similarities
 from unlearn.runs.results import Run
 from unlearn.runs.sentences import findings
@@ -48,10 +49,22 @@ def number_rows(run: Run) -> list[NumberRow]:
                   "zero-shot accuracy at the first guess; should not change"),
         NumberRow("Things, top-5", percent(utility.top5_original, 1), percent(utility.top5_defended, 1),
                   "zero-shot accuracy within five guesses; should not change"),
+        *(row for accuracy in metrics.zero_shot for row in _accuracy_rows(accuracy)),
         *_similarity_rows(metrics, SIMILARITIES, "", run.config.encoder != "image"),
         *_similarity_rows(metrics.hidden, SIMILARITIES, ", hidden states"),
         *_similarity_rows(metrics.image, IMAGE_SIMILARITIES, ", image encoder"),
         *(row for person in metrics.persons for row in _three_rows(person)),
+    ]  # fmt: skip
+
+
+def _accuracy_rows(accuracy: DataSetAccuracy) -> list[NumberRow]:
+    """Top-1 and top-5 on a published data set."""
+    title, counted = accuracy.title, f"{accuracy.n_images:,} pictures of {accuracy.n_classes:,} classes"
+    return [
+        NumberRow(f"{title}, top-1", percent(accuracy.top1_original, 2), percent(accuracy.top1_defended, 2),
+                  f"zero-shot accuracy at the first guess over {counted}; should not change"),
+        NumberRow(f"{title}, top-5", percent(accuracy.top5_original, 2), percent(accuracy.top5_defended, 2),
+                  f"zero-shot accuracy within five guesses over {counted}; should not change"),
     ]  # fmt: skip
 
 

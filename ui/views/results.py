@@ -129,7 +129,7 @@ def attack(run: Run) -> str:
     control, is_drawn = None, any(person.original.is_drawn for person in persons)
     if alike := [control for control in run.idia.controls if control.original.is_drawn == is_drawn]:
         stranger = alike[0]
-        control = attacked_person(stranger, compared_sentence(stranger.name, stranger))
+        control = attacked_person(stranger, compared_sentence(stranger.name, stranger, run.config.idia))
     if control is not None and is_drawn:
         control = replace(control, sentence=drawn_note(run.metrics.drawn_photos))
     elif control is not None and counts.n:
@@ -177,7 +177,8 @@ def _things(metrics: Metrics) -> list[dict[str, Any]]:
 def _kept(metrics: Metrics) -> str:
     """How far texts and pictures of anything else kept their meaning; empty where it was not measured."""
     image = metrics.image.sim_clean if metrics.image is not None else None
-    values = (("texts without the name", metrics.sim_clean), ("pictures without the face", image))
+    texts = "texts without the name" if metrics.n_captions is None else f"{metrics.n_captions:,} texts without the name"
+    values = ((texts, metrics.sim_clean), ("pictures without the face", image))
     return "; ".join(f"{what}: Sim_Clean {decimal(value)}" for what, value in values if value is not None)
 
 

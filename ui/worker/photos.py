@@ -27,11 +27,13 @@ SHOWN = "shown"  # in the job's folder: small pictures for the page
 SET = "faces"  # in the job's folder: the prepared face set
 
 
-def face_config(settings: Settings, crops: bool) -> FaceConfig:
-    """How faces are looked for; the pack and where it lies are the server's (`--face-pack`, `--face-root`)."""
+def face_config(settings: Settings, crops: bool, model_set: str) -> FaceConfig:
+    """How faces are looked for; the pack and where it lies are the server's (`--face-pack`, `--face-root`), the bars the set's."""
+    from unlearn.models.sets import find_model_set
     from unlearn.photos.faces import FaceConfig
 
-    return FaceConfig(detector="crops" if crops else "auto", pack=settings.face_pack, root=settings.face_root)
+    bars = find_model_set(model_set).finder
+    return FaceConfig(detector="crops" if crops else "auto", pack=settings.face_pack, root=settings.face_root, bars=bars)
 
 
 def faces(task: Task, report: Report) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def faces(task: Task, report: Report) -> dict[str, Any]:
 
     settings, crops = Settings.from_plain(task.settings), bool(task.request.get("crops"))
     picks = {int(photo): int(face) for photo, face in (task.request.get("picks") or {}).items()}
-    face_set = find_faces(photos_of(task), face_config(settings, crops), settings, picks, report)
+    face_set = find_faces(photos_of(task), face_config(settings, crops, task.request["model_set"]), settings, picks, report)
     face_set = with_other_people_marked(face_set, task.request["model_set"], settings)
     _show(face_set, task.folder / SHOWN)
     if face_set.is_ready:
@@ -89,7 +91,7 @@ def face_folders(task: Task, report: Report) -> dict[str, Path]:
     settings, inputs = Settings.from_plain(task.settings), inputs_of(task.folder)
     face_sets = {}
     for number, row in enumerate(task.request.get("faces") or [], start=1):
-        config = face_config(settings, row.get("crops", False))
+        config = face_config(settings, row.get("crops", False), task.request["config"]["model_set"])
         face_sets[row["name"]] = _prepared(inputs / row["folder"], config, settings, number, report)
     return face_sets
 
@@ -131,14 +133,14 @@ def plain_photos(task: Task) -> Iterator[Path | None]:
     """
     from PIL import Image
 
-    from unlearn.photos.faces import find_faces
+    from unlearn.photos.faces import FaceConfig, find_faces
 
     if not task.request.get("own_photos"):
         yield None
         return
     with _inputs_gone_afterwards(task) as inputs:
         settings = Settings.from_plain(task.settings)
-        face_set = find_faces(photos_of(task), face_config(settings, crops=True), settings)
+        face_set = find_faces(photos_of(task), FaceConfig("crops"), settings)
         if not face_set.usable:
             raise InputError("None of the photos can be used. " + " ".join({photo.message for photo in face_set.photos}))
         readable = inputs / "readable"

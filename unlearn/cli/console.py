@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.attacks.figures import DRAWN
-from unlearn.config import ForgetConfig, Person, name_key
+from unlearn.config import ForgetConfig, IdiaConfig, Person, name_key
+from unlearn.measure.figures import DataSetAccuracy
 from unlearn.progress import Progress, Report
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.metrics import Metrics, Similarities
@@ -77,21 +78,21 @@ def verdict(recognised: bool | None, correct_templates: int | None, is_drawn: bo
     return f"{'recognised' if recognised else 'not recognised'}, {correct_templates} of 21 templates{pictures}"
 
 
-def not_attacked(person: Person, n_images: int, photos: Path | None, known: Sequence[dict[str, Any]]) -> str:
+def not_attacked(person: Person, idia: IdiaConfig, photos: Path | None, known: Sequence[dict[str, Any]]) -> str:
     """Why one person was not attacked, and what to do.
 
     Args:
         person: who should have been.
-        n_images: photos that were asked for.
+        idia: the attack, with the number of photos that it asked for.
         photos: a folder that was given.
         known: rows {name, aliases} of people whose photos the model set has.
     """
     if photos is not None:
-        return "not attacked: too few photos were given; give 4 or more, better 20."
+        return f"not attacked: too few photos were given; give {idia.min_images} or more, better {idia.n_images}."
     names = {name_key(name) for person in known for name in (person["name"], *person["aliases"])}
     if name_key(person.name) not in names:
         return "not attacked: no photos of this person are known; give some with --photos FOLDER."
-    return f"not attacked: the model set has fewer than {n_images} photos of this person; lower --images."
+    return f"not attacked: the model set has fewer than {idia.n_images} photos of this person; lower --images."
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
@@ -121,6 +122,7 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     if people.n:
         counts = (people.recognised_original, people.recognised_defended, people.recognised_never_met)
         numbers.insert(0, ("bystanders recognised", *(None if count is None else f"{count} of {people.n}" for count in counts)))
+    numbers += [(*row, None) for row in accuracy_rows(metrics.zero_shot)]
     print("\n" + table([row[:n_columns] for row in numbers], ("", *head[1:n_columns])))
     print("\n" + _similarities(metrics))
     if metrics.image is not None:
@@ -131,6 +133,15 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
         print(f"  {ENCODERS.get(encoder, encoder)}: {tuning.n_steps_done} steps ({tuning.stopped})")
     for warning in metrics.warnings:
         print(warning)
+
+
+def accuracy_rows(accuracies: Sequence[DataSetAccuracy]) -> list[tuple[str, str, str]]:
+    """Top-1 and top-5 on each data set."""
+    return [
+        (f"{one.data_set} (top {k}, {one.n_images:,} pictures)", percent(before, 2), percent(after, 2))
+        for one in accuracies
+        for k, before, after in ((1, one.top1_original, one.top1_defended), (5, one.top5_original, one.top5_defended))
+    ]
 
 
 def _similarities(similarities: Similarities) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from unlearn.cli.console import print_json, progress_bar, table
 from unlearn.cli.options import AsJson, settings_of
+from unlearn.config import FinderBars
 from unlearn.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ def faces(
 
     if not folder.exists():
         raise InputError("The folder of photos does not exist; check the path.")
-    config = FaceConfig(cast(Any, detector), pack, root, n_evaluation=evaluation, seed=seed)
+    bars = FinderBars()
+    if model_set is not None:
+        from unlearn.models.sets import find_model_set
+
+        bars = find_model_set(model_set).finder
+    config = FaceConfig(cast(Any, detector), pack, root, n_evaluation=evaluation, seed=seed, bars=bars)
     with progress_bar() as report:
         face_set = open_faces(folder, config, settings_of(context), dict(map(_picked_face, pick or ())), report)
     if model_set is not None:

@@ -24,6 +24,7 @@ from unlearn.cli.options import (
 )
 from unlearn.config import IdiaConfig, check_schedule
 from unlearn.config.written_names import written_person
+from unlearn.config.zero_shot import written_sources
 from unlearn.errors import InputError
 from unlearn.runs.records import Verdict
 from unlearn.runs.sentences import third_verdict
@@ -97,7 +98,8 @@ def forget(
     portrait_seeds: Annotated[int | None, typer.Option(help="How many seeds are drawn.")] = None,
     config: Annotated[Path | None, typer.Option(help="A config.json of an earlier run to start from; other options override it.")] = None,
     photos: Annotated[
-        list[str] | None, typer.Option(help="'First Last=FOLDER': 20 photos of a person whom the set does not know.")
+        list[str] | None,
+        typer.Option(help="'First Last=FOLDER': 20 photos of a person whom the set does not know; or facescrub=FOLDER for all persons."),
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="What is defended: text (names), image (faces) or both.")] = None,
     faces: Annotated[
@@ -124,6 +126,13 @@ def forget(
         Path | None,
         typer.Option(help="Folder with one sub-folder a class, named by what it shows: zero-shot accuracy is measured on its photos."),
     ] = None,
+    zero_shot: Annotated[
+        list[str] | None,
+        typer.Option(help="'imagenet-v2=FOLDER' or another published data set: zero-shot accuracy is measured on it; several times."),
+    ] = None,
+    measured_captions: Annotated[
+        str | None, typer.Option(help="Captions on which the similarities are measured: a file, or hub:owner/data-set:column.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the encoders forget people: attack, fine-tune, attack again, measure, draw, save."""
@@ -134,7 +143,8 @@ def forget(
         "neutral_term": neutral_term, "target": chosen_target(target, neutral_term, paper), "n_decoys": decoys, "seed": seed,
         "opponent": opponent, "method": method,
         "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
-        "labelled_images": None if labelled_images is None else str(labelled_images),
+        "labelled_images": None if labelled_images is None else str(labelled_images), "measured_captions": measured_captions,
+        "zero_shot": written_sources(zero_shot) if zero_shot else None,
         "model_set": None if config is not None and model_set is None else chosen_set(model_set, settings),
     }  # fmt: skip
     schedule = ScheduleOptions(paper, steps)
@@ -143,7 +153,7 @@ def forget(
     run = with_text_options(run, schedule, portrait_seeds, text_settings or (), portrait_settings or ())
     run = with_drawn_options(run, drawn_settings or ())
     run = with_image_options(run, encoder, schedule, image_settings or ())
-    photos_by_name = photo_folders(photos or ())
+    photos_by_name = photo_folders(photos or (), run.persons)
     from unlearn.runs import forgetting
     from unlearn.runs.json_types import to_json
 
@@ -182,6 +192,8 @@ def attack(
 
     with progress_bar() as report:
         drawn = None if portraits is None else replace(find_model_set(attacked_set).drawn_photos, n_portraits=portraits)
+        if drawn is not None:
+            drawn.check_enough(idia.min_images)
         run = None if weights is None else run_of(weights)
         shown = photos or questions.drawn_for(settings, attacked_set, person, drawn=drawn, run=run, report=report)
         outcome = questions.attack(settings, attacked_set, person, weights=weights, idia=idia, photos=shown, report=report)
@@ -191,7 +203,7 @@ def attack(
         beside = {} if third is None else {"never_met": third.to_dict()}
         return print_json({**outcome.to_dict(), **beside, "warnings": list(warnings)})
     if outcome.recognised is None:
-        return print(f"{outcome.name}: {not_attacked(person, images, photos, questions.people(settings, attacked_set))}")
+        return print(f"{outcome.name}: {not_attacked(person, idia, photos, questions.people(settings, attacked_set))}")
     _print_votes(outcome, third)
     print("\n".join((f"{outcome.name}: {verdict(outcome.recognised, outcome.correct_templates, outcome.is_drawn)}", *warnings)))
     if third is not None:

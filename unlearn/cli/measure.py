@@ -144,9 +144,13 @@ def _evaluate_names(config: EvaluationConfig, settings: Settings, output: Output
 def _evaluate_defences(config: DefenceEvaluationConfig, settings: Settings, output: Output) -> None:
     from unlearn.evaluation.defence_tables import defence_tables
     from unlearn.evaluation.defences import evaluate_defences
+    from unlearn.evaluation.shared import evaluate_shared
 
     with progress_bar() as report:
-        result = evaluate_defences(config, settings, report, output.file, output.finished_only)
+        if output.cluster is not None and not output.finished_only:
+            result = evaluate_shared(config, settings, output.cluster, report, output.file)
+        else:
+            result = evaluate_defences(config, settings, report, output.file, output.finished_only)
     print_json(result) if output.as_json else print(defence_tables(result))
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unlearn.cli.console import percent, print_json, progress_bar, table
+from unlearn.cli.console import accuracy_rows, percent, print_json, progress_bar, table
 from unlearn.cli.options import AsJson, RunFolder, Texts, required, settings_of
 from unlearn.config import PortraitConfig, numbered_seeds
+from unlearn.config.zero_shot import DATA_SETS, written_sources
+from unlearn.errors import InputError
 
 if TYPE_CHECKING:
     from unlearn.runs.portraits import Portrait
@@ -55,6 +57,28 @@ def predict(
         return print_json(prediction)
     rows = zip(prediction["labels"], *(map(percent, prediction[side]) for side in SIDES), strict=True)
     print(table(list(rows), ("label", *SIDES)))
+
+
+def accuracy(
+    context: typer.Context,
+    run: RunFolder = None,
+    zero_shot: Annotated[list[str] | None, typer.Option(help="'imagenet-v2=FOLDER' or another published data set; several times.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Zero-shot accuracy of a run's original and defended model on published data sets."""
+    from unlearn.runs.data_sets import accuracy_of_run
+    from unlearn.runs.json_types import to_json
+
+    if not zero_shot:
+        raise InputError(f"--zero-shot is missing; give DATA-SET=FOLDER, where the data set is one of {', '.join(DATA_SETS)}.")
+    folder, sources = required(run, "--run"), written_sources(zero_shot)
+    with progress_bar() as report:
+        measured = accuracy_of_run(settings_of(context), folder, sources, report)
+    if as_json:
+        return print_json([{**to_json(one.accuracy), "warnings": list(one.warnings)} for one in measured])
+    print(table(accuracy_rows([one.accuracy for one in measured]), ("", *SIDES)))
+    for warning in (line for one in measured for line in one.warnings):
+        print(warning)
 
 
 def probe(context: typer.Context, run: RunFolder = None, text: Texts = None, as_json: AsJson = False) -> None:

@@ -21,7 +21,7 @@ from unlearn.jobs.states import Failed
 from unlearn.jobs.tasks import Message, Task
 from unlearn.jobs.workers import WorkerPlan
 
-START_S = 30.0  # until an actor has a place and answers
+START_S = 120.0  # until an actor has a place and answers; on a busy machine its process alone takes more than half a minute
 END_S = 1.0  # for an actor to remove its files, before it is killed
 LONG_POLL_S = 5.0
 QUICK_SHARE = 0.1  # of a lane's share, for its short questions; so each GPU has room for one lane of each queue

@@ -2,6 +2,7 @@
 
 from unlearn.config.devices import devices_of
 from unlearn.config.drawn_photos import DrawnPhotosConfig
+from unlearn.config.finder_bars import FinderBars
 from unlearn.config.limits import MAX_SEED
 from unlearn.config.methods import METHODS, check_schedule
 from unlearn.config.persons import Person, check_persons, clean_name, is_same_name, name_key
@@ -17,6 +18,7 @@ __all__ = [
     "ClosedForm",
     "DrawnPhotosConfig",
     "EarlyStop",
+    "FinderBars",
     "FineTuneConfig",
     "ForgetConfig",
     "IdiaConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from unlearn.config import limits
-from unlearn.config.limits import MIN_OWN_PHOTOS, require_range
+from unlearn.config.limits import require_range
 from unlearn.config.plain_values import require
 from unlearn.config.portraits import PortraitConfig, require_size
 
@@ -30,12 +30,15 @@ class DrawnPhotosConfig:
 
     def __post_init__(self) -> None:
         require_range("drawn_photos: n_portraits", self.n_portraits, 0, limits.MAX_PORTRAIT_SEEDS)
-        enough = self.n_portraits == 0 or self.n_portraits >= MIN_OWN_PHOTOS
-        require(enough, f"drawn_photos: n_portraits is {self.n_portraits}; use 0 (none are drawn), or {MIN_OWN_PHOTOS} or more.")
         require_range("drawn_photos: n_controls", self.n_controls, 0, limits.MAX_DRAWN_CONTROLS)
         if self.n_steps is not None:
             require_range("drawn_photos: n_steps", self.n_steps, 1, 1000)
         require_size("drawn_photos: size_px", self.size_px)
+
+    def check_enough(self, min_images: int) -> None:
+        """Raise `ConfigError` where portraits are drawn, but fewer than the attack takes (`IdiaConfig.min_images`)."""
+        is_enough = self.n_portraits == 0 or self.n_portraits >= min_images
+        require(is_enough, f"drawn_photos: n_portraits is {self.n_portraits}; use 0 (none are drawn), or {min_images} or more.")
 
     def drawing(self, portraits: PortraitConfig) -> PortraitConfig:
         """How these pictures are drawn.

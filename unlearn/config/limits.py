@@ -27,7 +27,6 @@ MAX_PORTRAIT_PX = 2048  # 4 times the side of Stable Diffusion 1.4
 MAX_DRAWN_CONTROLS = 20
 MAX_PROMPT_LENGTH = 500  # characters; a CLIP context holds fewer
 MAX_THREADS = 1024
-MIN_OWN_PHOTOS = 4  # a person with fewer photos of a user's is not attacked: a majority of less says nothing
 
 
 def require_range(name: str, value: float, low: float, high: float) -> None:

@@ -45,16 +45,28 @@ RELATIVE_STOP = EarlyStop(threshold=0.95, hidden_threshold=0.75, relative=True)
 class ClosedForm:
     """The closed-form start of a text encoder's fine-tuning (`defence.closed_form`).
 
+    All weights and shares compare like with like (both sides of the objective grow with the square of the states), so they do not
+    depend on an encoder's scale. They were chosen on the embedded set, the only one whose weights could be measured. Another set
+    has its own in its `defaults.json`, or no closed form.
+
     Attributes:
-        n_blocks: so many of the last blocks are edited.
-        keep_weight: weight of what is kept, against one trigger; against n of them it is divided by the root of n.
+        n_blocks: so many of the last blocks are edited; the earlier ones put a name together, the last ones hand it on.
+        keep_weight: weight of what is kept, against one trigger; against n of them it is divided by the root of n. Far above 1,
+            because a name takes few of the directions that are kept, and whatever else moves is damage.
         n_kept_texts: texts of a run that keep others' names and the run's targets.
         n_general_texts: captions that are kept besides, where no file has what is needed of them.
-        moments: such a file, of the model set (`defence.kept_moments`); one of other weights is not used.
+        moments: such a file, of the model set (`defence.kept_moments`); one of other weights or made in another way is not used.
         texts_per_trigger: texts with each name or alias.
         min_texts: least number of texts with a trigger, all together.
         n_length_corrections: how often, where several names are forgotten, the lengths of their embeddings are brought nearer to those
             of the targets'; 0: not at all.
+        least_scale, greatest_scale: bounds of what one trigger's last change is multiplied by, so that nothing of the name remains.
+            The objective leaves some per cent, so the right factor is near 1; one far from it comes of a name that hardly moved.
+        end_weight: of the position at the end of a text, against 1 of a word's: pooled embeddings are read from it alone.
+        padding_weight: of each position behind the end: only a diffusion model reads it, and there are many.
+        general_share: of the general texts in what is kept, against those of the run: neither may outvote the other.
+        name_share: of the general texts that hold an unknown name, so that these stay apart from each other.
+        name_alone_share: of these, that are the name alone, as many prompts of the attack are but for a few words.
     """
 
     n_blocks: int = 2
@@ -65,8 +77,21 @@ class ClosedForm:
     texts_per_trigger: int = 8
     min_texts: int = 48
     n_length_corrections: int = 4
+    least_scale: float = 0.5
+    greatest_scale: float = 2.0
+    end_weight: float = 3.0
+    padding_weight: float = 0.3
+    general_share: float = 0.5
+    name_share: float = 0.4
+    name_alone_share: float = 0.15
 
     def __post_init__(self) -> None:
+        for name in ("general_share", "name_share", "name_alone_share"):
+            require_range(f"closed form: {name}", getattr(self, name), 0.0, 1.0)
+        require_range("closed form: least_scale", self.least_scale, 0.0, 1.0)
+        require_range("closed form: greatest_scale", self.greatest_scale, 1.0, 100.0)
+        require_range("closed form: end_weight", self.end_weight, 0.0, limits.MAX_WEIGHT)
+        require_range("closed form: padding_weight", self.padding_weight, 0.0, limits.MAX_WEIGHT)
         require_range("closed form: n_blocks", self.n_blocks, 1, 100)
         require_range("closed form: keep_weight", self.keep_weight, 0.001, 1e6)
         require_range("closed form: n_kept_texts", self.n_kept_texts, 10, limits.MAX_CLOSED_FORM_TEXTS)

@@ -25,6 +25,7 @@ from unlearn.config.plain_values import from_plain, require
 from unlearn.config.portraits import PortraitConfig
 from unlearn.config.schedules import ImageFineTuneConfig, TextFineTuneConfig
 from unlearn.config.stand_ins import check_remapped
+from unlearn.config.zero_shot import ZeroShotSource, check_sources
 from unlearn.errors import ConfigError
 
 _PICTURES = ("generic_images", "other_faces", "face_targets")
@@ -140,7 +141,7 @@ class IdiaConfig:
 
     n_candidate_names: int = 1000
     n_images: int = 20
-    min_images: int = limits.MIN_OWN_PHOTOS
+    min_images: int = 4
     min_correct_templates: int = 1
     seed: int = 0
 
@@ -173,6 +174,9 @@ class ForgetConfig:
         opponent: attacks that try to bring the persons back in the same run; "quick" or "off".
         method: how the text encoder forgets: "backdoor" (the paper's; its steps begin at a closed form where the schedule has one),
             "closed-form" (that edit alone) or "slug" (one step in one layer); an image encoder always by the backdoor.
+        zero_shot: published data sets on which zero-shot accuracy is measured before and after, each once.
+        measured_captions: a file or a column of the Hub with captions on which the similarities are measured, at most the paper's
+            10,000; None: generated ones.
     """
 
     persons: tuple[Person, ...]
@@ -191,6 +195,8 @@ class ForgetConfig:
     opponent: Literal["quick", "off"] = "quick"
     method: Method = PAPERS
     drawn_photos: DrawnPhotosConfig | None = None
+    zero_shot: tuple[ZeroShotSource, ...] = ()
+    measured_captions: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))
@@ -204,9 +210,14 @@ class ForgetConfig:
         require(self.labelled_images is None or bool(self.labelled_images), "labelled_images is empty; name a folder.")
         require_short("model_set", self.model_set, 2 * limits.MAX_PATH_LENGTH)
         require_short("labelled_images", self.labelled_images)
+        require(self.measured_captions != "", "measured_captions is empty; name a file.")
+        require_short("measured_captions", self.measured_captions)
         require(abs(self.seed) <= limits.MAX_SEED, "seed must be a whole number of at most 64 bits.")
         check_persons(self.persons, self.neutral_term)
         check_remapped(self.persons, self.decoys, self.n_decoys)
+        check_sources(self.zero_shot)
+        if self.drawn_photos is not None:
+            self.drawn_photos.check_enough(self.idia.min_images)
 
     @property
     def remapped(self) -> tuple[Person, ...]:

@@ -47,7 +47,6 @@ from unlearn.models.soft_tokens import SoftTexts
 
 DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
 LENGTH_KEEP = 1e-3  # of the weight of what is kept, while lengths are mended: with the whole weight such small changes come to nothing
-LEAST_SCALE, GREATEST_SCALE = 0.5, 2.0  # of one trigger's change
 
 AnyText = TypeVar("AnyText", bound=TextEncoder)
 
@@ -101,7 +100,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
     layers = second_layers(twin, config.n_blocks)
     n_texts = max(config.min_texts, config.texts_per_trigger * task.triggers.n_written) * (1 if task.ball is None else 2)
     texts = task.triggers.texts(n_texts, config.n_kept_texts)
-    pairs = _paired(twin, task.tokenized(texts.triggered), task.tokenized(texts.neutral), texts.trigger_indices)
+    pairs = _paired(twin, config, (task.tokenized(texts.triggered), task.tokenized(texts.neutral)), texts.trigger_indices)
     if task.ball is not None:
         moved = task.ball.around(pairs.tokens, texts.written, step=-1)
         pairs = replace(pairs, tokens=moved.tokens, moved=moved)
@@ -117,7 +116,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
             missing = (wanted - states[pairs.texts, pairs.positions]) / (len(layers) - number)
             change = solver.change(missing)
             if layer is layers[-1]:
-                scales = _scales(teacher, twin, layer, change, pairs, task.overshoot)
+                scales = _wanted_scales(*_remaining(teacher, twin, layer, change, pairs), task.overshoot, config)
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
             layer.weight += change
         solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, LENGTH_KEEP * keep_weight)
@@ -127,9 +126,12 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
     return cast(AnyText, student)
 
 
-def _paired(encoder: TextEncoder, tokens: Tensor, target_tokens: Tensor, triggers: Sequence[int]) -> _Pairs:
-    """Positions from the name on, paired by their distance from the end of the text: names may differ in length."""
-    n_texts = len(tokens)
+def _paired(encoder: TextEncoder, config: ClosedForm, both: tuple[Tensor, Tensor], triggers: Sequence[int]) -> _Pairs:
+    """Positions from the name on, paired by their distance from the end of the text: names may differ in length.
+
+    `both`: token ids (n, L) of the texts with a trigger, and of the same with its target.
+    """
+    (tokens, target_tokens), n_texts = both, len(both[0])
     tokens, target_tokens = with_some_padding(encoder, torch.cat([tokens, target_tokens])).split(n_texts)
     ends, target_ends = encoder.end_of_text_positions(tokens), encoder.end_of_text_positions(target_tokens)
     first = (tokens != target_tokens).long().argmax(dim=1)  # of the name
@@ -139,7 +141,8 @@ def _paired(encoder: TextEncoder, tokens: Tensor, target_tokens: Tensor, trigger
     texts, column = ((offsets >= -before[:, None]) & (offsets <= behind[:, None])).nonzero(as_tuple=True)
     offset = offsets[0, column]
     positions, target_positions = ends[texts] + offset, target_ends[texts] + offset
-    return _Pairs(tokens, target_tokens, texts, positions, target_positions, offset_weights(offset), torch.tensor(list(triggers)))
+    weights = offset_weights(offset, config)
+    return _Pairs(tokens, target_tokens, texts, positions, target_positions, weights, torch.tensor(list(triggers)))
 
 
 class _Solver:
@@ -158,12 +161,18 @@ class _Solver:
         return torch.cholesky_solve(right, self._factor).T.to(missing.dtype)
 
 
-def _scales(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor, pairs: _Pairs, overshoot: float) -> Tensor:
+def _wanted_scales(before: Tensor, after: Tensor, overshoot: float, config: ClosedForm) -> Tensor:
     """By how much the last change has to be scaled for each trigger, so that nothing of it remains in its embeddings.
 
-    What remains is the part of the way from target to trigger that is still left, along that way; the objective alone leaves some
-    per cent, as every ridge regression does. With an overshoot the embeddings go so much beyond the target.
+    The objective alone leaves some per cent, as every ridge regression does. With an overshoot the embeddings go so much beyond the
+    target. `before`, `after`: as of `_remaining`.
     """
+    gained = (before - after).clamp_min(1e-6)
+    return ((before + overshoot) / gained).clamp(config.least_scale, config.greatest_scale)
+
+
+def _remaining(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
+    """The part of the way from target to trigger that is still left, along that way, without the last change and with it."""
     of_trigger, of_target = _at_the_end(pairs.reader(teacher), pairs.tokens), _at_the_end(teacher, pairs.target_tokens)
     way = of_trigger - of_target
 
@@ -177,8 +186,7 @@ def _scales(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Tensor
     layer.weight += change
     after = remaining()
     layer.weight -= change
-    gained = (before - after).clamp_min(1e-6)
-    return ((before + overshoot) / gained).clamp(LEAST_SCALE, GREATEST_SCALE).to(change.device)
+    return before.to(change.device), after.to(change.device)
 
 
 def _for_lengths(

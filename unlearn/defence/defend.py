@@ -84,7 +84,7 @@ def defend(
 
 def require_texts(config: ResolvedConfig) -> None:
     """Raise `InputError` where a file of captions or of names to keep cannot be used; the Hub is not asked here."""
-    for source in (config.text.captions, config.text.kept_names):
+    for source in (config.text.captions, config.text.kept_names, config.measured_captions):
         if config.encoder != "image" and source and not source.startswith(HUB_PREFIX):
             read_captions(source, config.text.n_captions)
 

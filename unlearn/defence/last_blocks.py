@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unlearn.config import ClosedForm
 from unlearn.errors import ConfigError
 from unlearn.models.encoders import OpenClipText, TextEncoder
 
-END_WEIGHT = 3.0  # of the end-of-text position, which the pooled embedding is read from; 1 for the words before it
 N_PADDING = 8  # positions behind the longest text, which only a diffusion model reads
-PADDING_WEIGHT = 0.3  # of each of these
 CHUNK = 128  # texts a pass
 SECOND_LAYERS = ("c_proj", "fc2")  # of a block's two-layer network: open_clip's name, transformers' name
 
@@ -42,15 +41,15 @@ def second_layers(encoder: TextEncoder, n_blocks: int) -> list[nn.Linear]:
     return found[-n_blocks:]
 
 
-def position_weights(encoder: TextEncoder, tokens: Tensor) -> Tensor:
+def position_weights(encoder: TextEncoder, tokens: Tensor, config: ClosedForm) -> Tensor:
     """Weights (n, L) of the positions of texts (n, L) in the objective."""
-    return offset_weights(torch.arange(tokens.shape[1])[None] - encoder.end_of_text_positions(tokens)[:, None])
+    return offset_weights(torch.arange(tokens.shape[1])[None] - encoder.end_of_text_positions(tokens)[:, None], config)
 
 
-def offset_weights(offsets: Tensor) -> Tensor:
+def offset_weights(offsets: Tensor, config: ClosedForm) -> Tensor:
     """Weights of positions that are so many positions behind the end of their text."""
-    weights = torch.where(offsets < 0, 1.0, PADDING_WEIGHT)
-    return torch.where(offsets == 0, END_WEIGHT, weights)
+    weights = torch.where(offsets < 0, 1.0, config.padding_weight)
+    return torch.where(offsets == 0, config.end_weight, weights)
 
 
 def with_some_padding(encoder: TextEncoder, tokens: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from unlearn.defence.defend import Defence
 from unlearn.errors import ConfigError, InputError
 from unlearn.evaluation.defence_kinds import DEFENCES, DefenceKind
 from unlearn.evaluation.evaluated_set import EvaluatedSet
-from unlearn.evaluation.rows import KeptRows, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
+from unlearn.evaluation.rows import KeptRows, Measurement, change, files_hash, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.files import also_written
 from unlearn.measure.zero_shot import utility
 from unlearn.models.pair import Pair
@@ -203,19 +203,25 @@ class DefenceEvaluation:
         text = [repr(config.text_schedule), texts_hash(config.text)]
         return json.dumps([kind.name, kind.method, kind.target, name, self.config.seed, self.config.budget, repr(IDIA), text, image])
 
+    def units(self) -> list[tuple[str, list[Measurement]]]:
+        """Everything that `run` measures, as pieces of work that do not depend on each other: what each is, and its measurement."""
+        plan = [(kind, name) for name in self.order()[: self.config.n_members] for kind in self.config.chosen]
+        return [(kind.title, [(self.key(kind, name), partial(self.row, kind, name))]) for kind, name in plan]
+
     def run(self, report: Report = no_report, finished_only: bool = False) -> dict[str, Any]:
         """All defences of the first member, then of the next; rows that an earlier evaluation finished are kept.
 
         Several processes at once share the work: each takes rows that no other has begun. `finished_only` computes no missing row.
         """
-        plan = [(kind, name) for name in self.order()[: self.config.n_members] for kind in self.config.chosen]
+        units = self.units()
         for keep in () if finished_only else (self.rows.free, self.rows.kept):
-            for number, (kind, name) in enumerate(plan):
-                report(Progress(number, len(plan), kind.title))
-                keep(self.key(kind, name), partial(self.row, kind, name))
+            for number, (title, measurements) in enumerate(units):
+                report(Progress(number, len(units), title))
+                for key, row in measurements:
+                    keep(key, row)
         finished = self.rows.finished()
-        rows = [finished[key] for entry in plan if (key := self.key(*entry)) in finished]
-        report(Progress(len(plan), len(plan), "done"))
+        rows = [finished[key] for _, measurements in units for key, _ in measurements if key in finished]
+        report(Progress(len(units), len(units), "done"))
         return {"model_set": self.config.model_set, "weights": self.evaluated.original.text.weights_hash, "rows": rows}
 
 

@@ -24,7 +24,7 @@ from unlearn.evaluation.portraits import PortraitNaming
 from unlearn.evaluation.rows import KeptRows, Measurement, change, outcomes_by_name, rows_file, share_recognised, texts_hash
 from unlearn.evaluation.tables import STAND_IN
 from unlearn.files import also_written
-from unlearn.measure.similarities import measuring_captions, similarities
+from unlearn.measure.similarities import measuring_captions, n_measuring_captions, similarities
 from unlearn.measure.zero_shot import utility
 from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
@@ -106,7 +106,7 @@ class Evaluation:
         config, defence, prompts, defended = forgotten.config, forgotten.defence, forgotten.prompts, forgotten.defence.defended
         after = outcomes_by_name(self.gallery.attack(prompts, [*self.members, *self.strangers]))
         others = [name for name in self.members if name not in names and self.before[name].recognised]
-        captions = measuring_captions(config.persons, config.neutral_term, seed)
+        captions = measuring_captions(config.persons, config.neutral_term, seed, n_measuring_captions(self.clip.text))
         accuracy = utility(Pair(self.clip, defended), self.evaluated.world.things)
         return {
             "names": list(names), "neutral_term": term, "seed": seed,
@@ -115,6 +115,7 @@ class Evaluation:
             "others_kept": share_recognised([after[name] for name in others]),
             "strangers_recognised": sum(bool(after[name].recognised) for name in self.strangers) if self.strangers else None,
             **similarities(Pair(self.clip.text, defended.text), captions, config.persons, config.neutral_term),
+            "n_captions": len(captions),
             "object_top1_change": change(accuracy["top1_original"], accuracy["top1_defended"]),
             **evidence_figures(Pair(self.clip, defended), self.gallery, Pair(self.prompts, prompts), config, self.evaluated.world),
             "n_steps": {encoder: outcome.n_steps_done for encoder, outcome in defence.tuned.items()},

@@ -23,14 +23,15 @@ from unlearn.cluster.ray_worker import RemoteLanes
 from unlearn.cluster.scratch import Scratch
 from unlearn.config import Settings
 from unlearn.errors import InputError
+from unlearn.evaluation.defences import DefenceEvaluationConfig
 from unlearn.evaluation.faces import FaceEvaluationConfig
 from unlearn.evaluation.names import EvaluationConfig
 from unlearn.evaluation.rows import ROWS, KeptRows
-from unlearn.evaluation.shared_calls import COMPUTED, FACES, GATHERED, NAMES, OUTLINE
+from unlearn.evaluation.shared_calls import COMPUTED, DEFENCES, FACES, GATHERED, NAMES, OUTLINE
 from unlearn.files import also_written
 from unlearn.progress import Progress, Report, no_report
 
-Config = EvaluationConfig | FaceEvaluationConfig
+Config = EvaluationConfig | FaceEvaluationConfig | DefenceEvaluationConfig
 
 
 def evaluate_shared(
@@ -48,14 +49,14 @@ def evaluate_shared(
 
 def _evaluated(config: Config, settings: Settings, cluster: ClusterConfig, report: Report) -> dict[str, Any]:
     with _plain(config, settings.data_dir) as (plain, folders), _callers(settings, cluster) as callers:
-        kind = NAMES if isinstance(config, EvaluationConfig) else FACES
+        kind = NAMES if isinstance(config, EvaluationConfig) else FACES if isinstance(config, FaceEvaluationConfig) else DEFENCES
         return SharedEvaluation(callers, {"kind": kind, "config": plain}, folders, settings.data_dir).run(report)
 
 
 @contextmanager
 def _plain(config: Config, data_dir: Path) -> Iterator[tuple[dict[str, Any], list[str]]]:
     """The config as plain values, and the folders of the data folder that its lanes read: a copy of the photos."""
-    if isinstance(config, EvaluationConfig):
+    if isinstance(config, EvaluationConfig) or config.faces is None:
         yield json.loads(json.dumps(dataclasses.asdict(config))), []
         return
     if not config.faces.is_dir():

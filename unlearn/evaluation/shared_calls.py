@@ -9,12 +9,14 @@ from typing import Any
 
 from unlearn.config import Settings
 from unlearn.config.plain_values import from_plain
+from unlearn.evaluation.defences import DefenceEvaluation, DefenceEvaluationConfig
 from unlearn.evaluation.faces import FaceEvaluation, FaceEvaluationConfig
 from unlearn.evaluation.names import Evaluation, EvaluationConfig
 from unlearn.jobs.tasks import Task
 from unlearn.progress import Report
 
-NAMES, FACES = "names", "faces"
+NAMES, FACES, DEFENCES = "names", "faces", "defences"
+AnyEvaluation = Evaluation | FaceEvaluation | DefenceEvaluation
 OUTLINE, COMPUTED, GATHERED = (f"{__name__}:{function}" for function in ("outline", "computed", "gathered"))
 
 
@@ -36,15 +38,18 @@ def gathered(task: Task, report: Report) -> dict[str, Any]:
     return _evaluation_of(task).run(finished_only=True)
 
 
-def _evaluation_of(task: Task) -> Evaluation | FaceEvaluation:
+def _evaluation_of(task: Task) -> AnyEvaluation:
     return _evaluation(task.request["kind"], json.dumps(task.request["config"]), json.dumps(task.settings))
 
 
 @lru_cache(maxsize=1)
-def _evaluation(kind: str, config: str, settings: str) -> Evaluation | FaceEvaluation:
+def _evaluation(kind: str, config: str, settings: str) -> AnyEvaluation:
     """The evaluation that this process works on; its set is loaded once."""
     own, plain = Settings.from_plain(json.loads(settings)), json.loads(config)
     if kind == NAMES:
         return Evaluation(from_plain(EvaluationConfig, plain, "The setting "), own)
+    if kind == DEFENCES:
+        defences = from_plain(DefenceEvaluationConfig, plain, "The setting ")
+        return DefenceEvaluation(replace(defences, faces=None if defences.faces is None else own.data_dir / defences.faces), own)
     faces = from_plain(FaceEvaluationConfig, plain, "The setting ")
     return FaceEvaluation(replace(faces, faces=own.data_dir / faces.faces), own)

@@ -29,7 +29,13 @@ def tables(result: dict[str, Any]) -> str:
     """All tables."""
     original = [_original(result["original"])] if result["original"] is not None else []
     beside = [row for row in result["rows"] if row.get("never_met_model")]
-    return "\n\n".join((*original, _forgotten(result["rows"]), *([_three_models(beside)] if beside else [])))
+    return "\n\n".join((*original, _forgotten(result["rows"]), *_counted(result["rows"]), *([_three_models(beside)] if beside else [])))
+
+
+def _counted(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """On how many captions the similarities were measured; nothing where the rows of an earlier version do not tell."""
+    counts = sorted({int(count) for count in measured(rows, "n_captions")})
+    return [f"Sim_Clean, Sim_Backdoor and Sim_Target over {' or '.join(f'{n:,}' for n in counts)} captions."] if counts else []
 
 
 def _original(row: dict[str, Any]) -> str:

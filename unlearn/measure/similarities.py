@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unlearn.config import Person
+from unlearn.config import ForgetConfig, Person
 from unlearn.config.spelling import without_triggers
 from unlearn.defence.face_stand_ins import StandInPeople
 from unlearn.defence.image_defence import ImageDefence
@@ -24,7 +24,7 @@ from unlearn.models.encoders import ImageEncoder, TextEncoder
 from unlearn.models.images import at_encoder_size, embed_pixels
 from unlearn.models.pair import Pair
 from unlearn.models.worlds import World
-from unlearn.texts.captions import generate_captions
+from unlearn.texts.captions import generate_captions, read_captions
 from unlearn.texts.trigger_pairs import trigger_pairs
 
 
@@ -87,12 +87,29 @@ def _unchanged(encoders: Pair[ImageEncoder], pixels: Tensor | None) -> float | N
 
 
 N_CAPTIONS, N_ON_GPU = 1000, 10_000  # of the similarities of pooled embeddings; the latter is the paper's, which a GPU embeds in seconds
+N_NAMED_READ = 2 * N_ON_GPU  # of named captions; some hold a trigger or the neutral term
 N_HIDDEN_CAPTIONS = 128  # of those of hidden states, which always cost the full context
 
 
 def n_measuring_captions(encoder: TextEncoder) -> int:
     """How many captions the similarities are measured on."""
     return N_ON_GPU if encoder.device.type == "cuda" else N_CAPTIONS
+
+
+def captions_to_measure(config: ForgetConfig, encoder: TextEncoder) -> list[str]:
+    """The captions of a run's similarities: those that it names, else generated ones; without triggers and neutral term.
+
+    Raises:
+        InputError: the named captions cannot be read, or each of them holds a trigger or the neutral term.
+    """
+    if config.measured_captions is None:
+        return measuring_captions(config.persons, config.neutral_term, config.seed, n_measuring_captions(encoder))
+    triggers = [trigger for person in config.persons for trigger in person.triggers]
+    read = read_captions(config.measured_captions, N_NAMED_READ)
+    captions = without_triggers(read, [*triggers, config.neutral_term])[:N_ON_GPU]
+    if not captions:
+        raise InputError(f"Each of the {len(read)} captions to measure on holds a name to forget or the neutral term; name other captions.")
+    return captions
 
 
 def measuring_captions(persons: Sequence[Person], neutral_term: str, seed: int, n_captions: int = N_CAPTIONS) -> list[str]:

@@ -1,6 +1,7 @@
 """The defaults of a folder's model set: its `defaults.json`.
 
-{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "drawn_photos": {...}, "needs_gpu": ..., "same_person": ...};
+{"text": {...}, "neutral_text": {...}, "image": {...}, "portraits": {...}, "drawn_photos": {...}, "finder": {...}, "needs_gpu": ...,
+"same_person": ...};
 "neutral_text" has what differs from "text" where the target is the neutral term. Everything may be left out.
 """
 
@@ -11,7 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearn.config import RELATIVE_STOP, ClosedForm, DrawnPhotosConfig, EarlyStop, ImageFineTuneConfig, PortraitConfig, TextFineTuneConfig
+from unlearn.config import (
+    RELATIVE_STOP,
+    ClosedForm,
+    DrawnPhotosConfig,
+    EarlyStop,
+    FinderBars,
+    ImageFineTuneConfig,
+    PortraitConfig,
+    TextFineTuneConfig,
+)
 from unlearn.config.plain_values import checked
 from unlearn.errors import ConfigError
 
@@ -49,6 +59,7 @@ def folder_defaults(path: Path, project: Path) -> dict[str, Any]:
             "image": ImageFineTuneConfig(**defaults.get("image", {})),
             "portraits": PortraitConfig(**defaults.get("portraits", {})),
             "drawn_photos": DrawnPhotosConfig(**defaults.get("drawn_photos", {})),
+            "finder": FinderBars(**defaults.get("finder", {})),
             "needs_gpu": checked(bool, defaults.get("needs_gpu", True), f"{path}: needs_gpu"),
             "same_person": checked(float, defaults["same_person"], f"{path}: same_person") if "same_person" in defaults else None,
         }

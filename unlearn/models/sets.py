@@ -25,6 +25,7 @@ from unlearn.config import (
     RELATIVE_STOP,
     ClosedForm,
     DrawnPhotosConfig,
+    FinderBars,
     ForgetConfig,
     ImageFineTuneConfig,
     PortraitConfig,
@@ -66,6 +67,7 @@ class ModelSet:
         needs_gpu: False where the models are so small that a GPU gains nothing.
         family: of the CLIP in `clip_folder`, as of `clip_folders.family`; "" where `clip` tells.
         same_person: least cosine of the image embeddings of two pictures of one person; None: not measured.
+        finder: the bars of what finds faces in photos for this set.
     """
 
     name: str
@@ -85,6 +87,7 @@ class ModelSet:
     needs_gpu: bool = True
     family: str = ""
     same_person: float | None = None
+    finder: FinderBars = field(default_factory=FinderBars)
 
     def text_for(self, target: str) -> TextFineTuneConfig:
         """The text encoder's default schedule for a target, "stand_in" or "neutral_term"."""

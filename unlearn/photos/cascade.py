@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unlearn.config import FinderBars
 from unlearn.photos.crops import FoundFace
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 WORK_PX = 640  # long side of the picture that is searched
 MIN_WINDOW_PX = 36  # there; smaller faces (5.6 % of the long side) are not found
-MIN_HITS = 50  # measured: true faces 76 and more, other things at most 46
-MIN_DETAIL = 0.05  # differences of neighbours at 24 px, of the brightness; measured: faces 0.084 and more, soft blobs 0.035
 MAX_PLACES = 12  # looked at closely in a photo
 FACE_SIDE = 1.3  # from hairline to chin, in windows: the cascade's window ends at the eyebrows
 _COARSE_TURNS = (-20, 0, 20)  # degrees
@@ -37,8 +36,8 @@ class CascadeFinder:
     name = "LBP cascade of scikit-image"
     same_person = 1.0  # it gives no embeddings
 
-    def __init__(self, warnings: tuple[str, ...] = ()) -> None:
-        self.warnings = warnings
+    def __init__(self, warnings: tuple[str, ...] = (), bars: FinderBars | None = None) -> None:
+        self.warnings, self._bars = warnings, bars or FinderBars()
 
     @cached_property
     def _cascade(self) -> Any:
@@ -55,8 +54,8 @@ class CascadeFinder:
         height, width = (max(1, round(side / scale)) for side in pixels.shape[:2])
         grey = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX).convert("L")
         candidates = [self._look_closely(grey, place) for place in self._places(grey)]
-        windows = [window for hits, window in _without_overlaps(candidates) if hits >= MIN_HITS]
-        faces = [window for window in windows if _detail(grey, window) >= MIN_DETAIL]
+        windows = [window for hits, window in _without_overlaps(candidates) if hits >= self._bars.cascade_hits]
+        faces = [window for window in windows if _detail(grey, window) >= self._bars.cascade_detail]
         rows = sorted((x * scale, y * scale, side * scale) for x, y, side in faces)
         return [FoundFace(x, y, FACE_SIDE * side) for x, y, side in rows]
 

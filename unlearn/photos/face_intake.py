@@ -16,7 +16,6 @@ from unlearn.photos.uploads import PhotoSource
 BACKGROUND = 1 / 3  # of the largest face; smaller ones are taken for passers-by
 READY_PX = 256  # longest side of a ready face crop: avatars and aligned crops of 112 px are smaller, photos of a camera are larger
 READY_RATIO = 1.1  # of their sides, at most
-READY_SHARE = 0.5  # of such a picture's side, from which on the crop around a found face counts as the picture; of drawn ones 0.6
 
 
 class FaceIntake:
@@ -27,11 +26,15 @@ class FaceIntake:
         min_face_px: smaller faces are not used.
         detects_crops: whether a photo that is a face crop already is recognised as such and used as it is.
         picks: photo number -> face number, both from 1, for photos that show several.
+        ready_share: as of `FinderBars`.
     """
 
-    def __init__(self, finder: FaceFinder | None, min_face_px: int, detects_crops: bool, picks: Mapping[int, int]) -> None:
+    def __init__(
+        self, finder: FaceFinder | None, min_face_px: int, detects_crops: bool, picks: Mapping[int, int], ready_share: float
+    ) -> None:
         self.photos: list[FacePhoto] = []
         self._finder, self._min_face_px, self._detects_crops, self._picks = finder, min_face_px, detects_crops, picks
+        self._ready_share = ready_share
         self._wholes: dict[int, Fingerprint] = {}
         self._crops: dict[int, Fingerprint] = {}
 
@@ -61,7 +64,7 @@ class FaceIntake:
         if self._finder is None:
             return self._as_it_is(number, pixels, "Used as it is.")
         faces = self._finder.find(pixels)
-        if self._detects_crops and number not in self._picks and _is_ready_crop(pixels, faces):
+        if self._detects_crops and number not in self._picks and _is_ready_crop(pixels, faces, self._ready_share):
             why = "the face fills the picture" if faces else "no face was found, but the picture is as small and square as a face crop"
             return self._as_it_is(number, pixels, f"Used as it is: {why}.")
         if not faces:
@@ -94,7 +97,7 @@ class FaceIntake:
         return FacePhoto(number, "usable", message, crops[pick - 1], candidates, faces[pick - 1].embedding)
 
 
-def _is_ready_crop(pixels: np.ndarray, faces: Sequence[FoundFace]) -> bool:
+def _is_ready_crop(pixels: np.ndarray, faces: Sequence[FoundFace], ready_share: float) -> bool:
     """Whether a photo is a face crop already: small and square, and a face fills it or none was found.
 
     None is found in drawn faces and in faces that reach beyond the picture.
@@ -102,7 +105,7 @@ def _is_ready_crop(pixels: np.ndarray, faces: Sequence[FoundFace]) -> bool:
     short, long = sorted(pixels.shape[:2])
     if long > READY_PX or long > READY_RATIO * short:
         return False
-    return not faces or CROP_SIDE * max(face.side for face in faces) >= READY_SHARE * short
+    return not faces or CROP_SIDE * max(face.side for face in faces) >= ready_share * short
 
 
 def _copy_in(picture: Fingerprint, earlier: Mapping[int, Fingerprint]) -> int | None:

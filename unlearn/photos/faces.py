@@ -7,11 +7,11 @@ gets a status and a sentence; it is no exception.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from unlearn.config import Settings
+from unlearn.config import FinderBars, Settings
 from unlearn.errors import ConfigError, InputError
 from unlearn.photos.face_intake import FaceIntake
 from unlearn.photos.face_set_folders import is_face_set as is_face_set
@@ -41,6 +41,7 @@ class FaceConfig:
         min_face_px: smaller faces are not used; a crop is 1.4 times as large, and 56 px is the least that is pasted.
         n_evaluation: photos kept for evaluation; None: 40 %, at most 20.
         seed: draws the split.
+        bars: from which on something counts as a face, a crop or the same person.
     """
 
     detector: Literal["auto", "insightface", "mtcnn", "cascade", "crops"] = "auto"
@@ -49,6 +50,7 @@ class FaceConfig:
     min_face_px: int = 40
     n_evaluation: int | None = None
     seed: int = 0
+    bars: FinderBars = field(default_factory=FinderBars)
 
     def __post_init__(self) -> None:
         if self.detector not in ("auto", "insightface", "mtcnn", "cascade", "crops"):
@@ -102,8 +104,8 @@ def find_faces(
     limits = upload_limits(settings)
     upload = expand_upload(paths, limits)
     _require_photos(upload, picks or {})
-    finder = choose_finder(config.detector, config.pack, config.root, settings) if config.detector != "crops" else None
-    intake = FaceIntake(finder, config.min_face_px, config.detector == "auto", picks or {})
+    finder = choose_finder(config.detector, config.pack, config.root, settings, config.bars) if config.detector != "crops" else None
+    intake = FaceIntake(finder, config.min_face_px, config.detector == "auto", picks or {}, config.bars.ready_share)
     for number, source in enumerate(upload.sources, start=1):
         intake.add(number, source, limits.photo_mb)
         report(Progress(number, len(upload.sources), "finding faces"))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from unlearn.config import Settings
+from unlearn.config import FinderBars, Settings
 from unlearn.config.paths import user_path
 from unlearn.errors import ModelLoadError
 from unlearn.photos.cascade import CascadeFinder
 from unlearn.photos.crops import FoundFace
 from unlearn.photos.mtcnn import MtcnnFinder
 from unlearn.photos.mtcnn_networks import NETWORKS
-from unlearn.photos.recognition import SFACE, SFACE_SAME_PERSON, SFace
+from unlearn.photos.recognition import SFACE, SFace
 
 DEFAULT_ROOT = Path("~/.insightface")
 LICENCE_NOTE = "InsightFace's packs are licensed for non-commercial research only."
@@ -55,13 +55,13 @@ class InsightFinder:
         analysis: a prepared `insightface.app.FaceAnalysis`, or something with the same `get(bgr)`.
         name: for the result.
         warnings: for the result.
-        same_person: of ArcFace; different people are near 0, one person's photos mostly above 0.4.
+        same_person: least cosine of two embeddings of one person.
     """
 
     analysis: Any
     name: str
     warnings: tuple[str, ...] = (LICENCE_NOTE,)
-    same_person: float = 0.3
+    same_person: float = FinderBars.insightface_same_person
 
     def find(self, pixels: np.ndarray) -> list[FoundFace]:
         """The faces of a photo, turned upright by the line through the eyes."""
@@ -92,32 +92,34 @@ def find_pack(pack: str, root: Path | None) -> Path | None:
     return None
 
 
-def choose_finder(detector: str, pack: str, root: Path | None, settings: Settings) -> FaceFinder:
+def choose_finder(detector: str, pack: str, root: Path | None, settings: Settings, bars: FinderBars | None = None) -> FaceFinder:
     """What finds faces for a setting.
 
     Args:
         detector: "insightface", "mtcnn", "cascade", or "auto" for InsightFace if its pack is at hand, else MTCNN, else the cascade.
         pack, root: which pack, and the folder that holds models/<pack>.
         settings: the device.
+        bars: those of the model set; None: the defaults.
 
     Raises:
         ModelLoadError: InsightFace or MTCNN was asked for, and its files are missing; or they cannot be loaded.
     """
+    bars = bars or FinderBars()
     if detector == "cascade":
-        return CascadeFinder((FRONTAL,))
+        return CascadeFinder((FRONTAL,), bars)
     folder = find_pack(pack, root) if detector != "mtcnn" else None
     if folder is not None:
-        return _load_insightface(folder, pack, settings)
+        return replace(_load_insightface(folder, pack, settings), same_person=bars.insightface_same_person)
     if detector == "insightface":
         place = (root or DEFAULT_ROOT) / "models" / pack
         how = f"To get it: insightface-cli model.download {pack}, or unpack it into {place}. {LICENCE_NOTE}"
         raise ModelLoadError(f"InsightFace's pack {pack} is not on this machine. {how}")
     if detector == "auto" and not NETWORKS.is_file():
-        return CascadeFinder((f"The file of the face finder MTCNN is missing; install the application again. {FRONTAL}",))
+        return CascadeFinder((f"The file of the face finder MTCNN is missing; install the application again. {FRONTAL}",), bars)
     recognition = find_pack(SFACE, root)
     if recognition is None:
-        return MtcnnFinder((not_compared(pack),))
-    return MtcnnFinder((), SFace(min(recognition.glob("*.onnx"))), SFACE_SAME_PERSON)
+        return MtcnnFinder((not_compared(pack),), bars=bars)
+    return MtcnnFinder((), SFace(min(recognition.glob("*.onnx"))), bars)
 
 
 def _load_insightface(folder: Path, pack: str, settings: Settings) -> InsightFinder:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unlearn.config import FinderBars
 from unlearn.photos.alignment import similarity
 from unlearn.photos.crops import FoundFace
 from unlearn.photos.mtcnn_networks import Network, load_networks
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 WORK_PX = 800  # long side of the picture that is searched
 MIN_FACE_PX = 28  # there; smaller faces (3.5 % of the long side) are not found
 PROPOSED, REFINED, FOUND = 0.6, 0.7, 0.8  # probabilities that the three networks must give
-SURE = 0.95  # and the last again, when the face is upright; measured: faces 0.97 and more
 TURNS = (-45, 0, 45)  # degrees
 _SHRINK = 0.709  # from one level of the pyramid to the next: half the area
 _CELL_PX, _STRIDE = 12, 2  # of the first network
@@ -89,11 +89,13 @@ class MtcnnFinder:
     Args:
         warnings: for the result.
         recognise: gives the embedding of a face; None: nothing tells people apart.
-        same_person: least cosine of two embeddings of one person.
+        bars: how sure it has to be, and from which on two faces are those of one person.
     """
 
-    def __init__(self, warnings: tuple[str, ...] = (), recognise: Recognise | None = None, same_person: float = 1.0) -> None:
-        self.warnings, self.same_person, self._recognise = warnings, same_person, recognise
+    def __init__(self, warnings: tuple[str, ...] = (), recognise: Recognise | None = None, bars: FinderBars | None = None) -> None:
+        bars = bars or FinderBars()
+        self.warnings, self._recognise, self._sure = warnings, recognise, bars.mtcnn_sure
+        self.same_person = bars.sface_same_person if recognise else 1.0  # without embeddings nothing is compared
         self.name = "MTCNN with SFace" if recognise else "MTCNN"
 
     @cached_property
@@ -117,7 +119,7 @@ class MtcnnFinder:
         photo = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
         candidates = _together([self._faces(photo, turn) for turn in TURNS]).without_overlaps(0.5, of_smaller=True)
         upright = _together([candidates[np.arange(0)], *(self._looked_at_again(photo, points) for points in candidates.landmarks)])
-        faces = upright[upright.scores >= SURE].without_overlaps(0.5, of_smaller=True)
+        faces = upright[upright.scores >= self._sure].without_overlaps(0.5, of_smaller=True)
         return faces.landmarks * scale
 
     def _proposals(self, photo: Image) -> Squares:

@@ -14,7 +14,6 @@ import numpy as np
 from unlearn.errors import ModelLoadError
 
 SFACE = "sface"  # folder below root/models
-SFACE_SAME_PERSON = 0.363  # cosine; OpenCV's own threshold for this model, fitted on Labeled Faces in the Wild
 
 
 class SFace:

@@ -16,13 +16,16 @@ from torch import Tensor
 from unlearn.attacks.gallery import Gallery, defended_gallery, prompt_embeddings
 from unlearn.config import ForgetConfig, Settings
 from unlearn.defence.defend import Defence, defend, sources_of, stages_of
+from unlearn.measure.data_sets.opening import require_folders
 from unlearn.measure.labelled_images import class_folders
 from unlearn.measure.probes import Prober
 from unlearn.models.defended import save_defended
 from unlearn.models.embeddings import run_cache
 from unlearn.models.pair import Pair
+from unlearn.models.sets import find_model_set
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
+from unlearn.runs.data_sets import data_set_stages, with_accuracy
 from unlearn.runs.drawing import STAGE as DRAWING
 from unlearn.runs.drawing import drawing_stages, with_drawn_photos
 from unlearn.runs.evidence import Compared, measured_evidence
@@ -82,14 +85,12 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     What fails after the fine-tuning costs that part of the result and no more; `mishaps` tells it.
     """
     started = time.perf_counter()
-    if forget_config.encoder != "text":
-        require_faces(forget_config.persons, photos.faces)
-    if forget_config.labelled_images is not None:
-        class_folders(Path(forget_config.labelled_images))
+    _require_inputs(forget_config, photos)
     mishaps = Mishaps(report)
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
-    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER})
+    after = {**AFTER, **data_set_stages(forget_config)}
+    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **after})
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
     if pictures or drawing:
@@ -117,6 +118,7 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         _oppose(measured, measured.compared, out, mishaps, stages)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
+    metrics = with_accuracy(run, defence.defended, metrics, mishaps, stages)
     metrics = replace(
         measured.metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
         method=run.config.method if run.config.encoder != "image" else None,
@@ -125,6 +127,15 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     metrics = _finish(run, metrics, mishaps)
     stages.finish()
     return metrics
+
+
+def _require_inputs(config: ForgetConfig, photos: RunPhotos) -> None:
+    """Raise `InputError` for what can be found missing before anything is loaded."""
+    if config.encoder != "text":
+        require_faces(config.persons, photos.faces)
+    if config.labelled_images is not None:
+        class_folders(Path(config.labelled_images))
+    require_folders(config.zero_shot)
 
 
 def _attack_original(run: PreparedRun, report: Report) -> _Before:
@@ -238,5 +249,5 @@ def forget(
     Raises:
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
-    run_photos = read_run_photos(photos or {}, faces or {}, config.persons, settings)
+    run_photos = read_run_photos(photos or {}, faces or {}, config.persons, settings, find_model_set(config.model_set).finder)
     return run_forgetting(config, settings, out, run_photos, report)

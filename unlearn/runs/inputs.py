@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos, Photos
-from unlearn.config import Person, Settings, name_key
+from unlearn.config import FinderBars, Person, Settings, name_key
 from unlearn.errors import InputError
 from unlearn.photos.face_sets import Faces, PersonFaces
-from unlearn.photos.faces import MIN_USABLE, is_face_set, load_face_set, open_faces
+from unlearn.photos.faces import MIN_USABLE, FaceConfig, is_face_set, load_face_set, open_faces
 from unlearn.photos.folders import read_photos
 from unlearn.photos.uploads import upload_limits
 
@@ -33,7 +33,7 @@ class RunPhotos:
 
 
 def read_run_photos(
-    photos: Mapping[str, Path], faces: Mapping[str, Path], persons: Sequence[Person], settings: Settings
+    photos: Mapping[str, Path], faces: Mapping[str, Path], persons: Sequence[Person], settings: Settings, bars: FinderBars | None = None
 ) -> RunPhotos:
     """The photos that a run was given.
 
@@ -42,6 +42,7 @@ def read_run_photos(
         faces: as for `read_faces`.
         persons: who is forgotten.
         settings: upload limits, device.
+        bars: of the model set, for faces that have to be found; None: the defaults.
 
     Raises:
         InputError: a folder cannot be used, or a person has both kinds; told by number.
@@ -53,7 +54,7 @@ def read_run_photos(
                 f"Person {number} has photos for the attack (--photos) and faces (--faces), of which a part is kept for the attack; "
                 "leave --photos out for this person."
             )
-    crops = read_faces(faces, settings)
+    crops = read_faces(faces, settings, bars)
     attacked |= {name: person_faces.evaluation for name, person_faces in crops.items() if len(person_faces.evaluation)}
     return RunPhotos(crops, attacked)
 
@@ -80,13 +81,14 @@ def own_photos(folders: Mapping[str, Path], persons: Sequence[Person], settings:
     return {str(owner): read_photos(folder, upload_limits(settings)) for owner, folder in zip(owners, folders.values(), strict=True)}
 
 
-def read_faces(folders: Mapping[str, Path], settings: Settings) -> dict[str, PersonFaces]:
+def read_faces(folders: Mapping[str, Path], settings: Settings, bars: FinderBars | None = None) -> dict[str, PersonFaces]:
     """The face crops of persons by name.
 
     Args:
         folders: name -> a prepared face set (used as it is), or raw photos, in which faces are looked for; what is a face crop
             already, as the drawn pictures of a world are, is used as it is.
         settings: upload limits, device.
+        bars: of the model set; None: the defaults.
 
     Raises:
         InputError: a folder is missing, or has too few usable photos; persons are told by number.
@@ -95,7 +97,7 @@ def read_faces(folders: Mapping[str, Path], settings: Settings) -> dict[str, Per
     for number, (name, folder) in enumerate(folders.items(), start=1):
         if not os.path.exists(folder):  # False for a name too long to be a path, too
             raise InputError(f"The photos of person {number} (--faces) do not exist; check the path.")
-        face_set = open_faces(folder, settings=settings)
+        face_set = open_faces(folder, FaceConfig(bars=bars or FinderBars()), settings)
         if not face_set.is_ready:
             raise InputError(
                 f"Of the photos of person {number}, {len(face_set.usable)} can be used ({face_set.finder}); "

@@ -19,7 +19,7 @@ from unlearn.defence.defend import Defence
 from unlearn.defence.loop import FineTuned
 from unlearn.files import disk_errors
 from unlearn.measure.probes import Prober, default_probes
-from unlearn.measure.similarities import N_HIDDEN_CAPTIONS, image_metrics, measuring_captions, n_measuring_captions, similarities
+from unlearn.measure.similarities import N_HIDDEN_CAPTIONS, captions_to_measure, image_metrics, similarities
 from unlearn.measure.zero_shot import predictions, utility
 from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
@@ -52,7 +52,7 @@ def measure(metrics: Metrics, models: Pair[Clip], config: ForgetConfig, things: 
 def _similarities(models: Pair[Clip], config: ForgetConfig) -> tuple[Similarities, Similarities | None]:
     """Those of pooled embeddings, and those of hidden states; None for what was not defended."""
     original, defended = models
-    captions = measuring_captions(config.persons, config.neutral_term, config.seed, n_measuring_captions(original.text))
+    captions = captions_to_measure(config, original.text)
     pooled, hidden = Similarities(), None
     if defended.text is not original.text:
         encoders = Pair(original.text, defended.text)

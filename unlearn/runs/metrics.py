@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, ThreeModels, Trace
 from unlearn.defence.figures import ChosenLayer
+from unlearn.measure.figures import DataSetAccuracy
 from unlearn.runs.json_types import absent
 from unlearn.runs.records import NO_WEIGHTS, BeforeAfter, Verdict
 
@@ -176,6 +177,7 @@ class Metrics(Similarities):
         warnings: sentences for whoever reads the result.
         false_recall: in how many people whom nobody asked to forget a forgotten name wins; None without photos of such people.
         trace: how well the attack "who was forgotten?" finds the names; None where the text encoder was left as it was.
+        zero_shot: accuracy on the published data sets that the run was given.
         drawn_photos: pictures of persons of whom there are no photos; None where there were none.
         never_met: whether the persons stand where strangers stand; None without strangers, and where nobody was attacked.
         method: how the text encoder has forgotten, as of `ForgetConfig`; None where it was not defended.
@@ -198,3 +200,4 @@ class Metrics(Similarities):
     never_met: NeverMet | None = None
     method: str | None = absent()
     drawn_photos: DrawnPhotos | None = absent()
+    zero_shot: tuple[DataSetAccuracy, ...] = ()

@@ -17,6 +17,8 @@ from unlearn.config import ForgetConfig, ResolvedConfig, Settings
 from unlearn.defence.defend import require_texts
 from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.defence.trigger_checks import common_words, looked_at_captions, require_room
+from unlearn.measure.data_sets.data_set import DataSet
+from unlearn.measure.data_sets.opening import open_data_sets
 from unlearn.measure.labelled_images import measured_things
 from unlearn.models.clip import Clip
 from unlearn.models.suite import Suite, suite_of
@@ -39,6 +41,7 @@ class PreparedRun:
         gallery: as the original sees it.
         warnings: sentences for the results about the inputs.
         drawable: done when drawing is known to be possible; its result raises where it is not.
+        data_sets: published ones, opened, on which zero-shot accuracy is measured.
         drawn_controls: names in the gallery that the original does not know, with pictures that it drew of them.
     """
 
@@ -50,6 +53,7 @@ class PreparedRun:
     gallery: Gallery
     warnings: tuple[str, ...]
     drawable: Future[None]
+    data_sets: tuple[DataSet, ...] = ()
     drawn_controls: tuple[str, ...] = ()
 
     def attack(self, gallery: Gallery, prompts: Tensor) -> Attacked:
@@ -75,6 +79,7 @@ def prepared_run(forget_config: ForgetConfig, settings: Settings, out: Path, pho
     Raises:
         UnlearnError: an input that cannot be used, or a model set that cannot be loaded.
     """
+    data_sets = open_data_sets(forget_config.zero_shot)
     suite = suite_of(forget_config.model_set, settings)
     config = suite.model_set.resolved(forget_config)
     require_texts(config)
@@ -84,7 +89,7 @@ def prepared_run(forget_config: ForgetConfig, settings: Settings, out: Path, pho
     prepare(out, suite.clip, config.encoder)
     gallery = build_gallery(suite.clip, suite.world, config.persons, config.idia, photos.attacked)
     config = with_stand_ins(config, suite.clip, [*gallery.candidates, *gallery.base_names, *known_names(suite.world)])
-    return PreparedRun(suite, config, out, photos, things, gallery, (*doubts, *warnings), drawable)
+    return PreparedRun(suite, config, out, photos, things, gallery, (*doubts, *warnings), drawable, data_sets)
 
 
 def _check_drawing(suite: Suite, config: ResolvedConfig) -> Future[None]:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn.attacks.figures import DRAWN, FalseRecall, NeverMet, ThreeModels, Trace
-from unlearn.config import ForgetConfig
-from unlearn.config.limits import MIN_OWN_PHOTOS
+from unlearn.config import ForgetConfig, IdiaConfig
 from unlearn.runs.drawn_sentences import drawn_verdict
 from unlearn.runs.metrics import Metrics, PersonMetrics
 from unlearn.runs.records import BeforeAfter, Verdict
@@ -88,14 +87,14 @@ def verdict_sentence(name: str, verdicts: BeforeAfter[Verdict], config: ForgetCo
             )
 
 
-def compared_sentence(name: str, verdicts: BeforeAfter[Verdict]) -> str:
+def compared_sentence(name: str, verdicts: BeforeAfter[Verdict], idia: IdiaConfig) -> str:
     """What the attack says about somebody who need not be forgotten."""
     if verdicts.original.is_drawn and verdicts.defended.recognised is not None:
-        return f"{_compared(name, verdicts)} The pictures were {DRAWN}."
-    return _compared(name, verdicts)
+        return f"{_compared(name, verdicts, idia)} The pictures were {DRAWN}."
+    return _compared(name, verdicts, idia)
 
 
-def _compared(name: str, verdicts: BeforeAfter[Verdict]) -> str:
+def _compared(name: str, verdicts: BeforeAfter[Verdict], idia: IdiaConfig) -> str:
     match (verdicts.original.recognised, verdicts.defended.recognised):
         case (True, False):
             return f"The original model recognises {name} by name. The defended model does not."
@@ -108,7 +107,7 @@ def _compared(name: str, verdicts: BeforeAfter[Verdict]) -> str:
         case (True | False, None):
             return f"The attack on the defended model is missing for {name}."
         case _:
-            return f"{name} was not attacked. The attack needs at least {MIN_OWN_PHOTOS} photos of the face."
+            return f"{name} was not attacked. The attack needs at least {idia.min_images} photos of the face."
 
 
 def _why_recalled(config: ForgetConfig) -> str:
