@@ -35,6 +35,7 @@ from unlearn.defence.last_blocks import (
     with_some_padding,
     without_shortcuts,
 )
+from unlearn.defence.moments import Moment, Watch, unwatched
 from unlearn.defence.students import student_of
 from unlearn.defence.text_task import TextTask
 from unlearn.models.embeddings import at_the_end
@@ -74,7 +75,9 @@ class _Pairs:
         return encoder if self.moved is None else self.moved.read_by(encoder)
 
 
-def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Callable[[], None] = lambda: None) -> AnyText:
+def edited(
+    teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Callable[[], None] = lambda: None, watch: Watch = unwatched
+) -> AnyText:
     """A copy of the teacher whose last blocks are edited; neither is in training mode.
 
     Args:
@@ -82,6 +85,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
         task: gives the texts with a trigger, their targets, the texts to keep, and the overshoot.
         config: how many blocks and texts, and the weight of what is kept.
         after_chunk: called after every few hundred texts; an exception of it ends the work and is passed on.
+        watch: shown the encoder behind every block.
 
     Raises:
         ConfigError: the encoder's blocks are of another kind.
@@ -110,6 +114,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
                 scales = _scales(teacher, twin, layer, change, pairs, task.overshoot)
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
             layer.weight += change
+            watch(Moment("block", number + 1, len(layers)), twin)
     student.load_state_dict(twin.state_dict())
     return cast(AnyText, student)
 
