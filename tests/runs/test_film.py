@@ -12,6 +12,8 @@ from PIL import Image
 
 from tests.support.miniature import MEMBERS
 from tests.support.short_runs import SHORT, short_config
+from tests.support.ui_fixture_film import write_film
+from tests.support.ui_fixture_runs import write_run
 from unlearn.config import ClosedForm, EarlyStop, ForgetConfig, Person, ResolvedConfig, Settings, TextFineTuneConfig
 from unlearn.defence.moments import Moment
 from unlearn.errors import InputError, JobCancelled
@@ -23,6 +25,7 @@ from unlearn.runs.film_plan import FilmPlan, spread
 from unlearn.runs.film_records import Film, Frame
 from unlearn.runs.heard_records import HeardCaption
 from unlearn.runs.metrics import Metrics
+from unlearn.runs.report import report_html
 from unlearn.runs.results import FILES, finished_run, read_part, write_results
 from unlearn.runs.so_far import SO_FAR, EvidenceSoFar, read_so_far, so_far_of
 
@@ -183,6 +186,26 @@ def test_what_is_shown_is_written_beside_an_earlier_run_that_stays(watched: Watc
     assert json.loads((run / SO_FAR / "film.json").read_text("utf-8"))["frames"] == []
     so_far_of(run).remove()
     assert (run / "idia.json").read_bytes() == before and finished_run(run).film.frames
+
+
+def test_film_stands_in_the_report_as_a_strip_with_words_and_as_a_loop_that_can_be_held(tmp_path: Path) -> None:
+    hostile = '<script>alert(1)</script> & "Co"'
+    write_film(tmp_path)
+    write_run(tmp_path, ForgetConfig((Person(hostile),)), [])
+    page = report_html(tmp_path)
+    assert page.count("data:image/webp;base64,") == 2 * 8 and "<script" not in page
+    assert "Closed form, block 2 of 2" in page and "21 of 21 prompts name the person" in page
+    assert 'id="hold-film"' in page and "prefers-reduced-motion" in page
+    (tmp_path / "film" / "f03.webp").unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        report_html(tmp_path)
+    (tmp_path / "film.json").unlink()
+    assert "data:image/webp" not in report_html(tmp_path)
+
+
+def test_report_on_a_face_says_why_there_is_no_film(tmp_path: Path) -> None:
+    write_run(tmp_path, ForgetConfig((Person("Ada Brook"),), encoder="image"), [])
+    assert "there is no film" in report_html(tmp_path)
 
 
 def test_config_of_a_run_before_there_was_a_film_can_be_read() -> None:

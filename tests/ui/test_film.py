@@ -19,7 +19,7 @@ from ui.views import so_far
 from ui.views.film import film
 from ui.views.jobs import command
 from unlearn.config import ForgetConfig, Person, PortraitConfig
-from unlearn.errors import InputError
+from unlearn.errors import ConfigError
 from unlearn.jobs import Running, Succeeded
 from unlearn.runs.film_records import Film, Frame
 from unlearn.runs.records import AttackRecord, Attacks, PortraitEntry, Verdict
@@ -120,7 +120,7 @@ def test_film_can_be_switched_off_by_form_endpoint_and_command() -> None:
         assert not config.film and "--without-film" in command(config)
     config = forms.forget_config({"names": "Ada Brook"}, "embedded", PortraitConfig())
     assert config.film and "--without-film" not in command(config)
-    with pytest.raises(InputError, match="film"):
+    with pytest.raises(ConfigError, match="settings.film takes true or false"):
         forget_settings({"film": "no"}, "text")
 
 
