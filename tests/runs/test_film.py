@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.miniature import MEMBERS
+from tests.support.miniature import MEMBERS, build_miniature, with_own_diffusion_text
 from tests.support.short_runs import SHORT, short_config
 from tests.support.ui_fixture_film import write_film
 from tests.support.ui_fixture_runs import write_run
@@ -165,6 +165,17 @@ def test_frames_that_cannot_be_drawn_at_once_are_drawn_behind_the_last_step(
     run = tmp_path / "run"
     forgetting.forget(short_config(miniature, text=replace(SHORT, closed_form=FORM)), shared, run)
     assert finished_run(run).film == finished_run(watched[0]).film
+
+
+def test_where_two_text_encoders_are_fine_tuned_a_frame_has_the_same_step_of_both(tmp_path: Path) -> None:
+    root = with_own_diffusion_text(build_miniature(tmp_path / "set"))
+    told: list[Progress] = []
+    metrics = forgetting.forget(short_config(root), Settings(tmp_path / "data", device="cpu", offline=True), tmp_path / "run", told.append)
+    frames = finished_run(tmp_path / "run").film.frames
+    assert [(frame.kind, frame.number) for frame in frames] == [("original", 0), ("step", 1), ("step", 2), ("step", 3)]
+    assert all(frame.heard is not None and frame.correct_templates is not None for frame in frames)
+    assert frames[0].correct_templates == metrics.persons[0].idia.original.correct_templates
+    assert {"text", "diffusion_text"} <= {progress.encoder for progress in told}
 
 
 def test_film_that_fails_costs_itself_alone(

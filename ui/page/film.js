@@ -22,7 +22,7 @@
     scrub.max = last;
     scrub.value = at;
     scrub.setAttribute('aria-valuetext', frames[at].querySelector('.moment').textContent);
-    play.textContent = plays(film) ? 'Pause' : 'Play';
+    play.textContent = plays(film) ? play.dataset.pause : play.dataset.play;
     play.setAttribute('aria-pressed', plays(film) ? 'true' : 'false');
   }
 

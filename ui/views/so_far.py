@@ -53,6 +53,7 @@ def _verdict(record: AttackRecord, config: ForgetConfig) -> dict[str, Any]:
     return {
         "name": record.name, "before": before, "after": after, "n_templates": len(PROMPT_TEMPLATES), "is_known": is_known,
         "recognised": record.original.recognised, "sentence": verdict_sentence(record.name, record, config) if is_known else "",
+        "photos": record.original.photos,
     }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -63,10 +64,10 @@ class Ear:
 
     run: PreparedRun
     prompts: Tensor
-    _captions: tuple[list[str], Tensor] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._captions = heard_captions(self.run.config, self.run.suite.clip.text, self.run.suite.embeddings)
+    @cached_property
+    def _captions(self) -> tuple[list[str], Tensor]:
+        return heard_captions(self.run.config, self.run.suite.clip.text, self.run.suite.embeddings)
 
     def listen(self, encoder: TextEncoder) -> _Sight:
         """What the name is to the encoder now."""

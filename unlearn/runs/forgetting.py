@@ -25,7 +25,6 @@ from unlearn.progress import Report, Stages, no_report
 from unlearn.runs.drawing import STAGE as DRAWING
 from unlearn.runs.drawing import drawing_stages, with_drawn_photos
 from unlearn.runs.evidence import Compared, measured_evidence
-from unlearn.runs.filming import Ear
 from unlearn.runs.folder import Attacked, attack_metrics, not_attacked, start_over, write_attack, write_manifest
 from unlearn.runs.hearing import measured_hearing
 from unlearn.runs.inputs import RunPhotos, read_run_photos
@@ -94,7 +93,7 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     with stages.stage(ORIGINAL) as inner:
         before = _attack_original(run, inner)
         run.drawable.result()
-        show = Showing(run, Ear(run, before.prompts), stages, mishaps)
+        show = Showing(run, before.prompts, stages, mishaps)
         show.tell(before.attacked)
     show.draw_original()
     run.suite.make_room()

@@ -9,6 +9,8 @@ import shutil
 import time
 from collections.abc import Mapping
 
+from torch import Tensor
+
 from unlearn.defence.moments import Watch, unwatched
 from unlearn.models.clip import Clip
 from unlearn.progress import Report, Stages
@@ -32,15 +34,15 @@ class Showing:
 
     Args:
         run: whose inputs are read.
-        ear: listens to the name.
+        prompts: as of `Ear`.
         stages: of the run, with those of this module.
         mishaps: what fails here costs its part of the results and no more.
     """
 
-    def __init__(self, run: PreparedRun, ear: Ear, stages: Stages, mishaps: Mishaps) -> None:
+    def __init__(self, run: PreparedRun, prompts: Tensor, stages: Stages, mishaps: Mishaps) -> None:
         self._run, self._stages, self._mishaps = run, stages, mishaps
         self._so_far: SoFar = so_far_of(run.out)
-        self._film = Filming(run, ear, self._so_far, stages, mishaps) if is_filmed(run) else None
+        self._film = Filming(run, Ear(run, prompts), self._so_far, stages, mishaps) if is_filmed(run) else None
         self._can_draw = run.suite.can_draw
         self._drawn: list[Portrait] = []
         self._entries: list[PortraitEntry] = []
