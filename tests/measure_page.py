@@ -1,8 +1,7 @@
 """How quick the page is, measured: `python -m tests.measure_page` on an otherwise idle machine. No test, nothing is asserted.
 
 Prints seconds from `python app.py` to a page that answers, milliseconds from a click to its answer while a job runs, CPU per
-poll, how much 20 visitors who poll lengthen a job, and, with `--evidence` alone, seconds from the click that starts a job to what is known
-of it one by one (the job before it warms the server). `--backend tests.support.ui_fixture --name "Computes Always"` takes a job that
+poll, and how much 20 visitors who poll lengthen a job. `--backend tests.support.ui_fixture --name "Computes Always"` takes a job that
 multiplies matrices on all cores, a fixed number of them; with any other name that backend mostly waits.
 """
 
@@ -216,51 +215,14 @@ def _timed(browser: Browser, server: Server, name: str, url: str, n: int) -> Tim
     return Timed(server.job(job)[1], server.cpu_s() - before, time.monotonic() - began, n_polls)
 
 
-EVIDENCE = {  # what -> a selector that is there as soon as the page shows it
-    "first evidence, the original's verdict": "#so-far .verdict", "first portrait by the original": "#so-far .shot.o img",
-    "first picture of the film": "#so-far .strip li[data-frame]", "sixth picture of the film": "#so-far .strip li[data-frame='5']",
-    "defended verdict": "#so-far .verdict .d strong:not(.not-yet)", "first portrait by the defended model": "#so-far .shot.d img",
-    "result": "#job .job.succeeded",
-}  # fmt: skip
-
-
-def evidence(backend: str, name: str) -> dict[str, float]:
-    """Seconds from the click to each result, by what it is, of the second of two jobs of one visitor; and the run's own times."""
-    told: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        server = Server(backend, Path(scratch) / "data")
-        try:
-            server.answers()
-            page = open_page(browser, server.address)
-            start_job(page, name)
-            page.wait_for_selector(EVIDENCE["result"])
-            page = open_page(browser, server.address)
-            page.locator("#names textarea").fill(name)
-            clicked = time.monotonic()
-            page.locator("#start").click()
-            for what, selector in EVIDENCE.items():
-                page.wait_for_selector(selector)
-                told[f"{what}, s after the click"] = time.monotonic() - clicked
-            metrics = page.request.get(f"{server.address}media/{page.url.split('job=')[1]}/metrics.json").json()
-            told |= {f"the job's own {part}, s": seconds for part, seconds in metrics["seconds"].items() if seconds is not None}
-        finally:
-            server.process.terminate()
-            server.process.wait(20)
-            browser.close()
-    return told
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.measure_page", description=__doc__.splitlines()[0])
     parser.add_argument("--backend", default="ui.worker.tasks")
     parser.add_argument("--name", default="Marcus Bellwyn")
     parser.add_argument("--runs", type=int, default=3, help="jobs with and as many without visitors")
-    parser.add_argument("--evidence", action="store_true", help="only the seconds from a click to each result")
     options = parser.parse_args()
-    told = evidence(options.backend, options.name) if options.evidence else measure(options.backend, options.name, options.runs)
-    for what, value in told.items():
+    for what, value in measure(options.backend, options.name, options.runs).items():
         print(f"{what}: {json.dumps(value, default=float)}", flush=True)
 
 

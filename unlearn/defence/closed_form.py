@@ -93,8 +93,8 @@ def edited(
     student: Any = student_of(teacher)
     twin = without_shortcuts(student)
     layers = second_layers(twin, config.n_blocks)
-    n_texts = max(config.min_texts, config.texts_per_trigger * task.triggers.n_written) * (1 if task.ball is None else 2)
-    texts = task.triggers.texts(n_texts, config.n_kept_texts)
+    n_texts = max(config.min_texts, config.texts_per_trigger * task.triggers.n_written)
+    texts = task.triggers.texts(n_texts * (1 if task.ball is None else 2), config.n_kept_texts)
     pairs = _paired(twin, task.tokenized(texts.triggered), task.tokenized(texts.neutral), texts.trigger_indices)
     if task.ball is not None:
         moved = task.ball.around(pairs.tokens, texts.written, step=-1)
@@ -108,8 +108,7 @@ def edited(
         for number, (layer, of_kept) in enumerate(zip(layers, moments, strict=True)):
             inputs, states = map(torch.cat, zip(*triggered.passes(layer), strict=True))
             solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, keep_weight)
-            missing = (wanted - states[pairs.texts, pairs.positions]) / (len(layers) - number)
-            change = solver.change(missing)
+            change = solver.change(missing := (wanted - states[pairs.texts, pairs.positions]) / (len(layers) - number))
             if layer is layers[-1]:
                 scales = _scales(teacher, twin, layer, change, pairs, task.overshoot)
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])

@@ -93,9 +93,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     with stages.stage(ORIGINAL) as inner:
         before = _attack_original(run, inner)
         run.drawable.result()
-        show = Showing(run, before.prompts, stages, mishaps)
-        show.tell(before.attacked)
-    show.draw_original()
+    show = Showing(run, before.prompts, stages, mishaps)
+    show.original(before.attacked)
     run.suite.make_room()
     defence = defend(run.suite.clip, run.config, photos.faces, sources, stages, run.suite.settings.memory, show.watch)
     start_over(out, run.suite.clip)  # not before all input has been used: until here an earlier run stays
@@ -104,8 +103,7 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         show.keep_film()
     with stages.stage("attack on the defended") as inner:
         after = _attack_defended(run, defence, before, mishaps, inner)
-        show.tell(before.attacked, after.attacked)
-    show.draw_defended(defence.defended)
+    show.defended(before.attacked, after.attacked, defence.defended)
     with stages.stage("measuring"):
         metrics, compared = _measured(run, defence, before, after, mishaps)
     if compared is not None and compared.is_attacked and run.config.opponent != "off":

@@ -48,7 +48,14 @@ class Showing:
         self._entries: list[PortraitEntry] = []
         self._drawing_s = 0.0
 
-    def tell(self, before: Attacked, after: Attacked | None = None) -> None:
+    def original(self, attacked: Attacked) -> None:
+        """Show the verdicts on the original and its portraits, and the first frame of the film behind the first of them."""
+        self._tell(attacked)
+        if self._can_draw:
+            with self._stages.stage(BY_ORIGINAL) as report:
+                self._draw("original", self._run.suite.clip, report)
+
+    def _tell(self, before: Attacked, after: Attacked | None = None) -> None:
         """Show the verdicts on the persons, by the original alone or by both models."""
         with self._mishaps.spared("The verdicts could not be shown at once", LATER):
             if after is None:
@@ -57,12 +64,6 @@ class Showing:
                 records = [AttackRecord.of(*pair) for pair in zip(before.persons, after.persons, strict=True)]
             self._so_far.write(idia=Attacks(tuple(records)))
             self._stages.again()
-
-    def draw_original(self) -> None:
-        """Draw the original's portraits, and the first frame of the film behind the first of them."""
-        if self._can_draw:
-            with self._stages.stage(BY_ORIGINAL) as report:
-                self._draw("original", self._run.suite.clip, report)
 
     @property
     def watch(self) -> Watch:
@@ -74,8 +75,9 @@ class Showing:
         if self._film is not None and self._can_draw:
             self._film.finish()
 
-    def draw_defended(self, defended: Clip) -> None:
-        """Draw the defended model's portraits and keep those of both models."""
+    def defended(self, before: Attacked, after: Attacked, defended: Clip) -> None:
+        """Show the verdicts on both models and then the defended one's portraits; keep those of both."""
+        self._tell(before, after)
         if not self._can_draw:
             return
         with self._stages.stage(BY_DEFENDED) as report:
