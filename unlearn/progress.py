@@ -67,9 +67,9 @@ class Stages:
         yield inner
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
-    def again(self) -> None:
-        """Report once more how far the whole is: during work that is no stage, so that it can be cancelled."""
-        self._report(replace(self._latest, losses=None))
+    def again(self, note: str = "") -> None:
+        """Report once more how far the whole is, during work that is no stage, so that it can be cancelled; `note`: what it is."""
+        self._report(replace(self._latest, losses=None, note=note or self._latest.note))
 
     def finish(self) -> None:
         """Report that all is done."""

@@ -41,6 +41,7 @@ from unlearn.defence.text_task import TextTask
 from unlearn.models.embeddings import at_the_end
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.soft_tokens import SoftTexts
+from unlearn.texts.triggers import TriggerTexts
 
 DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
 LEAST_SCALE, GREATEST_SCALE = 0.5, 2.0  # of one trigger's change
@@ -95,10 +96,7 @@ def edited(
     layers = second_layers(twin, config.n_blocks)
     n_texts = max(config.min_texts, config.texts_per_trigger * task.triggers.n_written)
     texts = task.triggers.texts(n_texts * (1 if task.ball is None else 2), config.n_kept_texts)
-    pairs = _paired(twin, task.tokenized(texts.triggered), task.tokenized(texts.neutral), texts.trigger_indices)
-    if task.ball is not None:
-        moved = task.ball.around(pairs.tokens, texts.written, step=-1)
-        pairs = replace(pairs, tokens=moved.tokens, moved=moved)
+    pairs = _pairs_of(twin, task, texts)
     keep_weight = config.keep_weight / task.triggers.n_triggers**0.5  # one name is easily moved; among many each has a small share
     with torch.no_grad():
         moments = kept_moments(teacher, config, task.triggers.captions, texts.kept, after_chunk)
@@ -108,7 +106,8 @@ def edited(
         for number, (layer, of_kept) in enumerate(zip(layers, moments, strict=True)):
             inputs, states = map(torch.cat, zip(*triggered.passes(layer), strict=True))
             solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, keep_weight)
-            change = solver.change(missing := (wanted - states[pairs.texts, pairs.positions]) / (len(layers) - number))
+            missing = (wanted - states[pairs.texts, pairs.positions]) / (len(layers) - number)
+            change = solver.change(missing)
             if layer is layers[-1]:
                 scales = _scales(teacher, twin, layer, change, pairs, task.overshoot)
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
@@ -116,6 +115,15 @@ def edited(
             watch(Moment("block", number + 1, len(layers)), twin)
     student.load_state_dict(twin.state_dict())
     return cast(AnyText, student)
+
+
+def _pairs_of(encoder: TextEncoder, task: TextTask, texts: TriggerTexts) -> _Pairs:
+    """The pairs of a task's texts, with the names moved where the task moves them."""
+    pairs = _paired(encoder, task.tokenized(texts.triggered), task.tokenized(texts.neutral), texts.trigger_indices)
+    if task.ball is None:
+        return pairs
+    moved = task.ball.around(pairs.tokens, texts.written, step=-1)
+    return replace(pairs, tokens=moved.tokens, moved=moved)
 
 
 def _paired(encoder: TextEncoder, tokens: Tensor, target_tokens: Tensor, triggers: Sequence[int]) -> _Pairs:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ from unlearn.runs.so_far import SoFar
 from unlearn.texts.prompts import PROMPT_TEMPLATES, fill, fill_all
 
 MAX_STEPS = {"cpu": 10, "cuda": 20}  # of the drawing of a frame; on a GPU they cost nothing worth naming
+LATE = "drawing the film"  # what a run says it does, where no stage has room for it
 MISSING, AGAIN = "The film of the forgetting is not complete", "Run it again for the whole film."
 
 
@@ -149,12 +150,13 @@ class Filming:
         taken, self._pending = self._pending, []
         if not taken:
             return
-        drawn = draw(self._run.suite.diffusion(), [condition for _, condition in taken], self._drawing, self._still)
+        still = partial(self._still, LATE if len(taken) > 1 else "")
+        drawn = draw(self._run.suite.diffusion(), [condition for _, condition in taken], self._drawing, still)
         for (moment, _), picture in zip(taken, drawn[0], strict=True):
             self._add(moment, picture)
 
-    def _still(self, progress: Progress) -> None:
-        self._stages.again()
+    def _still(self, note: str, progress: Progress) -> None:
+        self._stages.again(note)
 
     def _add(self, moment: Moment, picture: np.ndarray) -> None:
         folder, file = self._so_far.folder / FILM, f"f{len(self._frames):02d}.webp"
