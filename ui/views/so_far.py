@@ -61,5 +61,5 @@ def _drawn(entries: tuple[PortraitEntry, ...], number: int, name: str, base: str
     """The portraits of one person's name by model; empty before there are any."""
     own = [entry for entry in entries if entry.person_index == number and entry.prompt == "name"]
     pictures = [(entry.model, {"src": f"{base}/{PORTRAITS}/{entry.file}", "seed": entry.seed}) for entry in own]
-    sides = {side: [picture for model, picture in pictures if model == side] for side in SIDES}
+    sides: dict[str, Any] = {side: [picture for model, picture in pictures if model == side] for side in SIDES}
     return {"name": name, "number": number, **sides} if own else {}
