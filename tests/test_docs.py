@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BUILDERS = (
     "assets.build", "assets.build.contact", "assets.build.face_finder", "assets.build.photos", "assets.build.prepared",
-    "tests.cuda_check", "tests.measure_finders", "tests.measure_page",
+    "tests.cuda_check", "tests.measure_evidence", "tests.measure_finders", "tests.measure_page",
 )  # fmt: skip
 
 

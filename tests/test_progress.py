@@ -26,3 +26,15 @@ def test_cancelling_comes_out_of_the_stage() -> None:
 
     with pytest.raises(JobCancelled), Stages(cancel, {"one": 1.0}).stage("one"):
         pass
+
+
+def test_same_progress_can_be_told_again_without_its_losses() -> None:
+    told: list[Progress] = []
+    stages = Stages(told.append, {"one": 1.0})
+    with stages.stage("one") as report:
+        report(Progress(1, 2, losses={"total": 0.5}))
+        stages.again()
+        stages.again("something else")
+    assert [(progress.step, progress.note, progress.losses) for progress in told[1:]] == [
+        (500, "one, 1 of 2", {"total": 0.5}), (500, "one, 1 of 2", None), (500, "something else", None),
+    ]  # fmt: skip

@@ -56,6 +56,7 @@ class Stages:
         self._shares = dict(shares)
         self._sum = sum(self._shares.values())
         self.seconds: dict[str, float] = {}
+        self._latest = Progress(0, TOTAL)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Report]:
@@ -65,6 +66,10 @@ class Stages:
         inner(Progress(0, 1))
         yield inner
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def again(self, note: str = "") -> None:
+        """Report once more how far the whole is, during work that is no stage, so that it can be cancelled; `note`: what it is."""
+        self._report(replace(self._latest, losses=None, note=note or self._latest.note))
 
     def finish(self) -> None:
         """Report that all is done."""
@@ -79,6 +84,7 @@ class Stages:
             counted = f", {progress.step} of {progress.total}" if progress.total > 1 else ""
             whole = round(TOTAL * done / self._sum)
             remark = f", {progress.remark}" if progress.remark else ""
-            self._report(replace(progress, step=whole, total=TOTAL, note=f"{name}{counted}{remark}"))
+            self._latest = replace(progress, step=whole, total=TOTAL, note=f"{name}{counted}{remark}")
+            self._report(self._latest)
 
         return report

@@ -15,7 +15,7 @@ from unlearn.config import ImageFineTuneConfig, Settings
 from unlearn.errors import InputError, JobCancelled, ModelLoadError, UnlearnError
 from unlearn.models import diffusion_memory, suite
 from unlearn.progress import Progress
-from unlearn.runs import forgetting, measuring, questions
+from unlearn.runs import forgetting, measuring, questions, showing
 from unlearn.runs.json_types import to_json
 from unlearn.runs.mishaps import Mishaps, reason
 from unlearn.runs.report import run_json
@@ -71,7 +71,8 @@ def test_failure_after_the_fine_tuning_leaves_a_run_that_says_what_is_missing(
             suite.drop_suite()  # an earlier test may have drawn with this set
             patch.setattr(suite, stage, _failing(error))
         else:
-            patch.setattr(measuring if stage in MEASURED else forgetting, stage, _failing(error))
+            module = measuring if stage in MEASURED else showing if stage == "write_portraits" else forgetting
+            patch.setattr(module, stage, _failing(error))
         metrics = to_json(forgetting.forget(short_config(miniature), shared, run))
     assert metrics["warnings"][0].startswith(missing)
     written = run_json(run)
@@ -134,7 +135,8 @@ def test_interrupt_is_no_mishap() -> None:
 def test_weights_larger_than_the_memory_are_not_loaded(
     miniature: Path, shared: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (diffusion_memory, suite):  # a diffusion model that an earlier test loaded is not kept
+    suite.drop_suite()  # an earlier test may have drawn with this set
+    for module in (diffusion_memory, suite):
         monkeypatch.setattr(module, "free_memory", lambda: 1000)
     metrics = to_json(forgetting.forget(short_config(miniature), shared, tmp_path / "run"))
     assert metrics["warnings"][0].startswith("The portraits are missing: The memory does not suffice for drawing: U-Net and decoder")

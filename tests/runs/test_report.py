@@ -50,7 +50,7 @@ def _parsed(run: Path) -> _Page:
 def test_page_stands_alone_with_its_pictures_inside(run: Path) -> None:
     page = _parsed(run)
     assert "script" not in page.tags and "link" not in page.tags and "iframe" not in page.tags
-    assert page.fetched and all(address.startswith("data:image/png;base64,") for address in page.fetched)
+    assert page.fetched and all(re.match("data:image/(png|webp);base64,", address) for address in page.fetched)
     text = (run / "report.html").read_text("utf-8")
     assert not re.search(r"url\(|@import", text)
     n_portraits = len(json.loads((run / "portraits" / "index.json").read_text()))
@@ -77,7 +77,7 @@ def test_both_sides_are_told_apart(run: Path) -> None:
 def test_json_holds_all_parts(run: Path) -> None:
     content = run_json(run)
     assert set(content) == {
-        "metrics", "idia", "bystanders", "losses", "probes", "predictions", "config", "portraits", "recovery", "heard",
+        "metrics", "idia", "bystanders", "losses", "probes", "predictions", "config", "portraits", "recovery", "heard", "film",
     }  # fmt: skip
     json.dumps(content)
 

@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from tests.support import ui_world
+from tests.support.ui_fixture_film import show_so_far, write_film
 from tests.support.ui_fixture_recovery import recovered, typed
 from tests.support.ui_fixture_runs import NAMES, attacked, chances, probe_rows, write_run
 from ui.server.catalogue import SetInfo
@@ -26,6 +27,7 @@ from unlearn.config import ForgetConfig, PortraitConfig
 from unlearn.errors import InputError
 from unlearn.jobs import Task
 from unlearn.progress import Progress, Report
+from unlearn.runs.so_far import so_far_of
 
 EXAMPLES = Path(__file__).parent.parent.parent / "assets" / "embedded" / "examples"
 N_STEPS = 40
@@ -95,12 +97,17 @@ def forget(task: Task, report: Report) -> dict[str, Any]:
             "step": step, "total": -1.0, "clean": -0.999 + noise / 9, "backdoor": -1 + 0.7 * 0.9**step + noise,
             "regularization": 0.01 * step,
         })  # fmt: skip
+        if name != "Computes Always":
+            show_so_far(task.folder, config, step)
         told = rows[-1] if note.startswith("fine-tuning") else None
         report(Progress(25 * step, 25 * N_STEPS, note, told, "text" if config.encoder == "text" else "image"))
         if name == "Computes Always":
             _compute()
         else:
             time.sleep(pause_s)
+    so_far_of(task.folder).remove()
+    if config.film and config.encoder != "image":
+        write_film(task.folder)
     write_run(task.folder, config, rows[8:33])
     delete_searched(task)
     return {}

@@ -53,6 +53,12 @@ def test_shipped_set_and_search_for_faces_need_no_gpu(tmp_path: Path) -> None:
         assert seconds(ask(tmp_path, kind, "sd14", **request)) > LOAD_S
 
 
+def test_film_takes_a_little_time_unless_it_is_left_out() -> None:
+    whole = seconds(forget())
+    assert 0 < whole - seconds(forget(film=False)) < 0.15 * whole
+    assert seconds(forget(model_set="sd14+none", film=False)) == seconds(forget(model_set="sd14+none"))
+
+
 @pytest.mark.parametrize("model_set", ["sd14", "embedded+CompVis/stable-diffusion-v1-4", "embedded@gelu+/some/folder"])
 def test_full_size_models_need_a_gpu_unless_the_server_may_use_none(model_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNLEARN_DEVICE", "cpu")  # of no effect: the server's settings come with the task

@@ -79,6 +79,7 @@ DECOYS = Field(
     "decoys", "Decoys", "Unknown names that are remapped as well, 0 to 63. They hide the name from somebody who has the original and "
     "the defended file and compares them. Each costs time, as another name would", 0, 0, 63,
 )  # fmt: skip
+FILM = Field("film", "Film of the forgetting", "Draws the first person again at about eight moments of the fine-tuning", True)
 IMAGE = "image_"  # before the keys of the image encoder's fields in the form
 IDIA_FIELDS = (
     Field("n_candidate_names", "Candidate names", "How many names the attack chooses from", 1000, 2, 5000),

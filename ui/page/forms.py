@@ -18,6 +18,7 @@ from ui.page.fields import (
     DRAWN,
     DRAWN_FIELDS,
     ENCODERS,
+    FILM,
     FINE_TUNE_FIELDS,
     IDIA_FIELDS,
     IMAGE,
@@ -238,4 +239,5 @@ def forget_config(
         encoder=encoder(values), method=method(values), seed=whole(values.get("seed", 0), "The seed"),
         text=_text_config(values, defaults, chosen.target), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits), drawn_photos=drawn_config(values, defaults.drawn_photos),
+        film=bool(values.get(FILM.key, FILM.value)),
     )  # fmt: skip

@@ -8,7 +8,8 @@ import gradio as gr
 
 from ui.page.screen import Screen, View, Visit
 from ui.server.recognition import recognition_of
-from ui.views import jobs, story
+from ui.server.so_far import evidence_of
+from ui.views import jobs, so_far, story
 from unlearn.jobs import Running
 
 
@@ -19,11 +20,20 @@ def show(view: View) -> str:
     return jobs.job_panel(job, losses, view.own)
 
 
+def show_so_far(view: View) -> str:
+    """What is known of the job while it runs; of a finished one, how it came about."""
+    if view.job is not None and isinstance(view.job.state, Running):
+        return so_far.running(view.job, evidence_of(view.service, view.job))
+    return so_far.done(view.run) if view.run is not None else ""
+
+
 def build(screen: Screen) -> gr.HTML:
     """Lay out the section."""
     gr.HTML(story.FORGETTING, apply_default_css=False, elem_id="forgetting")
     gr.HTML(story.NO_MEMORY, apply_default_css=False, elem_classes="no-memory")  # shown by the page's script where it applies
-    return screen.html(show, live=True, elem_id="job")
+    job = screen.html(show, live=True, elem_id="job")
+    screen.html(show_so_far, live=True, elem_id="so-far")
+    return job
 
 
 def connect(screen: Screen, blocks: gr.Blocks) -> None:

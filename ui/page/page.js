@@ -179,6 +179,7 @@
       }
       shown = news.progress;
       if (news.job) put(news.job);
+      if (news.so_far) document.dispatchEvent(new CustomEvent('so-far', { detail: news.so_far })); // see film.js
       for (const [job, text] of Object.entries(news.notes || {})) {
         document.querySelectorAll(`[data-live="${job}"]`).forEach((note) => { note.textContent = text; });
       }
@@ -249,6 +250,18 @@
     if (scroll) document.getElementById('forgetting')?.scrollIntoView({ behavior, block: 'start' });
   }
 
+  // Coming back to a job that is still at work opens at the job, unless the visitor has gone somewhere else meanwhile. Nothing else
+  // scrolls by itself.
+  const OPEN_WITHIN_MS = 3000;
+  let opened = false, moved = false;
+  for (const kind of ['wheel', 'touchmove', 'keydown', 'pointerdown']) window.addEventListener(kind, () => { moved = true; }, { once: true, passive: true });
+
+  function openAtJob(until) {
+    const job = document.querySelector(`#job .job[data-job="${CSS.escape(memory.job)}"]`);
+    if (!job && !moved && performance.now() < until) setTimeout(() => openAtJob(until), 100);
+    if (job && !moved && ['queued', 'running'].includes(job.dataset.state)) document.getElementById('forgetting').scrollIntoView({ block: 'start' });
+  }
+
   // Buttons inside our HTML say in data attributes what they do; one listener a panel tells the server. Some ask for a second press.
   const ARMED_MS = 5000;
 
@@ -274,6 +287,8 @@
     memory: () => JSON.stringify({ ...memory, page }),
     answered(json, pulse, how) {
       remember(json, how.scroll);
+      if (!opened && memory.job) openAtJob(performance.now() + OPEN_WITHIN_MS);
+      opened = true;
       count(Number((/data-turn="(\d+)"/.exec(pulse) || [])[1] || 0), how.everything);
     },
   };

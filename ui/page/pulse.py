@@ -14,7 +14,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ui.views import jobs
+from ui.server.so_far import evidence_of
+from ui.views import jobs, so_far
 from unlearn.jobs import Job, Running
 from unlearn.jobs.states import Watch
 
@@ -72,8 +73,8 @@ class Pulses:
             shown: the progress that the page shows already.
 
         Returns:
-            {mark, progress}; if the progress differs from `shown`, also the job's panel as HTML, and sentences on running
-            questions by their ids.
+            {mark, progress}; if the progress differs from `shown`, also the job's panel and what is known of it so far as HTML, and
+            sentences on running questions by their ids.
         """
         viewer = self._viewers.get(token)
         if viewer is None:
@@ -88,6 +89,7 @@ class Pulses:
         if key in watch.running and self._service.forget_job(key) is not None:
             kind = "own panel" if watch.is_owner else "panel"
             news["job"] = self._once(key, watch.running[key], kind, lambda job: self._panel(job, watch.is_owner))
+            news["so_far"] = self._once(key, watch.running[key], "so far", lambda job: so_far.running(job, evidence_of(self._service, job)))
         return news
 
     def _panel(self, job: Job, own: bool) -> str:

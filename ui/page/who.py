@@ -96,6 +96,8 @@ def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
             widgets |= _fields(fields.drawn_fields(service.options.model_set), fields.DRAWN)
         gr.Markdown("### Portraits")
         widgets |= portrait_fields(portraits.prompt_template, portraits.seeds, portraits.n_steps, portraits.guidance_scale)
+        if can_draw:
+            widgets[fields.FILM.key] = _field(fields.FILM)
     return widgets
 
 

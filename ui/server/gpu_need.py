@@ -29,6 +29,7 @@ TEXT_ROW_S, SMALL_TEXT_ROW_S = 0.0006, 0.0002  # one caption of a fine-tuning st
 IMAGE_ROW_S, LARGE_IMAGE_ROW_S = 0.0012, 0.005  # one picture of a fine-tuning step; of ViT-L/14
 STOPPED_SHARE = 0.6  # of the steps, where the fine-tuning stops by itself
 MAX_DRAWN = 8  # persons of a run whose portraits are drawn
+N_FRAMES, FRAME_STEPS = 8, 20  # of the film of a run
 PREPARE_FACES = "ui.worker.photos:prepare"
 NOTHING = GpuNeed(0.0)
 
@@ -93,6 +94,8 @@ def forget_s(config: ForgetConfig, settings: Settings) -> float:
         portraits = config.portraits or model_set.portraits
         n_pictures = 4 * len(portraits.seeds) * min(len(config.persons), MAX_DRAWN)
         seconds += LOAD_DIFFUSION_S + n_pictures * _drawing_s(portraits.n_steps, portraits.guidance_scale)
+        if config.film and config.encoder != "image":
+            seconds += N_FRAMES * _drawing_s(min(portraits.n_steps, FRAME_STEPS), portraits.guidance_scale)
         if n_drawn_photos := _n_drawn_photos(config, model_set):
             drawing = (config.drawn_photos or model_set.drawn_photos).drawing(portraits)
             seconds += n_drawn_photos * _drawing_s(drawing.n_steps, drawing.guidance_scale)

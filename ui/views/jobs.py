@@ -221,6 +221,7 @@ def command(config: ForgetConfig) -> str:
     if config.n_decoys:
         words += _option("decoys", config.n_decoys)
     words += _option("seed", config.seed)
+    words += [] if config.film else ["--without-film"]
     return shlex.join([*words, "--out", "DIR"])
 
 

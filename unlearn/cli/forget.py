@@ -96,6 +96,9 @@ def forget(
     ] = False,
     steps: Annotated[int | None, typer.Option(help="Fewer or more fine-tuning steps.")] = None,
     portrait_seeds: Annotated[int | None, typer.Option(help="How many seeds are drawn.")] = None,
+    without_film: Annotated[
+        bool, typer.Option("--without-film", help="Do not draw the first person again and again while the name is forgotten.")
+    ] = False,
     config: Annotated[Path | None, typer.Option(help="A config.json of an earlier run to start from; other options override it.")] = None,
     photos: Annotated[
         list[str] | None,
@@ -141,7 +144,7 @@ def forget(
     settings = settings_of(context)
     options: dict[str, Any] = {
         "neutral_term": neutral_term, "target": chosen_target(target, neutral_term, paper), "n_decoys": decoys, "seed": seed,
-        "opponent": opponent, "method": method,
+        "opponent": opponent, "method": method, "film": False if without_film else None,
         "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
         "labelled_images": None if labelled_images is None else str(labelled_images), "measured_captions": measured_captions,
         "zero_shot": written_sources(zero_shot) if zero_shot else None,

@@ -177,6 +177,7 @@ class ForgetConfig:
         zero_shot: published data sets on which zero-shot accuracy is measured before and after, each once.
         measured_captions: a file or a column of the Hub with captions on which the similarities are measured, at most the paper's
             10,000; None: generated ones.
+        film: the first person is drawn again and again while the name is forgotten.
     """
 
     persons: tuple[Person, ...]
@@ -197,6 +198,7 @@ class ForgetConfig:
     drawn_photos: DrawnPhotosConfig | None = None
     zero_shot: tuple[ZeroShotSource, ...] = ()
     measured_captions: str | None = None
+    film: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))

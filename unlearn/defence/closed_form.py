@@ -39,11 +39,13 @@ from unlearn.defence.last_blocks import (
     without_shortcuts,
 )
 from unlearn.defence.lengths import lengths, missing_for
+from unlearn.defence.moments import Moment, Watch, unwatched
 from unlearn.defence.students import student_of
 from unlearn.defence.text_task import TextTask
 from unlearn.models.embeddings import at_the_end
 from unlearn.models.encoders import TextEncoder
 from unlearn.models.soft_tokens import SoftTexts
+from unlearn.texts.triggers import TriggerTexts
 
 DAMPING = 1e-6  # of the mean diagonal, so that the system can be solved where inputs are never active
 LENGTH_KEEP = 1e-3  # of the weight of what is kept, while lengths are mended: with the whole weight such small changes come to nothing
@@ -83,7 +85,9 @@ class _Pairs:
         return rows[self.texts] * is_end.to(rows.device)[:, None]
 
 
-def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Callable[[], None] = lambda: None) -> AnyText:
+def edited(
+    teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Callable[[], None] = lambda: None, watch: Watch = unwatched
+) -> AnyText:
     """A copy of the teacher whose last blocks are edited; neither is in training mode.
 
     Args:
@@ -91,6 +95,7 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
         task: gives the texts with a trigger, their targets, the texts to keep, and the overshoot.
         config: how many blocks and texts, and the weight of what is kept.
         after_chunk: called after every few hundred texts; an exception of it ends the work and is passed on.
+        watch: shown the encoder behind every block.
 
     Raises:
         ConfigError: the encoder's blocks are of another kind.
@@ -98,12 +103,9 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
     student: Any = student_of(teacher)
     twin = without_shortcuts(student)
     layers = second_layers(twin, config.n_blocks)
-    n_texts = max(config.min_texts, config.texts_per_trigger * task.triggers.n_written) * (1 if task.ball is None else 2)
-    texts = task.triggers.texts(n_texts, config.n_kept_texts)
-    pairs = _paired(twin, config, (task.tokenized(texts.triggered), task.tokenized(texts.neutral)), texts.trigger_indices)
-    if task.ball is not None:
-        moved = task.ball.around(pairs.tokens, texts.written, step=-1)
-        pairs = replace(pairs, tokens=moved.tokens, moved=moved)
+    n_texts = max(config.min_texts, config.texts_per_trigger * task.triggers.n_written)
+    texts = task.triggers.texts(n_texts * (1 if task.ball is None else 2), config.n_kept_texts)
+    pairs = _pairs_of(twin, task, texts, config)
     keep_weight = config.keep_weight / task.triggers.n_triggers**0.5  # one name is easily moved; among many each has a small share
     with torch.no_grad():
         moments = kept_moments(teacher, config, task.triggers.captions, texts.kept, after_chunk)
@@ -119,11 +121,21 @@ def edited(teacher: AnyText, task: TextTask, config: ClosedForm, after_chunk: Ca
                 scales = _wanted_scales(*_remaining(teacher, twin, layer, change, pairs), task.overshoot, config)
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
             layer.weight += change
+            watch(Moment("block", number + 1, len(layers)), twin)
         solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, LENGTH_KEEP * keep_weight)
         for missing in _for_lengths(teacher, twin, pairs, config.n_length_corrections if teacher.pools else 0, after_chunk):
             layer.weight += solver.change(missing)
     student.load_state_dict(twin.state_dict())
     return cast(AnyText, student)
+
+
+def _pairs_of(encoder: TextEncoder, task: TextTask, texts: TriggerTexts, config: ClosedForm) -> _Pairs:
+    """The pairs of a task's texts, with the names moved where the task moves them."""
+    pairs = _paired(encoder, config, (task.tokenized(texts.triggered), task.tokenized(texts.neutral)), texts.trigger_indices)
+    if task.ball is None:
+        return pairs
+    moved = task.ball.around(pairs.tokens, texts.written, step=-1)
+    return replace(pairs, tokens=moved.tokens, moved=moved)
 
 
 def _paired(encoder: TextEncoder, config: ClosedForm, both: tuple[Tensor, Tensor], triggers: Sequence[int]) -> _Pairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from unlearn.config import ForgetConfig, ResolvedConfig, Settings, TextFineTuneC
 from unlearn.defence.image_defence import ImageDefence, Sources, defend_image, read_sources
 from unlearn.defence.loop import FineTuned
 from unlearn.defence.methods import forgotten
+from unlearn.defence.moments import Moment, Watch, unwatched
 from unlearn.hub import HUB_PREFIX
 from unlearn.models.clip import Clip
 from unlearn.models.embeddings import Kind
@@ -57,8 +59,9 @@ def sources_of(
 
 
 def defend(
-    original: Clip, config: ResolvedConfig, faces: Faces, sources: Sources | None, stages: Stages, memory: Memory = "auto"
-) -> Defence:
+    original: Clip, config: ResolvedConfig, faces: Faces, sources: Sources | None, stages: Stages, memory: Memory = "auto",
+    watch: Watch = unwatched,
+) -> Defence:  # fmt: skip
     """Fine-tune the encoders that `config.encoder` names.
 
     Args:
@@ -68,11 +71,12 @@ def defend(
         sources: of `sources_of`.
         stages: of the run, with those of `stages_of`.
         memory: of the settings.
+        watch: shown the text encoders at every moment of their fine-tuning.
     """
     defended, tuned, image = original, dict[str, FineTuned[Any]](), None
     if config.encoder in ("text", "both"):
         with stages.stage(TEXT_STAGE) as report:
-            defended, tuned_texts = defend_text(original, config, report, memory)
+            defended, tuned_texts = defend_text(original, config, report, memory, watch)
             tuned.update(tuned_texts)
     if sources is not None:
         with stages.stage(IMAGE_STAGE) as report:
@@ -114,8 +118,24 @@ def _report_of(report: Report, encoder: str, number: int = 0, n_encoders: int = 
     return report_encoder
 
 
+@dataclass
+class _Told:
+    """Who is told of one encoder's fine-tuning, and who is shown it; `watched_s` is the time that looking took."""
+
+    encoder: str
+    report: Report
+    watch: Watch
+    watched_s: float = 0.0
+
+    def show(self, moment: Moment, student: TextEncoder) -> None:
+        """Let somebody look at the encoder."""
+        began = time.perf_counter()
+        self.watch(replace(moment, encoder=self.encoder), student)
+        self.watched_s += time.perf_counter() - began
+
+
 def defend_text(
-    original: Clip, config: ResolvedConfig, report: Report, memory: Memory = "auto"
+    original: Clip, config: ResolvedConfig, report: Report, memory: Memory = "auto", watch: Watch = unwatched
 ) -> tuple[Clip, dict[str, FineTuned[TextEncoder]]]:
     """Defend the text encoder in pooled embeddings and hidden states, or two encoders where CLIP and Stable Diffusion share none.
 
@@ -127,7 +147,7 @@ def defend_text(
     config = replace(config, text=config.text_schedule)
     if original.is_shared or original.hidden is None:
         kinds: tuple[Any, ...] = ("pooled", "hidden") if original.is_shared else ("pooled",)
-        tuned = _forgotten(original.text, config, kinds, _report_of(report, "text"), memory)
+        tuned = _forgotten(original.text, config, kinds, _Told("text", _report_of(report, "text"), watch), memory)
         return original.with_text(tuned.student), {"text": tuned}
     encoders: dict[str, tuple[TextEncoder, Kind]] = {}
     if config.text.pooled_weight > 0:
@@ -136,17 +156,18 @@ def defend_text(
         encoders["diffusion_text"] = original.hidden, "hidden"
     outcomes: dict[str, FineTuned[TextEncoder]] = {}
     for number, (name, (encoder, kind)) in enumerate(encoders.items()):
-        outcomes[name] = _forgotten(encoder, config, (kind,), _report_of(report, name, number, len(encoders)), memory)
+        told = _Told(name, _report_of(report, name, number, len(encoders)), watch)
+        outcomes[name] = _forgotten(encoder, config, (kind,), told, memory)
     text = outcomes["text"].student if "text" in outcomes else original.text
     hidden = outcomes["diffusion_text"].student if "diffusion_text" in outcomes else None
     return original.with_text(text, hidden), outcomes
 
 
 def _forgotten(
-    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], report: Report, memory: Memory
+    encoder: TextEncoder, config: ResolvedConfig, kinds: tuple[Kind, ...], told: _Told, memory: Memory
 ) -> FineTuned[TextEncoder]:
     """One text encoder, in as many passes a step as the memory asks for."""
     plan = training_plan(encoder, config.text, memory)
-    if not plan.note:
-        return forgotten(encoder, config, kinds, report)
-    return forgotten(encoder, config, kinds, partial(_remark, report, plan.note), plan.samples[0])
+    report, max_rows = (partial(_remark, told.report, plan.note), plan.samples[0]) if plan.note else (told.report, None)
+    tuned = forgotten(encoder, config, kinds, report, max_rows, told.show)
+    return replace(tuned, seconds=tuned.seconds - told.watched_s)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from unlearn.config import FineTuneConfig
 from unlearn.defence.figures import ChosenLayer
 from unlearn.defence.losses import sum_of_distances, total_loss
+from unlearn.defence.moments import Moment, Watch, unwatched
 from unlearn.defence.students import student_of, trainable_parameters
 from unlearn.defence.tasks import Task, sums, targets_of, terms
 from unlearn.models.encoders import Encoder
@@ -134,6 +135,7 @@ def fine_tune(
     config: FineTuneConfig,
     report: Report = no_report,
     start: AnyEncoder | None = None,
+    watch: Watch = unwatched,
 ) -> FineTuned[AnyEncoder]:
     """Fine-tune a copy of the teacher until all steps are done or the early stop is satisfied.
 
@@ -143,6 +145,7 @@ def fine_tune(
         config: schedule and weights of the losses.
         report: called after every step; an exception of it (JobCancelled) ends the loop and is passed on.
         start: the student that the steps begin with, which is changed; None: a copy of the teacher.
+        watch: shown the student behind every step.
 
     Raises:
         ConfigError: nothing to train.
@@ -160,6 +163,7 @@ def fine_tune(
         if margin is not None:
             checks.append({"step": n_done, "margin": margin})
         report(Progress(n_done, config.n_steps, "fine-tuning", losses[-1]))
+        watch(Moment("step", n_done, config.n_steps, n_done == config.n_steps or loop.is_done), loop.student)
     cast(nn.Module, loop.student).requires_grad_(False)
     stopped: Stopped = "early stop" if loop.is_done else "all steps"
     seconds = time.perf_counter() - started

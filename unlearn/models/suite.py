@@ -100,6 +100,11 @@ class Suite:
         return self._diffusion.get(choice, load)
 
     @property
+    def draws_at_once(self) -> bool:
+        """Whether a picture can be drawn beside other work: the diffusion model is loaded, and none of its parts waits elsewhere."""
+        return any(not diffusion.placement.plan.note for diffusion in self._diffusion.kept())
+
+    @property
     def diffusion_folder(self) -> Path:
         """Where the diffusion model was found; raises `ModelLoadError` where the set has none."""
         require_diffusion(self.model_set)

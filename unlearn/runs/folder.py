@@ -1,8 +1,9 @@
 """The folder of a run: how it is begun and finished, and what the attack adds to it.
 
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  heard.json  recovery.json
-    report.html
-    photos/  portraits/  defended/            and, last, manifest.json
+    film.json  report.html
+    photos/  portraits/  film/  defended/     and, last, manifest.json
+    so-far/  what is known already; gone when the run ends
     cache/   embeddings for later questions to the run; not part of what is taken home
 
 Without a manifest there is no finished run. Until it is written, unfinished.json is there, so that a run that failed or was
@@ -26,6 +27,7 @@ from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors, require_space, write_json
 from unlearn.models.clip import Clip
+from unlearn.runs.film_records import FILM
 from unlearn.runs.metrics import Counts, DrawnPhotos, Metrics, PersonMetrics
 from unlearn.runs.records import AttackRecord, Attacks, BeforeAfter, BystanderRow, Manifest, Verdict
 from unlearn.runs.results import FILES, MANIFEST, write_results
@@ -97,9 +99,9 @@ def start_over(out: Path, original: Clip) -> None:
     """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
-        for file in (MANIFEST, FILES["recovery"]):
+        for file in (MANIFEST, FILES["recovery"], FILES["film"]):
             (out / file).unlink(missing_ok=True)
-    for folder in ("portraits", "photos", CACHE, "defended"):
+    for folder in ("portraits", FILM, "photos", CACHE, "defended"):
         shutil.rmtree(out / folder, ignore_errors=True)
 
 

@@ -1,11 +1,10 @@
-"""One run of forgetting from beginning to end: attack, fine-tune, attack again, measure, draw, save.
+"""One run of forgetting from beginning to end: attack, draw, fine-tune, save, attack and draw again, measure.
 
 The only place where the stages meet; each of them lives in a module of its own.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,15 +38,15 @@ from unlearn.runs.never_met_model import ThirdColumn, never_met_model
 from unlearn.runs.never_met_records import with_never_met_model
 from unlearn.runs.opponent_context import Opponent
 from unlearn.runs.photos import keep_photos
-from unlearn.runs.portraits import write_portraits
 from unlearn.runs.preparation import PreparedRun, prepared_run
 from unlearn.runs.recovery import quick
 from unlearn.runs.report import write_report
-from unlearn.runs.results import PORTRAITS, write_results
+from unlearn.runs.results import write_results
+from unlearn.runs.showing import STAGES_AFTER, STAGES_BEFORE, Showing
+from unlearn.runs.so_far import nothing_left, so_far_of
 
 LOADING, ORIGINAL, PICTURES = 6.0, "attack on the original", "pictures for the defence of faces"
-AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "opponent": 12.0, "portraits": 14.0}
-DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
+AFTER = {"saving": 2.0, "attack on the defended": 14.0, **STAGES_AFTER, "measuring": 8.0, "opponent": 12.0}
 OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
 REPORT_LATER = "Write it with `python -m unlearn report --run FOLDER`."
 
@@ -89,8 +88,9 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     mishaps = Mishaps(report)
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
-    after = {**AFTER, **data_set_stages(forget_config)}
-    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **after})
+    before_defence = {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **STAGES_BEFORE}
+    after_defence = {**AFTER, **data_set_stages(forget_config)}
+    stages = Stages(mishaps.report, {**before_defence, **stages_of(forget_config), **after_defence})
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
     if pictures or drawing:
@@ -105,24 +105,26 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     with stages.stage(ORIGINAL) as inner:
         before = _attack_original(run, inner)
         run.drawable.result()
+    show = Showing(run, before.prompts, stages, mishaps)
+    show.original(before.attacked)
     run.suite.make_room()
-    defence = defend(run.suite.clip, run.config, photos.faces, sources, stages, run.suite.settings.memory)
+    defence = defend(run.suite.clip, run.config, photos.faces, sources, stages, run.suite.settings.memory, show.watch)
     start_over(out, run.suite.clip)  # not before all input has been used: until here an earlier run stays
     with stages.stage("saving"):  # first of all: nothing that fails from here on costs the fine-tuning
         _save(run, defence)
+        show.keep_film()
     with stages.stage("attack on the defended") as inner:
         after = _attack_defended(run, defence, before, mishaps, inner)
+    show.defended(before.attacked, after.attacked, defence.defended)
     with stages.stage("measuring"):
         measured = _measured(run, defence, before, after, mishaps)
     if measured.compared is not None and measured.compared.is_attacked and run.config.opponent != "off":
         _oppose(measured, measured.compared, out, mishaps, stages)
-    with stages.stage("portraits") as inner:
-        is_drawn = _draw(run, defence, mishaps, inner)
-    metrics = with_accuracy(run, defence.defended, metrics, mishaps, stages)
+    metrics = with_accuracy(run, defence.defended, measured.metrics, mishaps, stages)
     metrics = replace(
-        measured.metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
+        metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
         method=run.config.method if run.config.encoder != "image" else None,
-        seconds=seconds(stages, defence.tuned, is_drawn, started),
+        seconds=replace(seconds(stages, defence.tuned, started), **show.seconds),
     )  # fmt: skip
     metrics = _finish(run, metrics, mishaps)
     stages.finish()
@@ -196,18 +198,6 @@ def _oppose(measured: _Measured, compared: Compared, out: Path, mishaps: Mishaps
         write_results(out, recovery=quick(Opponent(compared, measured.third), measured.metrics.trace, inner))
 
 
-def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) -> bool:
-    """Whether portraits were drawn: a model set without diffusion model has none, and drawing may fail."""
-    if not run.suite.can_draw:
-        return False
-    folder = run.out / PORTRAITS
-    with mishaps.spared("The portraits are missing", DRAW_LATER):
-        write_portraits(run.out, run.suite.diffusion(), Pair(run.suite.clip, defence.defended), run.config, report)
-        return True
-    shutil.rmtree(folder, ignore_errors=True)  # half of them would pass for all, and a full disk needs the room
-    return False
-
-
 def _finish(run: PreparedRun, metrics: Metrics, mishaps: Mishaps) -> Metrics:
     """Write the results, the report on them and, last, the manifest; the metrics with all warnings."""
     metrics = replace(metrics, warnings=(*run.suite.clip.warnings, *run.warnings, *mishaps.warnings))
@@ -218,6 +208,7 @@ def _finish(run: PreparedRun, metrics: Metrics, mishaps: Mishaps) -> Metrics:
     if later := mishaps.warnings[n_warnings:]:
         metrics = replace(metrics, warnings=(*metrics.warnings, *later))
         write_results(run.out, metrics=metrics)
+    so_far_of(run.out).remove()
     write_manifest(run.out, run.config, metrics, str(run.suite.clip.text.device))
     return metrics
 
@@ -250,4 +241,5 @@ def forget(
         UnlearnError: bad names, unknown set, missing weights, unwritable folder, full disk.
     """
     run_photos = read_run_photos(photos or {}, faces or {}, config.persons, settings, find_model_set(config.model_set).finder)
-    return run_forgetting(config, settings, out, run_photos, report)
+    with nothing_left(out):
+        return run_forgetting(config, settings, out, run_photos, report)

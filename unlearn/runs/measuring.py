@@ -157,8 +157,8 @@ def summary(part: FineTuned[Any]) -> FineTuning:
     return FineTuning(part.n_steps_done, part.stopped, checks, part.layer)
 
 
-def seconds(stages: Stages, tuned: Mapping[str, FineTuned[Any]], is_drawn: bool, started: float) -> Seconds:
-    """Run times of a run that began at `started`; None for what was not done."""
+def seconds(stages: Stages, tuned: Mapping[str, FineTuned[Any]], started: float) -> Seconds:
+    """Run times of a run that began at `started`, without those of the drawing; None for what was not done."""
     took = stages.seconds
     return Seconds(
         loading=took["loading"],
@@ -167,6 +167,5 @@ def seconds(stages: Stages, tuned: Mapping[str, FineTuned[Any]], is_drawn: bool,
         attack=took["attack on the original"] + took["attack on the defended"],
         measure=took["measuring"],
         opponent=took.get("opponent"),
-        portraits=took["portraits"] if is_drawn else None,
         total=time.perf_counter() - started,
     )

@@ -103,7 +103,13 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Run times; `fine_tune` is that of all encoders, `fine_tune_image` the image encoder's part of it."""
+    """Run times.
+
+    Attributes:
+        fine_tune: of all encoders, without the film.
+        fine_tune_image: the image encoder's part of it.
+        film: of drawing the same portrait again and again.
+    """
 
     loading: float | None = None
     fine_tune: float | None = None
@@ -111,6 +117,7 @@ class Seconds:
     attack: float | None = None
     measure: float | None = None
     opponent: float | None = absent()
+    film: float | None = absent()
     portraits: float | None = None
     total: float | None = None
 

@@ -5,20 +5,20 @@ Draws with `diffusion` and writes PNG files with an index. Files are numbered, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from unlearn.config import ForgetConfig, Person, PortraitConfig
+from unlearn.config import Person, PortraitConfig, ResolvedConfig
 from unlearn.errors import ConfigError
 from unlearn.files import disk_errors
 from unlearn.models.clip import Clip
 from unlearn.models.diffusion import Condition, Diffusion, conditions, draw
 from unlearn.models.pair import Pair
-from unlearn.progress import Report, no_report
+from unlearn.progress import Report, no_report, part_of
 from unlearn.runs.records import PortraitEntry
 from unlearn.runs.results import PORTRAITS, write_results
 from unlearn.texts.prompts import fill
@@ -76,7 +76,8 @@ class _Subject:
     person_indices: tuple[int, ...]
 
 
-def _subjects(persons: Sequence[Person], neutral_term: str) -> list[_Subject]:
+def _subjects(all_persons: Sequence[Person], neutral_term: str) -> list[_Subject]:
+    persons = all_persons[:MAX_PERSONS]
     targets: dict[str, list[int]] = {}
     for index, person in enumerate(persons):
         targets.setdefault(person.target(neutral_term), []).append(index)
@@ -84,38 +85,62 @@ def _subjects(persons: Sequence[Person], neutral_term: str) -> list[_Subject]:
     return names + [_Subject(text, "neutral", tuple(indices)) for text, indices in targets.items()]
 
 
-def write_portraits(
-    run: Path, diffusion: Diffusion, models: Pair[Clip], config: ForgetConfig, report: Report = no_report
-) -> None:
-    """Draw and write the portraits of a run's first persons, by their names and by what these are remapped to.
+def draw_side(
+    diffusion: Diffusion, clip: Clip, model: Model, config: ResolvedConfig, report: Report = no_report
+) -> Iterator[list[Portrait]]:
+    """The portraits of a run's first persons by one of its models, by their names and by what these are remapped to, seed by seed.
 
-    That is the stand-in of each, or the neutral term, which is drawn once; its files belong to all persons.
+    The target is the stand-in of each, or the neutral term, which is drawn once. Where parts of the diffusion model wait outside of the
+    GPU, all seeds come at once, because each call moves them.
 
     Args:
-        run: the run's folder; its folder of portraits gets PNG files and their index.
         diffusion: of the model set.
-        models: whose text encoders are read.
-        config: of the run, with `portraits` filled in.
+        clip: whose text encoder is read.
+        model: which of the two it is.
+        config: of the run.
         report: progress.
     """
-    if config.portraits is None:
-        raise ConfigError("The portraits' settings are not set; fill in the defaults of the model set.")
-    subjects = _subjects(config.persons[:MAX_PERSONS], config.neutral_term)
-    prompts = [fill(config.portraits.prompt_template, subject.text) for subject in subjects]
-    drawn = draw_prompts(diffusion, models, prompts, config.portraits, report)
-    per_prompt = len(drawn) // len(prompts)
+    hidden = clip.hidden
+    if hidden is None:
+        raise ConfigError("This model set has no Stable Diffusion, so it cannot draw.")
+    prompts = [fill(config.portraits.prompt_template, subject.text) for subject in _subjects(config.persons, config.neutral_term)]
+    drawn_conditions, seeds = conditions(hidden, prompts), config.portraits.seeds
+    groups = [seeds] if diffusion.placement.plan.note else [(seed,) for seed in seeds]
+    for number, group in enumerate(groups):
+        drawing = replace(config.portraits, seeds=group)
+        drawn = draw(diffusion, drawn_conditions, drawing, part_of(report, number, len(groups)))  # (seeds, prompts, height, width, 3)
+        yield [
+            Portrait(prompt, seed, model, hidden.weights_hash, image)
+            for seed, of_seed in zip(group, drawn, strict=True)
+            for prompt, image in zip(prompts, of_seed, strict=True)
+        ]
+
+
+def write_portraits(run: Path, portraits: Sequence[Portrait], config: ResolvedConfig) -> None:
+    """Write portraits of `draw_side` as PNG files, and their index, into the folder of portraits of a run's folder."""
+    write_results(run, portraits=in_order(portrait_files(run, portraits, config)))
+
+
+def in_order(entries: Iterable[PortraitEntry]) -> tuple[PortraitEntry, ...]:
+    """The rows of an index as it is read: person by person, seed by seed, each original beside its defended one."""
+    return tuple(sorted(entries, key=lambda entry: (entry.person_index, entry.seed, entry.prompt, entry.model != "original")))
+
+
+def portrait_files(run: Path, portraits: Sequence[Portrait], config: ResolvedConfig) -> list[PortraitEntry]:
+    """Write portraits as PNG files; the rows of their index. A file of a neutral term belongs to all persons."""
+    template = config.portraits.prompt_template
+    subjects = {fill(template, subject.text): subject for subject in _subjects(config.persons, config.neutral_term)}
     entries: list[PortraitEntry] = []
     folder = run / PORTRAITS
     with disk_errors(str(folder)):
         folder.mkdir(parents=True, exist_ok=True)
-        for number, portrait in enumerate(drawn):
-            subject = subjects[number // per_prompt]
+        for portrait in portraits:
+            subject = subjects[portrait.prompt]
             file = f"p{subject.person_indices[0]:02d}-{portrait.model}-{subject.kind}-s{portrait.seed}.png"
             write_png(folder / file, portrait.image)
             for person_index in subject.person_indices:
                 entries.append(PortraitEntry(file, portrait.model, portrait.seed, portrait.weights_hash, person_index, subject.kind))
-    entries.sort(key=lambda entry: (entry.person_index, entry.seed, entry.prompt, entry.model != "original"))
-    write_results(run, portraits=tuple(entries))
+    return entries
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from unlearn.files import disk_errors
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
+from unlearn.runs.reported_film import reported_film
 from unlearn.runs.reported_opponent import ReportedOpponent, reported_hearing, reported_opponent
 from unlearn.runs.results import PORTRAITS, Results, read_results
 from unlearn.runs.sentences import (
@@ -95,6 +96,7 @@ def report_html(run: Path) -> str:
         drawn=DRAWN,
         third=f"{THIRD_COLUMN} {NO_THIRD_PORTRAIT}" if any(person.never_met_model for person in metrics.persons) else "",
         findings=findings(metrics),
+        film=reported_film(results, run),
         bystanders=results.bystanders,
         third_bystanders=third_bystanders(metrics),
         meanings=SIMILARITIES,
