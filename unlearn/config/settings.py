@@ -173,6 +173,7 @@ class ForgetConfig:
         opponent: attacks that try to bring the persons back in the same run; "quick" or "off".
         method: how the text encoder forgets: "backdoor" (the paper's; its steps begin at a closed form where the schedule has one),
             "closed-form" (that edit alone) or "slug" (one step in one layer); an image encoder always by the backdoor.
+        dial: whether models between the original and the defended one are drawn and attacked, too.
     """
 
     persons: tuple[Person, ...]
@@ -191,6 +192,7 @@ class ForgetConfig:
     opponent: Literal["quick", "off"] = "quick"
     method: Method = PAPERS
     drawn_photos: DrawnPhotosConfig | None = None
+    dial: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))

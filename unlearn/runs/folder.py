@@ -1,8 +1,8 @@
 """The folder of a run: how it is begun and finished, and what the attack adds to it.
 
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  heard.json  recovery.json
-    report.html
-    photos/  portraits/  defended/            and, last, manifest.json
+    dial.json  denoising.json  seal.json  report.html
+    photos/  portraits/  dial/  defended/            and, last, manifest.json
     cache/   embeddings for later questions to the run; not part of what is taken home
 
 Without a manifest there is no finished run. Until it is written, unfinished.json is there, so that a run that failed or was
@@ -97,9 +97,9 @@ def start_over(out: Path, original: Clip) -> None:
     """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
-        for file in (MANIFEST, FILES["recovery"]):
+        for file in (MANIFEST, *(FILES[part] for part in ("recovery", "dial", "denoising", "seal"))):
             (out / file).unlink(missing_ok=True)
-    for folder in ("portraits", "photos", CACHE, "defended"):
+    for folder in ("portraits", "photos", "dial", CACHE, "defended"):
         shutil.rmtree(out / folder, ignore_errors=True)
 
 

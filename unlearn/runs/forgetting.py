@@ -23,6 +23,7 @@ from unlearn.models.embeddings import run_cache
 from unlearn.models.pair import Pair
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
+from unlearn.runs.dial import write_dial
 from unlearn.runs.drawing import STAGE as DRAWING
 from unlearn.runs.drawing import drawing_stages, with_drawn_photos
 from unlearn.runs.evidence import Compared, measured_evidence
@@ -39,9 +40,11 @@ from unlearn.runs.preparation import PreparedRun, prepared_run
 from unlearn.runs.recovery import quick
 from unlearn.runs.report import write_report
 from unlearn.runs.results import PORTRAITS, write_results
+from unlearn.runs.seal import seal_run
 
 LOADING, ORIGINAL, PICTURES = 6.0, "attack on the original", "pictures for the defence of faces"
 AFTER = {"saving": 2.0, "attack on the defended": 14.0, "measuring": 8.0, "opponent": 12.0, "portraits": 14.0}
+DIAL, DIAL_SHARE = "dial", 5.0
 DRAW_LATER = "Draw them with `python -m unlearn portraits --run FOLDER`, or under Portraits."
 OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
 REPORT_LATER = "Write it with `python -m unlearn report --run FOLDER`."
@@ -78,7 +81,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     mishaps = Mishaps(report)
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
-    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER})
+    dial = {DIAL: DIAL_SHARE} if forget_config.dial else {}
+    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER, **dial})
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
     if pictures or drawing:
@@ -106,6 +110,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         _oppose(compared, metrics, out, mishaps, stages)
     with stages.stage("portraits") as inner:
         is_drawn = _draw(run, defence, mishaps, inner)
+    if dial and compared is not None:
+        _turn_dial(run, compared, mishaps, stages)
     metrics = replace(
         metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
         method=run.config.method if run.config.encoder != "image" else None,
@@ -187,11 +193,19 @@ def _draw(run: PreparedRun, defence: Defence, mishaps: Mishaps, report: Report) 
     return False
 
 
+def _turn_dial(run: PreparedRun, compared: Compared, mishaps: Mishaps, stages: Stages) -> None:
+    """Attack and draw the models between the original and the defended one."""
+    with stages.stage(DIAL) as inner, mishaps.spared("The dial is missing", AGAIN):
+        write_dial(run.out, compared, run.suite, run.photos.attacked, inner)
+
+
 def _finish(run: PreparedRun, metrics: Metrics, mishaps: Mishaps) -> Metrics:
     """Write the results, the report on them and, last, the manifest; the metrics with all warnings."""
     metrics = replace(metrics, warnings=(*run.suite.clip.warnings, *run.warnings, *mishaps.warnings))
     write_results(run.out, config=run.config, metrics=metrics)
     n_warnings = len(mishaps.warnings)
+    with mishaps.spared("The seal is missing", AGAIN):
+        seal_run(run.out)
     with mishaps.spared("The report is missing", REPORT_LATER):
         write_report(run.out)
     if later := mishaps.warnings[n_warnings:]:

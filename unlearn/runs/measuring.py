@@ -168,5 +168,6 @@ def seconds(stages: Stages, tuned: Mapping[str, FineTuned[Any]], is_drawn: bool,
         measure=took["measuring"],
         opponent=took.get("opponent"),
         portraits=took["portraits"] if is_drawn else None,
+        dial=took.get("dial"),
         total=time.perf_counter() - started,
     )

@@ -105,6 +105,7 @@ class Seconds:
     measure: float | None = None
     opponent: float | None = absent()
     portraits: float | None = None
+    dial: float | None = absent()
     total: float | None = None
 
 

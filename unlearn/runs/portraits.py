@@ -5,7 +5,7 @@ Draws with `diffusion` and writes PNG files with an index. Files are numbered, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -118,9 +118,13 @@ def write_portraits(
     write_results(run, portraits=tuple(entries))
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Write one picture uint8 (height, width, 3)."""
+def write_png(path: Path, image: np.ndarray, chunks: Mapping[str, str] | None = None) -> None:
+    """Write one picture uint8 (height, width, 3), with text chunks such as those of `stamps.Stamp`."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    info = PngInfo()
+    for key, text in (chunks or {}).items():
+        info.add_text(key, text)
     with disk_errors(str(path)):
-        Image.fromarray(image).save(path, optimize=True)
+        Image.fromarray(image).save(path, optimize=True, pnginfo=info)

@@ -16,6 +16,7 @@ from unlearn.config import ForgetConfig
 from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError, UnlearnError
 from unlearn.files import write_json
+from unlearn.runs.dial_records import Denoising, Dial, Seal
 from unlearn.runs.heard_records import Heard
 from unlearn.runs.json_types import field_types, from_json, to_json
 from unlearn.runs.metrics import Metrics
@@ -41,6 +42,9 @@ class Results:
     portraits: tuple[PortraitEntry, ...] = ()
     recovery: Recovery = Recovery()
     heard: tuple[Heard, ...] = ()
+    dial: tuple[Dial, ...] = ()
+    denoising: tuple[Denoising, ...] = ()
+    seal: Seal = Seal()
 
 
 @dataclass(frozen=True, kw_only=True)
