@@ -61,7 +61,8 @@ PORTRAIT_SETTINGS: dict[str, Any] = {"prompt_template": str, "portrait_steps": i
 TEXT_SETTINGS = _kinds(fields.FINE_TUNE_FIELDS)
 IMAGE_SETTINGS = _kinds(fields.IMAGE_FIELDS, fields.IMAGE)
 DRAWN_SETTINGS = _kinds(fields.DRAWN_FIELDS, fields.DRAWN)
-FORGET_SETTINGS = {"schedule": str, **TEXT_SETTINGS, **IMAGE_SETTINGS, **ATTACK_SETTINGS, **PORTRAIT_SETTINGS, **DRAWN_SETTINGS}
+FORGET_SETTINGS = {"schedule": str, **TEXT_SETTINGS, **IMAGE_SETTINGS, **ATTACK_SETTINGS, **PORTRAIT_SETTINGS, **DRAWN_SETTINGS,
+                   "dial": bool}  # fmt: skip
 
 
 def checked_settings(settings: Mapping[str, Any] | None, kinds: Mapping[str, Any]) -> dict[str, Any]:

@@ -238,4 +238,5 @@ def forget_config(
         encoder=encoder(values), method=method(values), seed=whole(values.get("seed", 0), "The seed"),
         text=_text_config(values, defaults, chosen.target), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits), drawn_photos=drawn_config(values, defaults.drawn_photos),
+        dial=bool(values.get("dial", True)),
     )  # fmt: skip

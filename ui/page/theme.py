@@ -15,7 +15,7 @@ from ui.page.guard import KEPT_SESSIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STYLE = ROOT / "assets" / "style.css"
-SCRIPT = Path(__file__).parent / "page.js"
+SCRIPTS = tuple(Path(__file__).parent / name for name in ("page.js", "dial.js"))
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
@@ -67,9 +67,9 @@ def theme() -> Base:
 
 def launch_options() -> dict[str, Any]:
     """The options of `Blocks.launch` for the look and for what Gradio keeps; none refers to another host."""
-    script = SCRIPT.read_text(encoding="utf-8")
+    scripts = "".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in SCRIPTS)
     return {
-        "theme": theme(), "css": STYLE.read_text(encoding="utf-8"), "head": f"<script>{script}</script>",
+        "theme": theme(), "css": STYLE.read_text(encoding="utf-8"), "head": scripts,
         "footer_links": [], "run_history": False, "enable_monitoring": False, "ssr_mode": False, "pwa": False,
         "state_session_capacity": KEPT_SESSIONS,
     }  # fmt: skip

@@ -96,6 +96,7 @@ def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
             widgets |= _fields(fields.drawn_fields(service.options.model_set), fields.DRAWN)
         gr.Markdown("#### Portraits")
         widgets |= portrait_fields(portraits.prompt_template, portraits.seeds, portraits.n_steps, portraits.guidance_scale)
+        widgets["dial"] = gr.Checkbox(True, label="The dial", info=fields.DIAL_INFO, min_width=220)
     return widgets
 
 

@@ -22,8 +22,8 @@ from unlearn.jobs.failures import lack_of_memory
 from unlearn.memory import keep_freed_memory
 
 COMMANDS = (
-    forget.sets, forget.people, forget.forget, forget.attack, runs.portraits, runs.predict, runs.probe, runs.report, recovery.recover,
-    faces.faces, measure.bench, measure.evaluate,
+    forget.sets, forget.people, forget.forget, forget.attack, runs.portraits, runs.predict, runs.probe, runs.report, runs.verify,
+    recovery.recover,    faces.faces, measure.bench, measure.evaluate,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -119,6 +119,9 @@ def forget(
         Path | None,
         typer.Option(help="Folder with one sub-folder a class, named by what it shows: zero-shot accuracy is measured on its photos."),
     ] = None,
+    without_dial: Annotated[
+        bool, typer.Option("--without-dial", help="Neither attack nor draw the models between the original and the defended one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the encoders forget people: attack, fine-tune, attack again, measure, draw, save."""
@@ -127,7 +130,7 @@ def forget(
     settings = settings_of(context)
     options: dict[str, Any] = {
         "neutral_term": neutral_term, "target": chosen_target(target, neutral_term, paper), "n_decoys": decoys, "seed": seed,
-        "opponent": opponent, "method": method,
+        "opponent": opponent, "method": method, "dial": False if without_dial else None,
         "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
         "labelled_images": None if labelled_images is None else str(labelled_images),
         "model_set": None if config is not None and model_set is None else chosen_set(model_set, settings),

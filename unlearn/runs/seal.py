@@ -61,6 +61,11 @@ def stamp_of(run: Path, drawings: Sequence[Drawing | Portrait]) -> Stamp | None:
     return Stamp(0, "original", hashes["original"], hashes["defended"], defended_sha256(run, hashes["defended"]))
 
 
+def chunks_of(stamp: Stamp | None, drawing: Drawing | Portrait) -> dict[str, str] | None:
+    """The text chunks of one of the pictures of `stamp_of`."""
+    return None if stamp is None else replace(stamp, seed=drawing.seed, model=drawing.model).chunks()
+
+
 def _stamps(run: Path, entries: tuple[PortraitEntry, ...], dials: tuple[Dial, ...]) -> dict[str, Stamp]:
     """File -> its stamp, of the run's portraits and of those of the dial that lie between them."""
     stamp = stamp_of(run, entries)
