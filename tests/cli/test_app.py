@@ -20,7 +20,8 @@ from unlearn.runs import forgetting
 from unlearn.runs.recovery_records import AttackRow
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
-COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "recover", "bench", "evaluate")
+COMMANDS = ("sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "verify", "recover", "bench",
+            "evaluate")  # fmt: skip
 
 
 def write_photos(folder: Path, n_photos: int) -> None:
