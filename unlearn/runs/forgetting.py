@@ -82,7 +82,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
     dial = {DIAL: DIAL_SHARE} if forget_config.dial else {}
-    stages = Stages(mishaps.report, {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER, **dial})
+    shares = {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **stages_of(forget_config), **AFTER, **dial}
+    stages = Stages(mishaps.report, shares)
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
     if pictures or drawing:

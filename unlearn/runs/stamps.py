@@ -39,7 +39,9 @@ class Stamp:
 
     def chunks(self) -> dict[str, str]:
         """Key -> text."""
-        texts = {SEED: self.seed, MODEL: self.model, ORIGINAL: self.original, DEFENDED: self.defended, SHA256: self.sha256, SHARE: self.share}
+        texts = {
+            SEED: self.seed, MODEL: self.model, ORIGINAL: self.original, DEFENDED: self.defended, SHA256: self.sha256, SHARE: self.share,
+        }  # fmt: skip
         return {key: str(text) for key, text in texts.items() if text is not None}
 
 

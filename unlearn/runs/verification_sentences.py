@@ -32,7 +32,9 @@ def weights_words(check: WeightsCheck) -> str:
         return "The SHA-256 is the sealed one."
     if check.now is None:
         return "The file is missing."
-    return "The file was not there when the run was sealed." if check.sealed is None else "The SHA-256 is another one: the file was changed."
+    if check.sealed is None:
+        return "The file was not there when the run was sealed."
+    return "The SHA-256 is another one: the file was changed."
 
 
 def picture_words(check: PictureCheck) -> str:

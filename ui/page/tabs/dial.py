@@ -9,9 +9,9 @@ import gradio as gr
 from ui.page import forms
 from ui.page.screen import Screen, View, Visit
 from ui.views import dial, sleeve, story
+from unlearn.errors import InputError
 
 AUDIENCE, VERIFY = "audience", "verify"  # kinds of questions to a run
-MAX_SEED = 999_999_999
 MAX_SHOWN = 3  # of the audience's seeds
 
 
@@ -62,8 +62,8 @@ def build(screen: Screen) -> None:
     person = gr.Dropdown([], label="Person", visible=False, elem_id="sleeve-person")
     screen.panels.append((person, persons))
     with gr.Row(elem_classes="sleeve-row"):
-        seed = gr.Number(
-            None, label="Seed from the audience", info="Any whole number up to nine digits", precision=0, minimum=0, maximum=MAX_SEED,
+        seed = gr.Textbox(
+            label="Seed from the audience", info="Any whole number of up to nine digits", placeholder="4711", max_lines=1, max_length=9,
             elem_id="audience-seed", min_width=220,
         )  # fmt: skip
         draw = gr.Button("Draw it before and after", elem_id="audience-draw", scale=0, min_width=220)
@@ -79,9 +79,11 @@ def build(screen: Screen) -> None:
 
 
 def _connect(screen: Screen, widgets: dict[str, Any]) -> None:
-    def ask(memory: dict[str, Any], visit: Visit, seed: float | None, person: int | None) -> None:
-        number = forms.whole(seed, "The seed from the audience")
-        screen.service.ask(AUDIENCE, screen.key(memory), {"seed": number, "person": forms.whole(person or 0, "The person")}, visit.owner)
+    def ask(memory: dict[str, Any], visit: Visit, seed: str, person: int | None) -> None:
+        called = forms.parse_seeds(seed)
+        if len(called) != 1:
+            raise InputError("Give one number at a time as the seed.")
+        screen.service.ask(AUDIENCE, screen.key(memory), {"seed": called[0], "person": forms.whole(person or 0, "The person")}, visit.owner)
 
     def check(memory: dict[str, Any], visit: Visit, seed: int | None, person: int | None) -> None:
         number = None if seed is None else forms.whole(seed, "The seed")
