@@ -22,12 +22,16 @@ from unlearn.models.clip import Clip
 from unlearn.models.defended import CONFIG_NAME, DIFFUSION_FILE, IMAGE_FILE, TEXT_FILE, load_defended
 from unlearn.models.suite import suite_of
 from unlearn.modes import follow_umask
-from unlearn.progress import Progress
+from unlearn.progress import Progress, no_report
 from unlearn.runs import forgetting, questions
+from unlearn.runs.dial import FOLDER as DIAL_FOLDER
+from unlearn.runs.dial import write_dial
 from unlearn.runs.json_types import to_json
+from unlearn.runs.opponent_context import compared_run
 from unlearn.runs.portraits import write_png
 from unlearn.runs.report import write_report
 from unlearn.runs.results import MANIFEST, PORTRAITS, finished_run, write_results
+from unlearn.runs.seal import seal_run
 from unlearn.texts.prompts import fill
 
 FOLDER = Path(__file__).resolve().parent.parent / "prepared"
@@ -81,6 +85,13 @@ def redraw(run: Path, settings: Settings) -> None:
     write_results(run, portraits=tuple(entries))
 
 
+def redial(run: Path, settings: Settings) -> None:
+    """Turn the run's dial again with the weights that lie in it; the photos are those of the set's world."""
+    finished = finished_run(run)
+    shutil.rmtree(run / DIAL_FOLDER, ignore_errors=True)
+    write_dial(run, compared_run(finished, settings, no_report), suite_of(finished.config.model_set, settings), {})
+
+
 def finish(run: Path, settings: Settings) -> None:
     """Make a finished run ready to be shipped: half precision, no cache, small files, its manifest last."""
     results = finished_run(run)
@@ -91,6 +102,9 @@ def finish(run: Path, settings: Settings) -> None:
     repeat_attack(run, settings)
     if results.portraits:
         redraw(run, settings)
+    if results.dial:
+        redial(run, settings)
+    seal_run(run)
     write_report(run)
     shutil.rmtree(run / "cache", ignore_errors=True)
     files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != MANIFEST)

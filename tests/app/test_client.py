@@ -24,7 +24,8 @@ from tests.support.running_app import ROOT
 
 NAME = "Tilda Brackwater"
 ENDPOINTS = [
-    f"/{name}" for name in ("attack", "cancel", "delete", "forget", "portraits", "predict", "probe", "recover", "rerun", "status")
+    f"/{name}"
+    for name in ("attack", "cancel", "delete", "forget", "portraits", "predict", "probe", "recover", "rerun", "status", "verify")
 ]  # fmt: skip
 
 

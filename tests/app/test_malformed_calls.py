@@ -32,6 +32,7 @@ GOOD: dict[str, list[Any]] = {
     "predict": [JOB, {"path": NAME}, [NAME, "a cat"]],
     "attack": [JOB, NAME, None, None],
     "probe": [JOB, [NAME]],
+    "verify": [JOB, 0, 0],
     "recover": [JOB, ["aliases"], "quick", 0, 0, None],
 }
 FILE = {"path": f"/srv/{NAME}.jpg", "meta": {"_type": "gradio.FileData"}}
@@ -89,6 +90,7 @@ NAMES = {
     "predict": ["job", "photo", "labels"],
     "attack": ["job", "name", "settings", "photos"],
     "probe": ["job", "texts"],
+    "verify": ["job", "seed", "person"],
     "recover": ["job", "attacks", "budget", "person", "seed", "texts"],
 }
 SETTINGS: list[Any] = [

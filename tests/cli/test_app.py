@@ -20,7 +20,8 @@ from unlearn.runs.recovery_records import AttackRow
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
 COMMANDS = (
-    "sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "accuracy", "recover", "bench", "evaluate",
+    "sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "accuracy", "verify", "recover", "bench",
+    "evaluate",
 )  # fmt: skip
 
 
@@ -162,6 +163,10 @@ def test_commands_on_a_run_print_json(call: Any, run: Path, tmp_path: Path) -> N
     code, out, _ = call(*drawn)
     assert code == 0 and [row["seed"] for row in json.loads(out)] == [0, 0, 1, 1]
     assert len(list((tmp_path / "drawn").glob("*.png"))) == 4
+    code, out, _ = call("verify", "--run", run, "--seed", 0, "--json")
+    assert code == 0 and json.loads(out)["is_verified"] and len(json.loads(out)["pictures"]) == 2
+    code, out, _ = call("verify", "--run", run)
+    assert code == 0 and "Verified: the weights are the sealed ones" in out and "of 16" not in out
     code, out, _ = call("report", "--run", run, "--json")
     assert code == 0 and "metrics" in json.loads(out)
     assert call("report", "--run", run, "--out", tmp_path / "page.html")[0] == 0

@@ -74,10 +74,18 @@ def test_both_sides_are_told_apart(run: Path) -> None:
     assert text.count('<figure class="original">') == text.count('<figure class="defended">') > 0
 
 
+def test_dial_is_a_row_of_five_pictures_with_their_templates(run: Path) -> None:
+    text = (run / "report.html").read_text("utf-8")
+    rows = re.findall(r'<div class="dial">(.*?)</div>', text, flags=re.DOTALL)
+    assert len(rows) == 2 and all(row.count("<img") == 5 and "λ = 0.25" in row for row in rows)
+    assert "of 21 templates" in rows[0] and rows[1].count("not attacked") == 5
+
+
 def test_json_holds_all_parts(run: Path) -> None:
     content = run_json(run)
     assert set(content) == {
         "metrics", "idia", "bystanders", "losses", "probes", "predictions", "config", "portraits", "recovery", "heard", "film",
+        "dial", "denoising", "seal",
     }  # fmt: skip
     json.dumps(content)
 

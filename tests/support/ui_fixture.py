@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from tests.support import ui_world
+from tests.support.ui_fixture_dial import verified
 from tests.support.ui_fixture_film import show_so_far, write_film
 from tests.support.ui_fixture_recovery import recovered, typed
 from tests.support.ui_fixture_runs import NAMES, attacked, chances, probe_rows, write_run
@@ -126,6 +127,20 @@ def portraits(task: Task, report: Report) -> dict[str, Any]:
                 ui_world.save(ui_world.portrait(index * 7 + (model == "defended") * 60, seed), task.folder / file)
                 rows.append({"file": file, "model": model, "text": text, "seed": seed, "weights_hash": digest})
     return {"rows": rows}
+
+
+def audience(task: Task, report: Report) -> dict[str, Any]:
+    """As `ui.worker.tasks.audience`."""
+    rows, seed = [], task.request["seed"]
+    for model, digest in (("original", "5f1c09ab"), ("defended", "c2a90e77")):
+        ui_world.save(ui_world.portrait(seed % 40 + (model == "defended") * 60, seed % 6), task.folder / f"q000-{model}-s{seed}.png")
+        rows.append({"file": f"q000-{model}-s{seed}.png", "model": model, "text": "", "seed": seed, "weights_hash": digest})
+    return {"rows": rows}
+
+
+def verify(task: Task, report: Report) -> dict[str, Any]:
+    """As `ui.worker.tasks.verify`: the weights are hashed; no picture is drawn, and each counts as equal whose file is the sealed one."""
+    return verified(run_folder(task), task.request["seed"])
 
 
 def predict(task: Task, report: Report) -> dict[str, Any]:

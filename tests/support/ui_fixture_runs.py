@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import ui_world
+from tests.support.ui_fixture_dial import written_dial
 from unlearn.config import ForgetConfig
 
 NOUNS = ("", "an image of ", "a photo of ", "a person named ", "a man named ", "a woman named ", "actor ", "actress ")
@@ -43,6 +44,7 @@ def write_run(folder: Path, config: ForgetConfig, loss_rows: list[dict[str, floa
         "format": 1, "created": datetime.now(UTC).isoformat(), "model_set": config.model_set, "device": "cpu",
         "weights": {"original": "5f1c09ab", "defended": "c2a90e77"},
     }  # fmt: skip
+    files = {**(written_dial(folder, files["portraits/index.json"]) if config.dial else {}), **files}
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
 

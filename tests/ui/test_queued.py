@@ -25,7 +25,7 @@ from unlearn.config import ForgetConfig, Person, Settings
 from unlearn.errors import InputError
 from unlearn.jobs import Failed, GpuNeed, Succeeded, ZeroGpu
 
-SUBMIT = {"start", "example", "draw", "predict", "attack", "probe", "draw-chosen", "terms"}
+SUBMIT = {"start", "example", "draw", "predict", "attack", "probe", "draw-chosen", "terms", "audience-draw", "verify"}
 TOKEN = "the visitor's"
 
 

@@ -1,4 +1,4 @@
-"""The named endpoints: forget, status, cancel, rerun, delete, portraits, predict, attack, probe, recover.
+"""The named endpoints: forget, status, cancel, rerun, delete, portraits, verify, predict, attack, probe, recover.
 
 All take and return JSON. Callers from one address share its limits and its turn in the queue. An id is all that is needed to
 look at a job, so ids are unguessable. Only the caller that started a job may cancel it, run it again or delete it.
@@ -24,7 +24,7 @@ from unlearn.runs.json_types import to_json
 
 ANSWER_WITHIN_S = 600.0
 MAX_CALLS = 8
-ENDPOINTS = ("forget", "status", "cancel", "rerun", "delete", "portraits", "predict", "attack", "probe", "recover")
+ENDPOINTS = ("forget", "status", "cancel", "rerun", "delete", "portraits", "verify", "predict", "attack", "probe", "recover")
 
 
 def _owner(service: Service, request: gr.Request) -> str:
@@ -126,6 +126,11 @@ class Endpoints:
         drawing = self._service.ask("portraits", job, question, _owner(self._service, request))
         result = self._service.answer(drawing, ANSWER_WITHIN_S)
         return {"rows": [{**row, "url": f"media/{drawing.id}/{row['file']}"} for row in result["rows"]]}
+
+    def verify(self, job: str, request: gr.Request, seed: int | None = None, person: int = 0) -> dict[str, Any]:
+        """Hash the weights of a finished job again, draw both portraits of a seed again from them, and compare pixel by pixel.
+        seed: one of the job's portraits, by default the first; person: number in the job's names."""
+        return self._answer("verify", job, {"seed": seed, "person": person}, request)
 
     def predict(self, job: str, photo: dict[str, Any], labels: list[str], request: gr.Request) -> dict[str, Any]:
         """Shares of the labels for a photo (`gradio_client.handle_file`), by the original and the defended model."""

@@ -75,6 +75,7 @@ IMAGE_FIELDS = (
     Field("plain_trigger_share", "Whole photos of the person", "Share from 0 to 1; the rest is pasted into pictures",
           0.0, 0.0, 1.0),
 )  # fmt: skip
+DIAL_INFO = "Draw and attack models between the original and the defended one, too, and keep how a pair of portraits grows"
 DECOYS = Field(
     "decoys", "Decoys", "Unknown names that are remapped as well, 0 to 63. They hide the name from somebody who has the original and "
     "the defended file and compares them. Each costs time, as another name would", 0, 0, 63,

@@ -240,4 +240,5 @@ def forget_config(
         text=_text_config(values, defaults, chosen.target), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits), drawn_photos=drawn_config(values, defaults.drawn_photos),
         film=bool(values.get(FILM.key, FILM.value)),
+        dial=bool(values.get("dial", True)),
     )  # fmt: skip

@@ -51,6 +51,8 @@ def gpu_need(task: Task) -> GpuNeed:
     if kind == "portraits":
         n_pictures = 2 * len(request["seeds"]) * (len(request["texts"]) or 2)
         return GpuNeed(LOAD_S + LOAD_DIFFUSION_S + n_pictures * _drawing_s(request["n_steps"], request["guidance_scale"]))
+    if kind in ("audience", "verify"):
+        return GpuNeed(LOAD_S + LOAD_DIFFUSION_S + _pictures_s(2, find_model_set(model_set).portraits))
     if kind == "attack":
         is_drawn = not request.get("own_photos")
         return GpuNeed(LOAD_S + _attacks_s(IdiaConfig(**request["idia"]), find_model_set(model_set)) + is_drawn * _one_drawn_s(model_set))
@@ -92,8 +94,9 @@ def forget_s(config: ForgetConfig, settings: Settings) -> float:
         seconds += _image_s(config, model_set) + sources_s(config, model_set, settings)
     if model_set.diffusion is not None:
         portraits = config.portraits or model_set.portraits
-        n_pictures = 4 * len(portraits.seeds) * min(len(config.persons), MAX_DRAWN)
-        seconds += LOAD_DIFFUSION_S + n_pictures * _drawing_s(portraits.n_steps, portraits.guidance_scale)
+        n_persons = min(len(config.persons), MAX_DRAWN)
+        n_pictures = 4 * len(portraits.seeds) * n_persons + (2 + 3 * n_persons if config.dial else 0)
+        seconds += LOAD_DIFFUSION_S + _pictures_s(n_pictures, portraits)
         if config.film and config.encoder != "image":
             seconds += N_FRAMES * _drawing_s(min(portraits.n_steps, FRAME_STEPS), portraits.guidance_scale)
         if n_drawn_photos := _n_drawn_photos(config, model_set):
@@ -129,6 +132,10 @@ def _attacks_s(idia: IdiaConfig, model_set: ModelSet) -> float:
 
 def _drawing_s(n_steps: int, guidance_scale: float) -> float:
     return n_steps * DRAWING_STEP_S * (1.0 if guidance_scale > 1.0 else 0.5)
+
+
+def _pictures_s(n_pictures: int, portraits: PortraitConfig) -> float:
+    return n_pictures * _drawing_s(portraits.n_steps, portraits.guidance_scale)
 
 
 def _text_s(config: ForgetConfig, model_set: ModelSet) -> float:

@@ -120,7 +120,9 @@ class Service:
         return common_words(config.persons, looked_at_captions(text.captions, config.seed))
 
     def ask(self, kind: str, key: str, request: dict[str, Any], owner: str, inputs: Path | None = None) -> Job:
-        """Queue a question to a finished run: "portraits", "predict", "attack", "probe", "recover" or "own_try"; `inputs` are files for it.
+        """Queue a question to a finished run; `inputs` are files for it.
+
+        Its kind is "portraits", "audience", "verify", "predict", "attack", "probe", "recover" or "own_try".
 
         Raises:
             InputError: the run is not there, or its defended weights are not.

@@ -40,6 +40,9 @@ mind, so it draws nobody in particular, and often not clearly.</p>"""
 PORTRAITS_LIMIT = """<p class="fine">The part of the model that draws, the U-Net, is not changed. It can still draw the face, but this name
 no longer asks for it. A description in other words, or another text encoder, may still do so.</p>"""
 
+VERIFY = """<p class="intro">Or check what is shown above: the weights are hashed again, and one portrait is drawn again from them by
+both models and compared with its file, pixel by pixel.</p>"""
+
 IMAGE_ONLY_PORTRAITS = (
     "Only the image encoder was defended. Stable Diffusion does not use it, so the portraits on both sides are the same. "
     "To change what is drawn for this name, defend the name, too."

@@ -84,11 +84,7 @@ def forget(task: Task, report: Report) -> dict[str, Any]:
 
 def portraits(task: Task, report: Report) -> dict[str, Any]:
     """Draw texts, or the run's first name and what it was remapped to, with both models; rows of files in the folder."""
-    from PIL import Image
-
-    from unlearn.runs import questions
-
-    request, settings, run = task.request, Settings.from_plain(task.settings), run_folder(task)
+    request, run = task.request, run_folder(task)
     config = finished_run(run).config
     template = request["prompt_template"]
     shown = {text: text for text in request["texts"]} or _name_and_target(config, template)
@@ -96,13 +92,40 @@ def portraits(task: Task, report: Report) -> dict[str, Any]:
         config.portraits or PortraitConfig(), prompt_template=template, seeds=tuple(request["seeds"]),
         n_steps=request["n_steps"], guidance_scale=request["guidance_scale"],
     )  # fmt: skip
-    portrait_request = questions.PortraitRequest(tuple(shown), chosen)
-    rows = []
-    for number, portrait in enumerate(questions.portraits(settings, run, portrait_request, report)):
+    return _drawn(task, run, chosen, shown, report)
+
+
+def audience(task: Task, report: Report) -> dict[str, Any]:
+    """Draw a person of the run by name with a seed that somebody called out, with both models; rows of files in the folder."""
+    run = run_folder(task)
+    config, person = finished_run(run).config, task.request["person"]
+    if not 0 <= person < len(config.persons):
+        raise InputError(f"person is {person}; the run has {len(config.persons)} persons, numbered from 0.")
+    chosen, name = replace(config.portraits or PortraitConfig(), seeds=(task.request["seed"],)), config.persons[person].name
+    return _drawn(task, run, chosen, {fill(chosen.prompt_template, name): ""}, report)
+
+
+def _drawn(task: Task, run: Path, config: PortraitConfig, shown: dict[str, str], report: Report) -> dict[str, Any]:
+    """Draw prompts, which are kept as `shown` has them, with both models of a run into the task's folder, each picture stamped."""
+    from unlearn.runs import questions
+    from unlearn.runs.portraits import write_png
+    from unlearn.runs.seal import chunks_of, stamp_of
+
+    drawn = questions.portraits(Settings.from_plain(task.settings), run, questions.PortraitRequest(tuple(shown), config), report)
+    stamp, rows = stamp_of(run, drawn), []
+    for number, portrait in enumerate(drawn):
         file = f"q{number:03d}-{portrait.model}-s{portrait.seed}.png"
-        Image.fromarray(portrait.image).save(task.folder / file)
+        write_png(task.folder / file, portrait.image, chunks_of(stamp, portrait))
         rows.append(DrawnPrompt(file, portrait.model, portrait.seed, portrait.weights_hash, shown[portrait.prompt]))
     return {"rows": to_json(rows)}
+
+
+def verify(task: Task, report: Report) -> dict[str, Any]:
+    """Whether a run is still what its seal says; the result is that of `unlearn.runs.verification`."""
+    from unlearn.runs import verification
+
+    request, settings = task.request, Settings.from_plain(task.settings)
+    return dict(to_json(verification.verify(settings, run_folder(task), request["seed"], request["person"], report)))
 
 
 def _name_and_target(config: ForgetConfig, template: str) -> dict[str, str]:

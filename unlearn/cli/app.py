@@ -23,7 +23,7 @@ from unlearn.memory import keep_freed_memory
 
 COMMANDS = (
     forget.sets, forget.people, forget.forget, forget.attack, runs.portraits, runs.predict, runs.probe, runs.report, runs.accuracy,
-    recovery.recover, faces.faces, measure.bench, measure.evaluate,
+    runs.verify, recovery.recover, faces.faces, measure.bench, measure.evaluate,
 )  # fmt: skip
 
 app = typer.Typer(

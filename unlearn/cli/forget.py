@@ -136,6 +136,9 @@ def forget(
     measured_captions: Annotated[
         str | None, typer.Option(help="Captions on which the similarities are measured: a file, or hub:owner/data-set:column.")
     ] = None,
+    without_dial: Annotated[
+        bool, typer.Option("--without-dial", help="Neither attack nor draw the models between the original and the defended one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the encoders forget people: attack, fine-tune, attack again, measure, draw, save."""
@@ -144,7 +147,7 @@ def forget(
     settings = settings_of(context)
     options: dict[str, Any] = {
         "neutral_term": neutral_term, "target": chosen_target(target, neutral_term, paper), "n_decoys": decoys, "seed": seed,
-        "opponent": opponent, "method": method, "film": False if without_film else None,
+        "opponent": opponent, "method": method, "film": False if without_film else None, "dial": False if without_dial else None,
         "persons": tuple(written_person(text, f"--name {number}") for number, text in enumerate(name, start=1)) if name else None,
         "labelled_images": None if labelled_images is None else str(labelled_images), "measured_captions": measured_captions,
         "zero_shot": written_sources(zero_shot) if zero_shot else None,

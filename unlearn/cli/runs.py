@@ -17,6 +17,7 @@ from unlearn.errors import InputError
 
 if TYPE_CHECKING:
     from unlearn.runs.portraits import Portrait
+    from unlearn.runs.stamps import Stamp
 
 SIDES = ("original", "defended")
 PROBE_COLUMNS = ("correct_templates", "nearest")
@@ -33,12 +34,13 @@ def portraits(
     """Draw prompts with the original and the defended model of a run, with equal seeds."""
     from unlearn.runs import questions
     from unlearn.runs.results import finished_run
+    from unlearn.runs.seal import stamp_of
 
     folder, target = required(run, "--run"), required(out, "--out")
     config = replace(finished_run(folder).config.portraits or PortraitConfig(), seeds=numbered_seeds(seeds, "--seeds"))
     with progress_bar() as report:
         drawn = questions.portraits(settings_of(context), folder, questions.PortraitRequest(tuple(prompt or ()), config), report)
-    rows = _write_pictures(target, drawn)
+    rows = _write_pictures(target, drawn, stamp_of(folder, drawn))
     print_json(rows) if as_json else print(f"{len(rows)} pictures are in {target}.")
 
 
@@ -114,10 +116,35 @@ def report(
     print(f"Written to {out}.")
 
 
-def _write_pictures(target: Path, drawn: Sequence[Portrait]) -> list[dict[str, Any]]:
-    """PNG files, numbered by prompt, and index.json, whose rows are returned."""
+def verify(
+    context: typer.Context,
+    run: RunFolder = None,
+    seed: Annotated[int | None, typer.Option(help="Of the portraits that are drawn again (default: the run's first).")] = None,
+    person: Annotated[int, typer.Option(help="Number of the person in the run, from 0.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Hash the weights of a run again, draw a portrait again from them and compare; exit code 1 where something differs."""
+    from unlearn.runs import verification
+    from unlearn.runs.json_types import to_json
+    from unlearn.runs.verification_sentences import picture_words, verification_sentence, weights_words
+
+    with progress_bar() as report:
+        told = verification.verify(settings_of(context), required(run, "--run"), seed, person, report)
+    if as_json:
+        print_json(to_json(told))
+    else:
+        print(f"sealed at {told.sealed_at}")
+        print(*(f"{check.file}: {weights_words(check)}\n  {check.now}" for check in told.weights), sep="\n")
+        print(*(f"{check.file}: {picture_words(check)}" for check in told.pictures), verification_sentence(told), sep="\n")
+    if not told.is_verified:
+        raise typer.Exit(1)
+
+
+def _write_pictures(target: Path, drawn: Sequence[Portrait], stamp: Stamp | None) -> list[dict[str, Any]]:
+    """PNG files, numbered by prompt and stamped, and index.json, whose rows are returned."""
     from unlearn.files import disk_errors, write_json
     from unlearn.runs.portraits import write_png
+    from unlearn.runs.seal import chunks_of
 
     prompts = list(dict.fromkeys(portrait.prompt for portrait in drawn))
     rows = []
@@ -125,7 +152,7 @@ def _write_pictures(target: Path, drawn: Sequence[Portrait]) -> list[dict[str, A
         target.mkdir(parents=True, exist_ok=True)
     for portrait in drawn:
         file = f"{prompts.index(portrait.prompt):02d}-{portrait.model}-s{portrait.seed}.png"
-        write_png(target / file, portrait.image)
+        write_png(target / file, portrait.image, chunks_of(stamp, portrait))
         rows.append(
             {
                 "file": file, "prompt": portrait.prompt, "model": portrait.model, "seed": portrait.seed,

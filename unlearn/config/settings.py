@@ -178,6 +178,7 @@ class ForgetConfig:
         measured_captions: a file or a column of the Hub with captions on which the similarities are measured, at most the paper's
             10,000; None: generated ones.
         film: the first person is drawn again and again while the name is forgotten.
+        dial: whether models between the original and the defended one are drawn and attacked, too.
     """
 
     persons: tuple[Person, ...]
@@ -199,6 +200,7 @@ class ForgetConfig:
     zero_shot: tuple[ZeroShotSource, ...] = ()
     measured_captions: str | None = None
     film: bool = True
+    dial: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", tuple(self.persons))

@@ -9,8 +9,9 @@ the defended encoder was loaded, so the pictures are those that its user gets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,15 @@ class Diffusion:
     def device(self) -> torch.device:
         """Where U-Net and decoder do their work; between, they may wait on the CPU."""
         return self.placement.device
+
+
+# As `callback_on_step_end` of a diffusers pipeline, for one batch: the number of its first picture, how many denoising steps are done
+# (0: it is noise), and its latents (b, channels, h, w), scaled as the U-Net reads them.
+StepEnd = Callable[[int, int, Tensor], None]
+
+
+def no_step_end(first: int, n_done: int, latents: Tensor) -> None:
+    """The `StepEnd` of a caller who only wants the pictures."""
 
 
 def load_diffusion(folder: Path, device: torch.device, precision: torch.dtype, plan: Plan | None = None) -> Diffusion:
@@ -120,8 +130,9 @@ def conditions(encoder: TextEncoder, prompts: Sequence[str]) -> list[Condition]:
 
 
 def draw(
-    diffusion: Diffusion, drawn_conditions: Sequence[Condition], config: PortraitConfig, report: Report = no_report
-) -> np.ndarray:
+    diffusion: Diffusion, drawn_conditions: Sequence[Condition], config: PortraitConfig, report: Report = no_report,
+    on_step_end: StepEnd = no_step_end,
+) -> np.ndarray:  # fmt: skip
     """A picture for every seed and condition; all conditions of a seed start from the same noise.
 
     The noise comes from a generator on the CPU, so equal seeds give equal noise on every device, and equal to that
@@ -132,6 +143,7 @@ def draw(
         drawn_conditions: c conditions.
         config: seeds, steps, guidance, scheduler.
         report: called after every denoising step.
+        on_step_end: told the latents on the way; pictures are numbered seed by seed.
 
     Returns:
         uint8 (seeds, c, height, width, 3).
@@ -143,8 +155,11 @@ def draw(
     size = _pictures_a_batch(diffusion, config, len(drawn_conditions))
     batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
     try:  # first everything is drawn and then decoded, so that a part that waits on the CPU is moved once
-        latents = [_denoise(diffusion, batch, config, part_of(report, number, len(batches))) for number, batch in enumerate(batches)]
-        drawn = np.stack([picture for of_batch in latents for picture in _decode(diffusion, of_batch)])
+        latents = [
+            _denoise(diffusion, batch, config, part_of(report, number, len(batches)), partial(on_step_end, number * size))
+            for number, batch in enumerate(batches)
+        ]
+        drawn = np.stack([picture for of_batch in latents for picture in decode(diffusion, of_batch)])
     except torch.cuda.OutOfMemoryError as error:
         raise ConfigError("The GPU's memory does not suffice for the portraits; start with --memory low.") from error
     finally:
@@ -177,8 +192,9 @@ def _scale(vae: Any) -> int:
 
 @torch.inference_mode()
 def _denoise(
-    diffusion: Diffusion, batch: Sequence[tuple[int, Condition]], config: PortraitConfig, report: Report
-) -> Tensor:
+    diffusion: Diffusion, batch: Sequence[tuple[int, Condition]], config: PortraitConfig, report: Report,
+    on_step_end: Callable[[int, Tensor], None],
+) -> Tensor:  # fmt: skip
     """Latents (b, channels, h, w) of one batch of (seed, condition)."""
     device, unet = diffusion.device, diffusion.unet
     scheduler = _scheduler(diffusion, config)
@@ -197,14 +213,16 @@ def _denoise(
     remark = diffusion.placement.plan.note
     note = ", ".join(filter(None, ("portraits", remark)))
     for step, time in enumerate(scheduler.timesteps):
-        inputs = torch.cat([latents, latents]) if is_guided else latents
-        inputs = scheduler.scale_model_input(inputs, time).to(unet.dtype)
-        output = unet(inputs, time, encoder_hidden_states=states, return_dict=False)[0].float()
+        scaled = scheduler.scale_model_input(latents, time)
+        on_step_end(step, scaled)
+        inputs = torch.cat([scaled, scaled]) if is_guided else scaled
+        output = unet(inputs.to(unet.dtype), time, encoder_hidden_states=states, return_dict=False)[0].float()
         if is_guided:
             empty, prompted = output.chunk(2)
             output = empty + config.guidance_scale * (prompted - empty)
         latents = scheduler.step(output, time, latents, return_dict=False, **extra)[0]
         report(Progress(step + 1, len(scheduler.timesteps), note, remark=remark))
+    on_step_end(len(scheduler.timesteps), latents)
     return latents
 
 
@@ -215,9 +233,9 @@ def _scheduler(diffusion: Diffusion, config: PortraitConfig) -> Any:
 
 
 @torch.inference_mode()
-def _decode(diffusion: Diffusion, latents: Tensor) -> list[np.ndarray]:
-    """Pictures uint8 (height, width, 3) of latents (b, channels, h, w)."""
-    vae = diffusion.vae
+def decode(diffusion: Diffusion, latents: Tensor) -> list[np.ndarray]:
+    """Pictures uint8 (height, width, 3) of latents (b, channels, h, w); whoever calls it lets `diffusion.placement` rest afterwards."""
+    vae, latents = diffusion.vae, latents.to(diffusion.device)
     n_decoded = diffusion.placement.plan.samples[1] * max(1, int(diffusion.unet.config.sample_size) // latents.shape[-1]) ** 2
     parts = latents.float().div(vae.config.scaling_factor).split(n_decoded)
     decoded = torch.cat([vae.decode(part, return_dict=False)[0] for part in parts])

@@ -1,8 +1,8 @@
 """The folder of a run: how it is begun and finished, and what the attack adds to it.
 
     config.json  idia.json  bystanders.json  losses.json  probes.json  predictions.json  metrics.json  heard.json  recovery.json
-    film.json  report.html
-    photos/  portraits/  film/  defended/     and, last, manifest.json
+    film.json  dial.json  denoising.json  seal.json  report.html
+    photos/  portraits/  film/  dial/  defended/     and, last, manifest.json
     so-far/  what is known already; gone when the run ends
     cache/   embeddings for later questions to the run; not part of what is taken home
 
@@ -99,9 +99,9 @@ def start_over(out: Path, original: Clip) -> None:
     """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
-        for file in (MANIFEST, FILES["recovery"], FILES["film"]):
+        for file in (MANIFEST, *(FILES[part] for part in ("recovery", "film", "dial", "denoising", "seal"))):
             (out / file).unlink(missing_ok=True)
-    for folder in ("portraits", FILM, "photos", CACHE, "defended"):
+    for folder in ("portraits", FILM, "photos", "dial", CACHE, "defended"):
         shutil.rmtree(out / folder, ignore_errors=True)
 
 

@@ -25,6 +25,7 @@ from unlearn.models.sets import find_model_set
 from unlearn.photos.face_sets import require_faces
 from unlearn.progress import Report, Stages, no_report
 from unlearn.runs.data_sets import data_set_stages, with_accuracy
+from unlearn.runs.dial import write_dial
 from unlearn.runs.drawing import STAGE as DRAWING
 from unlearn.runs.drawing import drawing_stages, with_drawn_photos
 from unlearn.runs.evidence import Compared, measured_evidence
@@ -42,11 +43,13 @@ from unlearn.runs.preparation import PreparedRun, prepared_run
 from unlearn.runs.recovery import quick
 from unlearn.runs.report import write_report
 from unlearn.runs.results import write_results
+from unlearn.runs.seal import seal_run
 from unlearn.runs.showing import STAGES_AFTER, STAGES_BEFORE, Showing
 from unlearn.runs.so_far import nothing_left, so_far_of
 
 LOADING, ORIGINAL, PICTURES = 6.0, "attack on the original", "pictures for the defence of faces"
 AFTER = {"saving": 2.0, "attack on the defended": 14.0, **STAGES_AFTER, "measuring": 8.0, "opponent": 12.0}
+DIAL, DIAL_SHARE = "dial", 5.0
 OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
 REPORT_LATER = "Write it with `python -m unlearn report --run FOLDER`."
 
@@ -89,7 +92,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
     drawing = drawing_stages(forget_config, photos.attacked)
     pictures = {} if forget_config.encoder == "text" else {PICTURES: 20.0}
     before_defence = {"loading": LOADING, **pictures, **drawing, ORIGINAL: 16.0, **STAGES_BEFORE}
-    after_defence = {**AFTER, **data_set_stages(forget_config)}
+    dial = {DIAL: DIAL_SHARE} if forget_config.dial else {}
+    after_defence = {**AFTER, **dial, **data_set_stages(forget_config)}
     stages = Stages(mishaps.report, {**before_defence, **stages_of(forget_config), **after_defence})
     with stages.stage("loading") as inner:
         run = prepared_run(forget_config, settings, out, photos, inner)
@@ -120,6 +124,8 @@ def run_forgetting(forget_config: ForgetConfig, settings: Settings, out: Path, p
         measured = _measured(run, defence, before, after, mishaps)
     if measured.compared is not None and measured.compared.is_attacked and run.config.opponent != "off":
         _oppose(measured, measured.compared, out, mishaps, stages)
+    if dial and measured.compared is not None:
+        _turn_dial(run, measured.compared, mishaps, stages)
     metrics = with_accuracy(run, defence.defended, measured.metrics, mishaps, stages)
     metrics = replace(
         metrics, fine_tuning={name: summary(tuned) for name, tuned in defence.tuned.items()},
@@ -198,11 +204,19 @@ def _oppose(measured: _Measured, compared: Compared, out: Path, mishaps: Mishaps
         write_results(out, recovery=quick(Opponent(compared, measured.third), measured.metrics.trace, inner))
 
 
+def _turn_dial(run: PreparedRun, compared: Compared, mishaps: Mishaps, stages: Stages) -> None:
+    """Attack and draw the models between the original and the defended one."""
+    with stages.stage(DIAL) as inner, mishaps.spared("The dial is missing", AGAIN):
+        write_dial(run.out, compared, run.suite, run.photos.attacked, inner)
+
+
 def _finish(run: PreparedRun, metrics: Metrics, mishaps: Mishaps) -> Metrics:
     """Write the results, the report on them and, last, the manifest; the metrics with all warnings."""
     metrics = replace(metrics, warnings=(*run.suite.clip.warnings, *run.warnings, *mishaps.warnings))
     write_results(run.out, config=run.config, metrics=metrics)
     n_warnings = len(mishaps.warnings)
+    with mishaps.spared("The seal is missing", AGAIN):
+        seal_run(run.out)
     with mishaps.spared("The report is missing", REPORT_LATER):
         write_report(run.out)
     if later := mishaps.warnings[n_warnings:]:

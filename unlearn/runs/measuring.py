@@ -167,5 +167,6 @@ def seconds(stages: Stages, tuned: Mapping[str, FineTuned[Any]], started: float)
         attack=took["attack on the original"] + took["attack on the defended"],
         measure=took["measuring"],
         opponent=took.get("opponent"),
+        dial=took.get("dial"),
         total=time.perf_counter() - started,
     )

@@ -119,6 +119,7 @@ class Seconds:
     opponent: float | None = absent()
     film: float | None = absent()
     portraits: float | None = None
+    dial: float | None = absent()
     total: float | None = None
 
 

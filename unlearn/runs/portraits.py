@@ -5,7 +5,7 @@ Draws with `diffusion` and writes PNG files with an index. Files are numbered, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -143,9 +143,13 @@ def portrait_files(run: Path, portraits: Sequence[Portrait], config: ResolvedCon
     return entries
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Write one picture uint8 (height, width, 3)."""
+def write_png(path: Path, image: np.ndarray, chunks: Mapping[str, str] | None = None) -> None:
+    """Write one picture uint8 (height, width, 3), with text chunks such as those of `stamps.Stamp`."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    info = PngInfo()
+    for key, text in (chunks or {}).items():
+        info.add_text(key, text)
     with disk_errors(str(path)):
-        Image.fromarray(image).save(path, optimize=True)
+        Image.fromarray(image).save(path, optimize=True, pnginfo=info)

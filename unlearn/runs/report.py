@@ -22,6 +22,7 @@ from unlearn.files import disk_errors
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.json_types import to_json
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
+from unlearn.runs.reported_dial import ReportedDial, reported_dial
 from unlearn.runs.reported_film import reported_film
 from unlearn.runs.reported_opponent import ReportedOpponent, reported_hearing, reported_opponent
 from unlearn.runs.results import PORTRAITS, Results, read_results
@@ -83,7 +84,7 @@ def report_html(run: Path) -> str:
     results = read_results(run)
     config, metrics = results.config, results.metrics
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(percent=_percent, number=_number)
+    environment.filters.update(percent=_percent, number=_number, embedded=picture)
     return environment.get_template("report.html").render(
         config=config,
         config_json=json.dumps(without_stand_ins(to_json(config)), ensure_ascii=False, indent=2),
@@ -130,6 +131,7 @@ class ReportedPerson:
     photos: list[ReportedPhoto]
     hearing: str
     opponent: ReportedOpponent
+    dial: ReportedDial | None
 
 
 def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
@@ -154,6 +156,7 @@ def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
     return ReportedPerson(
         person, verdict, record, portraits, probes, photos,
         reported_hearing(results.heard, person.name, number), reported_opponent(results.recovery, person.name, number),
+        reported_dial(results.dial, number, run),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from unlearn.config import ForgetConfig
 from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError, UnlearnError
 from unlearn.files import write_json
+from unlearn.runs.dial_records import Denoising, Dial, Seal
 from unlearn.runs.film_records import Film
 from unlearn.runs.heard_records import Heard
 from unlearn.runs.json_types import field_types, from_json, to_json
@@ -43,6 +44,9 @@ class Results:
     recovery: Recovery = Recovery()
     heard: tuple[Heard, ...] = ()
     film: Film = Film()
+    dial: tuple[Dial, ...] = ()
+    denoising: tuple[Denoising, ...] = ()
+    seal: Seal = Seal()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from ui.page.forms import parse_texts, portrait_config
 from ui.page.screen import Screen, View, Visit
+from ui.page.tabs import dial
 from ui.page.who import portrait_fields
 from ui.views import answers, portraits, story
 from ui.views.render import render
@@ -28,6 +29,7 @@ def build(screen: Screen) -> None:
     defaults = screen.service.set_info.portraits
     gr.HTML(story.PORTRAITS, apply_default_css=False)
     screen.html(show)
+    dial.build(screen)
     with gr.Accordion("Draw more", open=False):
         prompts = gr.Textbox(
             label="Prompts", lines=3, info="One a line, drawn by both models. Leave empty for the name and for what it was "
