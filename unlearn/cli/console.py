@@ -13,6 +13,7 @@ from unlearn.attacks.figures import DRAWN
 from unlearn.config import ForgetConfig, Person, name_key
 from unlearn.progress import Progress, Report
 from unlearn.runs.drawn_sentences import drawn_note
+from unlearn.runs.many_persons import MOST_ALONE, many_summary, outcomes
 from unlearn.runs.metrics import Metrics, Similarities
 from unlearn.runs.sentences import findings, remapping, verdict_sentence, verdict_summary
 
@@ -101,17 +102,10 @@ def percent(share: float | None, decimals: int = 1) -> str:
 
 def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     """The summary of a run."""
-    rows = []
-    for person in metrics.persons:
-        sides = (person.idia.original, person.idia.defended)
-        row = [person.name, *(verdict(side.recognised, side.correct_templates, side.is_drawn) for side in sides)]
-        third = person.never_met_model
-        rows.append([*row, None if third is None else verdict(third.recognised, third.correct_templates)])
-    head = ("person", "original", "defended", "never met")
-    n_columns = len(head) if any(person.never_met_model is not None for person in metrics.persons) else len(head) - 1
-    print(table([row[:n_columns] for row in rows], head[:n_columns]))
-    sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
-    print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
+    if len(metrics.persons) > MOST_ALONE:
+        _print_many(metrics)
+    else:
+        _print_each(metrics, config)
     print(*(line for line in (drawn_note(metrics.drawn_photos), f"{remapping(config)}.") if line), sep="\n")
     people, utility = metrics.bystanders, metrics.utility
     numbers = [
@@ -131,6 +125,32 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
         print(f"  {ENCODERS.get(encoder, encoder)}: {tuning.n_steps_done} steps ({tuning.stopped})")
     for warning in metrics.warnings:
         print(warning)
+
+
+def _print_each(metrics: Metrics, config: ForgetConfig) -> None:
+    """A few persons, with their verdicts in sentences."""
+    rows = []
+    for person in metrics.persons:
+        sides = (person.idia.original, person.idia.defended)
+        row = [person.name, *(verdict(side.recognised, side.correct_templates, side.is_drawn) for side in sides)]
+        third = person.never_met_model
+        rows.append([*row, None if third is None else verdict(third.recognised, third.correct_templates)])
+    head = ("person", "original", "defended", "never met")
+    n_columns = len(head) if any(person.never_met_model is not None for person in metrics.persons) else len(head) - 1
+    print(table([row[:n_columns] for row in rows], head[:n_columns]))
+    sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
+    print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
+
+
+def _print_many(metrics: Metrics) -> None:
+    """Many persons: a row each, and one summary."""
+    rows = outcomes(metrics.persons)
+    ranks = [None if row.rank.original is None else f"{row.rank.original:,.0f} -> {row.rank.defended:,.0f}" for row in rows]
+    cells = [(row.name, row.templates.original, row.templates.defended, row.verdict, rank) for row, rank in zip(rows, ranks, strict=True)]
+    head = ("person", "templates before", "after", "verdict", "rank")
+    n_columns = len(head) if any(rank is not None for rank in ranks) else len(head) - 1
+    print(table([row[:n_columns] for row in cells], head[:n_columns]))
+    print("\n" + many_summary(rows))
 
 
 def _similarities(similarities: Similarities) -> str:

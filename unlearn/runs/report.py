@@ -21,10 +21,11 @@ from unlearn.errors import InputError
 from unlearn.files import disk_errors
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.json_types import to_json
+from unlearn.runs.many_persons import persons_summary
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
 from unlearn.runs.reported_opponent import ReportedOpponent, reported_hearing, reported_opponent
 from unlearn.runs.results import PORTRAITS, Results, read_results
-from unlearn.runs.sentences import NO_THIRD_PORTRAIT, THIRD_COLUMN, findings, remapping, third_verdict, verdict_sentence, verdict_summary
+from unlearn.runs.sentences import NO_THIRD_PORTRAIT, THIRD_COLUMN, findings, remapping, third_verdict, verdict_sentence
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 REPORT_NAME = "report.html"
@@ -81,7 +82,7 @@ def report_html(run: Path) -> str:
         image=metrics.image,
         persons=[_reported(number, results, run) for number in range(len(config.persons))],
         remapping=remapping(config),
-        summary=verdict_summary(metrics.persons),
+        summary=persons_summary(metrics.persons),
         drawn_note=drawn_note(metrics.drawn_photos),
         drawn=DRAWN,
         third=f"{THIRD_COLUMN} {NO_THIRD_PORTRAIT}" if any(person.never_met_model for person in metrics.persons) else "",

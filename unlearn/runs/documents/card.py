@@ -16,6 +16,7 @@ from unlearn.runs.documents.evidence import n_templates
 from unlearn.runs.documents.letter import person_number
 from unlearn.runs.documents.naming import Naming, begun
 from unlearn.runs.documents.officer import made_on
+from unlearn.runs.documents.pages import DASH
 from unlearn.runs.documents.pictures import fields_of_colour, portrait_pair
 from unlearn.runs.many_persons import FORGOTTEN, outcomes
 from unlearn.runs.recovery_sentences import N_TEMPLATES
@@ -121,12 +122,18 @@ def _foot(pixels: np.ndarray, run: Run, note: str) -> None:
     write(pixels, AFTER, (x + PICTURE + GAP, y), Pen(20, DEFENDED, BOLD), PICTURE)
     base = SIZE[1] - 48
     pixels[base - 42 : base - 40, MARGIN : SIZE[0] - MARGIN] = LINE
-    digest = (run.metrics.weights.defended if run.config.encoder != "image" or run.metrics.image is None else run.metrics.image.weights.defended) or "–"
-    made = MADE.format(hash=digest[:HASH_DIGITS], day=made_on(run).isoformat())
+    made = MADE.format(hash=_defended_hash(run)[:HASH_DIGITS], day=made_on(run).isoformat())
     width = text_width(made, Pen(19, QUIET))
     write(pixels, made, (SIZE[0] - MARGIN - width, base), Pen(19, QUIET), width)
     told = f"{SUPPRESSION}  ·  {note}" if note else SUPPRESSION
     write(pixels, told, (MARGIN, base), Pen(19, INK, BOLD), SIZE[0] - 2 * MARGIN - width - 30)
+
+
+def _defended_hash(run: Run) -> str:
+    """That of the text encoder where it was defended, else that of the image encoder."""
+    image = run.metrics.image
+    weights = image.weights if run.config.encoder == "image" and image is not None else run.metrics.weights
+    return weights.defended or DASH
 
 
 def text_width(text: str, pen: Pen) -> int:
@@ -158,10 +165,10 @@ def write_figure(pixels: np.ndarray, figure: str, start: tuple[int, int], colour
 
 def write_lines(pixels: np.ndarray, text: str, start: tuple[int, int], pen: Pen, width: int, n_lines: int = 2) -> int:
     """Write a text in at most so many lines, broken between words, smaller where it does not fit; the height of the last base line."""
-    while len(lines := _broken(text, pen, width)) > n_lines and pen.size > 12:
+    while pen.size > 12 and (len(lines := _broken(text, pen, width)) > n_lines or any(text_width(line, pen) > width for line in lines)):
         pen = Pen(pen.size - 2, pen.colour, pen.weight)
     x, y = start
-    for number, line in enumerate(lines[:n_lines]):
+    for number, line in enumerate(_broken(text, pen, width)[:n_lines]):
         y = start[1] + number * round(1.22 * pen.size)
         write(pixels, line, (x, y), pen, width)
     return y

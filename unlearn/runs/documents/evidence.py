@@ -51,7 +51,9 @@ def _strangers_named(run: Run, is_drawn: bool) -> Shares:
     """Prompts that name strangers rightly; persons on drawn portraits are compared with drawn strangers."""
     alike = [record for record in run.idia.controls if record.original.is_drawn == is_drawn]
     n = sum(map(n_templates, alike))
-    return BeforeAfter(*(share(_sum([getattr(record, side).correct_templates for record in alike]), n) for side in ("original", "defended")))
+    sides = [record.original for record in alike], [record.defended for record in alike]
+    original, defended = (share(_sum([verdict.correct_templates for verdict in side]), n) for side in sides)
+    return BeforeAfter(original, defended)
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
@@ -61,10 +63,10 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 def _recognised(run: Run) -> EvidenceRow:
     attacked = [person.idia for person in run.metrics.persons if person.idia.defended.recognised is not None]
-    sides = [sum(bool(verdict.recognised) for verdict in side) for side in ([one.original for one in attacked], [one.defended for one in attacked])]
+    before, after = sum(bool(one.original.recognised) for one in attacked), sum(bool(one.defended.recognised) for one in attacked)
     drawn = run.metrics.drawn_photos
     control = drawn if drawn is not None and len(attacked) == drawn.n_persons else run.metrics.control
-    original, defended = (share(count, len(attacked)) for count in sides)
+    original, defended = share(before, len(attacked)), share(after, len(attacked))
     return EvidenceRow(original, defended, wording.PERSONS_RECOGNISED, _counted(control))
 
 

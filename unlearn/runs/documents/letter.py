@@ -34,7 +34,10 @@ DONE = {
 }  # fmt: skip
 
 FOUND_TITLE = "What we found"
-TESTED = "We showed the model {images} pictures of you and asked in {n} ways who this is. Before, it gave your name in {before} of them; now in {after}."
+TESTED = (
+    "We showed the model {images} pictures of you and asked in {n} ways who this is. Before, it gave your name in {before} of them; "
+    "now in {after}."
+)
 OUTCOMES = {
     (True, False): "So the model knew you by name, and in this test it does not any more.",
     (True, True): "So the model still knows you by name. What we did has not worked in your case. We will tell you what we do next.",
@@ -62,9 +65,9 @@ NOT_MEANS = (
 
 RIGHTS_TITLE = "If you do not agree"
 RIGHTS = (
-    "Write to us or to our data-protection officer, at the address above; it costs you nothing. You may also complain to a supervisory authority, "
-    "above all where you live, where you work, or where you think the law was broken (Article 77 of the General Data Protection Regulation), "
-    "and you may go to court (Article 79). The authority in charge of us is:"
+    "Write to us or to our data-protection officer, at the address above; it costs you nothing. You may also complain to a supervisory "
+    "authority, above all where you live, where you work, or where you think the law was broken (Article 77 of the General Data "
+    "Protection Regulation), and you may go to court (Article 79). The authority in charge of us is:"
 )
 CLOSING = "Yours faithfully"
 INVENTED = "This is an example: the person of this letter is invented."

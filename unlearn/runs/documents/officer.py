@@ -20,7 +20,7 @@ from unlearn.runs.documents.tried import not_tried, tried, tried_summary, undoin
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.json_types import to_json
 from unlearn.runs.many_persons import MOST_ALONE, many_summary, outcomes
-from unlearn.runs.records import AttackRecord, BeforeAfter, Verdict
+from unlearn.runs.records import AttackRecord, Verdict
 from unlearn.runs.recovery_sentences import success_sentence
 from unlearn.runs.results import Run
 from unlearn.runs.sentences import Finding, findings, remapping, verdict_sentence
@@ -79,8 +79,15 @@ def officer_report(run: Run, details: Details, today: date | None = None) -> Off
 
 
 def made_on(run: Run) -> date:
-    """The day of the run, in UTC; today for a run that does not say when it was made."""
-    return datetime.fromisoformat(run.manifest.created).date() if run.manifest.created else date.today()
+    """The day of the run, in UTC; today for a run that does not say when it was made.
+
+    Raises:
+        InputError: its manifest says something else.
+    """
+    try:
+        return datetime.fromisoformat(run.manifest.created).date() if run.manifest.created else date.today()
+    except ValueError as error:
+        raise InputError("manifest.json of the run is damaged (created is no time); run it again.") from error
 
 
 def retest_on(run: Run, details: Details) -> date:
@@ -114,13 +121,14 @@ def _request(details: Details, naming: Naming) -> Request:
 
 
 def _persons(run: Run, naming: Naming) -> tuple[PersonRow, ...]:
-    records = {number: record for number, record in enumerate(run.idia.persons)}
+    records = dict(enumerate(run.idia.persons))
     nobody = AttackRecord(Verdict(), Verdict(), "")
     rows = []
     for number, outcome in enumerate(outcomes(run.metrics.persons)):
         record = records.get(number, nobody)
         sides = named(record, n_templates(record))
-        rows.append(PersonRow(sides.original, sides.defended, begun(naming.of(number)), outcome.verdict, outcome.is_forgotten, outcome.rank))
+        verdict = (outcome.verdict, outcome.is_forgotten, outcome.rank)
+        rows.append(PersonRow(sides.original, sides.defended, begun(naming.of(number)), *verdict))
     return tuple(rows)
 
 

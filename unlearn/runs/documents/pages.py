@@ -19,15 +19,19 @@ def counted(share: Share | None) -> str:
     """A share in words: its counts where they are known; a dash for what was not measured."""
     if share is None:
         return DASH
-    return f"{percent(share.share, 1)}" if share.n is None else f"{share.n} of {share.of}"
+    return percent(share.share, 1) if share.n is None else f"{share.n} of {share.of}"
 
 
 def interval(share: Share | None) -> str:
     """The interval of a share; empty where there is none."""
     if share is None or share.low is None or share.high is None:
         return ""
-    low, high = (f"{100 * bound:.{1 if 0 < 100 * bound < 1 or 99 < 100 * bound < 100 else 0}f}" for bound in (share.low, share.high))
-    return f"{low}–{high} %"
+    return f"{_bound(share.low)}–{_bound(share.high)} %"
+
+
+def _bound(value: float) -> str:
+    """A bound in percent; with a decimal where it would read 0 or 100 and is not."""
+    return f"{100 * value:.{1 if 0 < value < 0.01 or 0.99 < value < 1 else 0}f}"
 
 
 def percent(value: float, digits: int = 0) -> str:
@@ -40,7 +44,8 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(("html",)), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(("html",)), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(counted=counted, interval=interval)
     environment.globals["DASH"] = DASH

@@ -23,9 +23,10 @@ def tried(recovery: Recovery) -> tuple[Tried, ...]:
 
 
 def tried_summary(recovery: Recovery, who: str) -> str:
-    """How many of the attacks found somebody before, and which do now; putting the original's weights back is no attack on the defence."""
+    """How many of the attacks found somebody before, and which do now; not counted: putting the original's weights back."""
     kinds = [kind for kind in ATTACKS if kind.family != ORIGINAL_WEIGHTS]
-    by_kind = {kind.title: [one for one in recovery.attacks if one.attack == kind.name and one.found_defended is not None] for kind in kinds}
+    known = [result for result in recovery.attacks if result.found_defended is not None]
+    by_kind = {kind.title: [result for result in known if result.attack == kind.name] for kind in kinds}
     decided = {title: results for title, results in by_kind.items() if results}
     if not decided:
         return wording.NONE_TRIED
