@@ -80,7 +80,7 @@ class Documents:
         return Response(document.make(run, details_of(_fields(body))), media_type=document.media_type, headers=headers)
 
 
-def plain(run: Run, kind: str, values: dict[str, Any]) -> dict[str, Any]:
+def made(run: Run, kind: str, values: dict[str, Any]) -> dict[str, Any]:
     """A document as values of JSON, for callers: the report as page and figures, the letter as page and text, the card as base64.
 
     Raises:
@@ -94,7 +94,7 @@ def plain(run: Run, kind: str, values: dict[str, Any]) -> dict[str, Any]:
         return {"html": letter_html(run, details), "text": letter_text(run, details)}
     if kind == "card":
         return {"png": base64.b64encode(card_png(run, details)).decode("ascii")}
-    raise ConfigError(f"kind is {kind[:40]!r}; use report, letter or card.")
+    raise ConfigError("kind takes report, letter or card.")
 
 
 def _fields(body: bytes) -> dict[str, str]:

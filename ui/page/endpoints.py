@@ -175,7 +175,7 @@ class Endpoints:
         run = self._service.run(job)
         if run is None:
             raise InputError("There is no finished result of this job (yet); its status says why.")
-        return documents.plain(run, kind, details or {})
+        return documents.made(run, kind, details or {})
 
     def _answer(
         self, kind: str, key: str, question: dict[str, Any], request: gr.Request, inputs: Path | None = None

@@ -8,14 +8,16 @@ from unlearn.runs.many_persons import PersonOutcome, many_summary, not_forgotten
 from unlearn.runs.results import Run
 from unlearn.runs.sentences import remapping
 
+MOST_OPEN = 16  # rows; of more only those of persons who were not forgotten are open
+
 
 def many_persons(run: Run, n_templates: int) -> str:
     """Summary and table; those who were not forgotten come first."""
     rows = outcomes(run.metrics.persons)
     return render(
         "many_persons", prepared=run.is_prepared, warnings=run.metrics.warnings, summary=many_summary(rows),
-        n_forgotten=sum(row.is_forgotten is True for row in rows), rows=[_row(row) for row in not_forgotten_first(rows)],
-        has_rank=any(row.rank.original is not None for row in rows), n_templates=n_templates, n_persons=len(rows),
+        folded=len(rows) > MOST_OPEN, rows=[_row(row) for row in not_forgotten_first(rows)],
+        has_rank=any(row.rank.original is not None for row in rows), n_templates=n_templates,
         note=drawn_note(run.metrics.drawn_photos), done=remapping(run.config),
     )  # fmt: skip
 

@@ -44,8 +44,9 @@ def details_of(values: Mapping[str, Any]) -> Details:
         ConfigError: an unknown field.
         InputError: a text that is too long or cannot be printed, a date that is none, or a person that cannot be one.
     """
-    if unknown := sorted(set(values) - set(FIELDS)):
-        raise ConfigError(f"{unknown[0][:40]!r} is no detail of a document; use {', '.join(FIELDS)}.")
+    if unknown := set(values) - set(FIELDS):
+        n = len(unknown)
+        raise ConfigError(f"{n} {'field is' if n == 1 else 'fields are'} no details of a document; use {', '.join(FIELDS)}.")
     return Details(
         _line(values.get("request_number"), "The request number", MAX_NUMBER),
         _date(values.get("request_date"), "The date of the request"),
