@@ -170,7 +170,9 @@ def test_documents_of_a_run_are_written_or_printed(call: Any, run: Path, tmp_pat
     content = json.loads(out)
     assert code == 0 and (content["request"]["number"], content["run"]["retest"]) == ("DS-7", "2031-01-02") and MEMBERS[0] not in out
     second = ("--letter", "--person", 1)
-    for options, file, name in (((), "report.html", 0), (("--letter",), "letter.html", 0), (second, "letter.txt", 1), (("--full",), "all.html", 0)):
+    for options, file, name in (
+        ((), "report.html", 0), (("--letter",), "letter.html", 0), (second, "letter.txt", 1), (("--full",), "all.html", 0),
+    ):  # fmt: skip
         assert call("report", "--run", run, *options, "--with-name", "--out", tmp_path / file)[0] == 0
         assert MEMBERS[name] in (tmp_path / file).read_text("utf-8"), file
     assert call("card", "--run", run, "--out", tmp_path / "card.png")[0] == 0

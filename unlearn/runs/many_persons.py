@@ -40,6 +40,9 @@ class PersonOutcome:
         return None if self.verdict in (NOT_ATTACKED, VERDICTS[True, None]) else self.verdict == FORGOTTEN
 
 
+UNKNOWN = PersonOutcome("", BeforeAfter(None, None), BeforeAfter(None, None), NOT_ATTACKED)  # of whom the run says nothing
+
+
 def outcomes(persons: Sequence[PersonMetrics]) -> list[PersonOutcome]:
     """A row for each person, in the order of the run."""
     return [_outcome(person) for person in persons]

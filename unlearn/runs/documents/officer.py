@@ -19,7 +19,7 @@ from unlearn.runs.documents.pictures import pairs
 from unlearn.runs.documents.tried import not_tried, tried, tried_summary, undoing
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.json_types import to_json
-from unlearn.runs.many_persons import MOST_ALONE, many_summary, outcomes
+from unlearn.runs.many_persons import MOST_ALONE, UNKNOWN, many_summary, outcomes
 from unlearn.runs.records import AttackRecord, Verdict
 from unlearn.runs.recovery_sentences import success_sentence
 from unlearn.runs.results import Run
@@ -121,11 +121,11 @@ def _request(details: Details, naming: Naming) -> Request:
 
 
 def _persons(run: Run, naming: Naming) -> tuple[PersonRow, ...]:
-    records = dict(enumerate(run.idia.persons))
+    records, found = dict(enumerate(run.idia.persons)), dict(enumerate(outcomes(run.metrics.persons)))
     nobody = AttackRecord(Verdict(), Verdict(), "")
     rows = []
-    for number, outcome in enumerate(outcomes(run.metrics.persons)):
-        record = records.get(number, nobody)
+    for number in range(len(run.config.persons)):
+        record, outcome = records.get(number, nobody), found.get(number, UNKNOWN)
         sides = named(record, n_templates(record))
         verdict = (outcome.verdict, outcome.is_forgotten, outcome.rank)
         rows.append(PersonRow(sides.original, sides.defended, begun(naming.of(number)), *verdict))
