@@ -34,6 +34,7 @@ GOOD: dict[str, list[Any]] = {
     "probe": [JOB, [NAME]],
     "verify": [JOB, 0, 0],
     "recover": [JOB, ["aliases"], "quick", 0, 0, None],
+    "document": [JOB, "report", None],
 }
 FILE = {"path": f"/srv/{NAME}.jpg", "meta": {"_type": "gradio.FileData"}}
 HOST = {"path": f"http://127.0.0.1:9/{NAME}.jpg", "meta": {"_type": "gradio.FileData"}}
@@ -79,6 +80,8 @@ FITS = {
     "attacks": (None,),
     "budget": (),
     "person": (),
+    "kind": (),
+    "details": (None,),
 }
 NAMES = {
     "forget": ["names", "neutral_term", "seed", "settings", "encoder", "faces", "crops", "target", "decoys"],
@@ -92,6 +95,7 @@ NAMES = {
     "probe": ["job", "texts"],
     "verify": ["job", "seed", "person"],
     "recover": ["job", "attacks", "budget", "person", "seed", "texts"],
+    "document": ["job", "kind", "details"],
 }
 SETTINGS: list[Any] = [
     {"colour": NAME},
@@ -179,6 +183,7 @@ def arguments() -> Iterator[tuple[str, list[Any]]]:
     yield "recover", [JOB, [NAME], "quick", 0, 0, None]
     yield "recover", [JOB, None, NAME, 0, 0, None]
     yield "recover", [JOB, None, "quick", 0, 0, [NAME] * 11]
+    yield "document", [JOB, "report", {NAME: 1}]
 
 
 BODIES: list[tuple[str, Any, str]] = [

@@ -66,7 +66,7 @@ def test_download_is_the_whole_run_and_the_report_opens(open_page: OpenPage, add
     assert json.loads(packed.read("config.json"))["persons"][0]["name"] == NAME
     assert any(name.endswith(".safetensors") for name in packed.namelist())
     with page.context.expect_page() as opened:
-        page.get_by_role("link", name="Open the report").click()
+        page.get_by_role("link", name="Open the page").click()
     opened.value.wait_for_load_state()
     assert "A report." in opened.value.content()
 

@@ -20,8 +20,8 @@ from unlearn.runs.recovery_records import AttackRow
 
 FAST = ("--steps", "2", "--portrait-seeds", "1", "--seed", "3")
 COMMANDS = (
-    "sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "accuracy", "verify", "recover", "bench",
-    "evaluate",
+    "sets", "people", "faces", "forget", "attack", "portraits", "predict", "probe", "report", "card", "accuracy", "verify", "recover",
+    "bench", "evaluate",
 )  # fmt: skip
 
 
@@ -167,10 +167,27 @@ def test_commands_on_a_run_print_json(call: Any, run: Path, tmp_path: Path) -> N
     assert code == 0 and json.loads(out)["is_verified"] and len(json.loads(out)["pictures"]) == 2
     code, out, _ = call("verify", "--run", run)
     assert code == 0 and "Verified: the weights are the sealed ones" in out and "of 16" not in out
-    code, out, _ = call("report", "--run", run, "--json")
-    assert code == 0 and "metrics" in json.loads(out)
-    assert call("report", "--run", run, "--out", tmp_path / "page.html")[0] == 0
-    assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_documents_of_a_run_are_written_or_printed(call: Any, run: Path, tmp_path: Path) -> None:
+    code, out, _ = call("report", "--run", run, "--json", "--request-number", "DS-7", "--retest", "2031-01-02")
+    content = json.loads(out)
+    assert code == 0 and (content["request"]["number"], content["run"]["retest"]) == ("DS-7", "2031-01-02") and MEMBERS[0] not in out
+    second = ("--letter", "--person", 1)
+    for options, file, name in (
+        ((), "report.html", 0), (("--letter",), "letter.html", 0), (second, "letter.txt", 1), (("--full",), "all.html", 0),
+    ):  # fmt: skip
+        assert call("report", "--run", run, *options, "--with-name", "--out", tmp_path / file)[0] == 0
+        assert MEMBERS[name] in (tmp_path / file).read_text("utf-8"), file
+    assert call("card", "--run", run, "--out", tmp_path / "card.png")[0] == 0
+    assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
+    assert "metrics" in json.loads(call("report", "--run", run, "--full", "--json")[1])
+    for options, message in (
+        ((), "--out is missing"), (("--letter", "--full"), "leave out --full"), (("--json", "--request-date", "yesterday"), "no date"),
+        (("--letter", "--person", 9, "--out", tmp_path / "x"), "Person 9"),
+    ):  # fmt: skip
+        code, out, error = call("report", "--run", run, *options)
+        assert code == 2 and message in error and not out
 
 
 def test_recover_prints_rows_of_the_attacks_and_refuses_what_it_does_not_know(call: Any, run: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The named endpoints: forget, status, cancel, rerun, delete, portraits, verify, predict, attack, probe, recover.
+"""The named endpoints: forget, status, cancel, rerun, delete, portraits, verify, predict, attack, probe, recover, document.
 
 All take and return JSON. Callers from one address share its limits and its turn in the queue. An id is all that is needed to
 look at a job, so ids are unguessable. Only the caller that started a job may cancel it, run it again or delete it.
@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.page import arguments, forms
+from ui.page import arguments, documents, forms
 from ui.page.refusals import Refusal, log_refused, log_unexpected, unexpected
 from ui.page.uploads import path_of, temporary_uploads
 from ui.server import opponent, photo_sets
@@ -24,7 +24,9 @@ from unlearn.runs.json_types import to_json
 
 ANSWER_WITHIN_S = 600.0
 MAX_CALLS = 8
-ENDPOINTS = ("forget", "status", "cancel", "rerun", "delete", "portraits", "verify", "predict", "attack", "probe", "recover")
+ENDPOINTS = (
+    "forget", "status", "cancel", "rerun", "delete", "portraits", "verify", "predict", "attack", "probe", "recover", "document",
+)  # fmt: skip
 
 
 def _owner(service: Service, request: gr.Request) -> str:
@@ -173,6 +175,14 @@ class Endpoints:
         found = self._service.answer(asked, ANSWER_WITHIN_S)["recovery"]
         return {"attacks": [row for row in found["attacks"] if row["person_index"] == person and (not attacks or row["attack"] in attacks)],
                 "not_tried": found["not_tried"], "success": found["success"]}  # fmt: skip
+
+    def document(self, job: str, kind: str = "report", details: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What is handed on of a finished job. kind: report (html, json), letter (html, text) or card (png, as base64). details:
+        request_number, request_date, role, retest, with_name (default false: names are withheld), person (number in the job's names)."""
+        run = self._service.run(job)
+        if run is None:
+            raise InputError("There is no finished result of this job (yet); its status says why.")
+        return documents.made(run, kind, details or {})
 
     def _answer(
         self, kind: str, key: str, question: dict[str, Any], request: gr.Request, inputs: Path | None = None

@@ -11,6 +11,7 @@ from ui.page.tabs import attack, bystanders, numbers, opponent, portraits, predi
 from ui.server.service import Service
 from ui.views import jobs as views
 from ui.views import opening, story
+from ui.views.documents import documents
 from ui.views.render import render
 from unlearn.runs.results import PREPARED
 
@@ -43,6 +44,10 @@ def _show_home(view: View) -> str:
     return views.take_home(view.run, view.own, view.service.options.limits.retention_s)
 
 
+def _show_documents(view: View) -> str:
+    return "" if view.run is None else documents(view.run)
+
+
 def _show_history(view: View) -> str:
     jobs = view.service.forgets(view.owner)
     return views.history(jobs, {job.id: view.service.finished(job) for job in jobs}, view.key)
@@ -64,6 +69,7 @@ def build(service: Service) -> gr.Blocks:
         with gr.Column(elem_id="step-home", elem_classes="step"):
             gr.HTML(story.HOME, apply_default_css=False)
             home = screen.html(_show_home, elem_id="home")
+            screen.html(_show_documents, elem_id="documents")
         with gr.Column(elem_id="step-jobs", elem_classes="step"):
             gr.HTML(story.HISTORY, apply_default_css=False)
             jobs = screen.html(_show_history, elem_id="history")

@@ -22,6 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.page.documents import POLICY, Documents
 from ui.page.gate import HANDLERS, Gate
 from ui.page.pulse import pulses_of
 from ui.server.photos import thumbnail
@@ -39,7 +40,6 @@ PAGE_POLICY = (
 )
 # Routes of Gradio that this page does not use: a copy of an open page for anybody who names its session, and video processing.
 CLOSED = ("/gradio_api/deep_link", "/gradio_api/process_recording")
-REPORT_POLICY = "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"
 
 
 class Headers:
@@ -135,7 +135,7 @@ class Pages:
         if name.startswith(f"{PHOTOS_SHOWN}/"):
             headers = {"cache-control": "no-store"}  # the browser's disk keeps no photo of a visitor either
         if path.name == "report.html":
-            return FileResponse(path, headers={**headers, "content-security-policy": REPORT_POLICY})
+            return FileResponse(path, headers={**headers, "content-security-policy": POLICY})
         kind = "inline" if path.suffix in SHOWN else "attachment"
         return FileResponse(path, headers=headers, filename=path.name, content_disposition_type=kind)
 
@@ -193,6 +193,7 @@ def routes(service: Service) -> list[Route]:
         Route("/media/{key}/{name:path}", _guarded(pages.media)),
         Route("/media/{key}", _closed),  # otherwise the router would redirect to the path with a slash
         Route("/take-home/{key}.zip", _guarded(pages.take_home)),
+        Route("/documents/{key}/{document}", _guarded(Documents(service).answer), methods=["GET", "POST"]),
         Route("/people/{index:digits}-{shot:digits}.webp", _guarded(pages.person)),
     ]
 

@@ -52,7 +52,7 @@ def attacked(job: Job) -> str:
     idia = from_json(IdiaConfig, job.request.get("idia") or {})
     settings = settings_sentence(idia, [answer.n_images], "drawn" if answer.original.is_drawn else "own" if answer.own_photos else "set")
     shown = attacked_person(answer, compared_sentence(answer.name, answer, idia))
-    return render("attack", persons=[shown], control=None, is_drawn=False, settings=settings, open_first=True)
+    return render("attack", persons=[shown], control=None, is_drawn=False, settings=settings, open_first=True, is_many=False)
 
 
 def probe_answer(job: Job) -> tuple[Probe, ...]:

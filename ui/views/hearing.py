@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ui.views.render import render
+from unlearn.runs.many_persons import MOST_ALONE
 from unlearn.runs.recovery_sentences import heard_sentence
 from unlearn.runs.results import Run
 
@@ -16,4 +17,4 @@ def hearing(run: Run) -> str:
         }
         for row in run.heard if row.person_index < len(run.names)
     ]  # fmt: skip
-    return render("heard", heard=heard, many=len(heard) > 1)
+    return render("heard", heard=heard, many=len(heard) > 1, folded=len(heard) > MOST_ALONE)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ui.views import plots
+from ui.views.many_persons import many_persons
 from ui.views.numbers import number_rows
 from ui.views.render import DASH, clock, duration, percent, render, size
 from unlearn.config import ForgetConfig
@@ -16,12 +17,12 @@ from unlearn.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, S
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.files import taken_home
 from unlearn.runs.json_types import from_json
+from unlearn.runs.many_persons import MOST_ALONE
 from unlearn.runs.records import LossRow
 from unlearn.runs.results import PORTRAITS, Run
 from unlearn.runs.sentences import newly_recalled, remapping, third_verdict, verdict_sentence, verdict_summary
 
 STAND_IN, UNKNOWN_FACE, AVERAGE_FACE = "somebody it never met", "an unknown face", "an average face"
-MAX_VERDICTS = 3
 MAX_NAMES = 3
 N_TEMPLATES = 21  # of the attack, where it was not run
 
@@ -101,11 +102,13 @@ def small_job(job: Job) -> str:
 
 
 def verdict(run: Run | None) -> str:
-    """The outcome for each person in one sentence and two large figures."""
+    """The outcome for each person in one sentence and two large figures; of many persons a summary and a table."""
     if run is None:
         return render("waiting", text="There is no result to show yet.")
     n_templates = next((len(person.templates) for person in run.idia.persons if person.templates), N_TEMPLATES)
     people = run.metrics.persons
+    if len(people) > MOST_ALONE:
+        return many_persons(run, n_templates)
     shown = [
         {
             "name": person.name, "n_templates": n_templates, "before": person.idia.original.correct_templates,
@@ -113,11 +116,10 @@ def verdict(run: Run | None) -> str:
             "sentence": verdict_sentence(person.name, person.idia, run.config),
             "third": None if (third := person.never_met_model) is None else third_verdict(person.name, third),
         }
-        for person in people[:MAX_VERDICTS]
+        for person in people
     ]  # fmt: skip
-    n_more = max(0, len(people) - MAX_VERDICTS)
     return render(
-        "verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown, n_more=n_more,
+        "verdict", prepared=run.is_prepared, warnings=run.metrics.warnings, persons=shown,
         summary=verdict_summary(people), note=drawn_note(run.metrics.drawn_photos), done=remapping(run.config),
     )  # fmt: skip
 

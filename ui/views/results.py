@@ -16,6 +16,7 @@ from ui.views.render import DASH, decimal, render
 from unlearn.attacks.figures import DRAWN
 from unlearn.config import IdiaConfig
 from unlearn.runs.drawn_sentences import drawn_note
+from unlearn.runs.many_persons import MOST_ALONE
 from unlearn.runs.metrics import Counts, Metrics
 from unlearn.runs.records import (
     SIDES,
@@ -77,11 +78,13 @@ def predictions(run: Run) -> str:
 class AttackedPerson:
     """What is shown of the attack on one person.
 
-    `votes` are those by template, {0} replaced; `is_three`: also those of a model that never met the person.
+    `counts`: correct prompts before and after. `votes` are those by template, {0} replaced; `is_three`: also those of a model that never
+    met the person.
     """
 
     name: str
     sentence: str
+    counts: str
     votes: list[TemplateVotes]
     is_three: bool = False
 
@@ -93,7 +96,8 @@ def attacked_person(record: AttackRecord, verdict: str) -> AttackedPerson:
     votes = [replace(votes, template=votes.template.replace("{0}", "[name]")) for votes in record.templates]
     if record.never_met is not None:
         sentence += f" {third_verdict(record.name, record.never_met)}"
-    return AttackedPerson(record.name, sentence, votes, record.never_met is not None)
+    counts = f"{before} → {after} correct prompts"
+    return AttackedPerson(record.name, sentence, counts, votes, record.never_met is not None)
 
 
 def _count(side: Verdict | ProbeSide, of: str = "") -> str:
@@ -136,7 +140,8 @@ def attack(run: Run) -> str:
         control = replace(control, sentence=_control_sentence(counts))
     settings = settings_sentence(run.config.idia, [person.n_images for person in persons], "drawn" if is_drawn else "set")
     shown = [attacked_person(person, verdict_sentence(person.name, person, run.config)) for person in persons]
-    return render("attack", persons=shown, control=control, is_drawn=is_drawn, settings=settings, open_first=True)
+    is_many = len(shown) > MOST_ALONE
+    return render("attack", persons=shown, control=control, is_drawn=is_drawn, settings=settings, open_first=True, is_many=is_many)
 
 
 def _bystander(row: BystanderRow) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn.cli import faces, forget, measure, recovery, runs
+from unlearn.cli import documents, faces, forget, measure, recovery, runs
 from unlearn.cli.console import print_error
 from unlearn.config.paths import expanded_argument, settle_home
 from unlearn.errors import UnlearnError
@@ -22,8 +22,8 @@ from unlearn.jobs.failures import lack_of_memory
 from unlearn.memory import keep_freed_memory
 
 COMMANDS = (
-    forget.sets, forget.people, forget.forget, forget.attack, runs.portraits, runs.predict, runs.probe, runs.report, runs.accuracy,
-    runs.verify, recovery.recover, faces.faces, measure.bench, measure.evaluate,
+    forget.sets, forget.people, forget.forget, forget.attack, runs.portraits, runs.predict, runs.probe, documents.report, documents.card,
+    runs.accuracy, runs.verify, recovery.recover, faces.faces, measure.bench, measure.evaluate,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -14,6 +14,7 @@ from unlearn.config import ForgetConfig, IdiaConfig, Person, name_key
 from unlearn.measure.figures import DataSetAccuracy
 from unlearn.progress import Progress, Report
 from unlearn.runs.drawn_sentences import drawn_note
+from unlearn.runs.many_persons import MOST_ALONE, many_summary, outcomes
 from unlearn.runs.metrics import Metrics, Similarities
 from unlearn.runs.sentences import findings, remapping, verdict_sentence, verdict_summary
 
@@ -102,17 +103,12 @@ def percent(share: float | None, decimals: int = 1) -> str:
 
 def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
     """The summary of a run."""
-    rows = []
-    for person in metrics.persons:
-        sides = (person.idia.original, person.idia.defended)
-        row = [person.name, *(verdict(side.recognised, side.correct_templates, side.is_drawn) for side in sides)]
-        third = person.never_met_model
-        rows.append([*row, None if third is None else verdict(third.recognised, third.correct_templates)])
-    head = ("person", "original", "defended", "never met")
+    head = ("", "original", "defended", "never met")
     n_columns = len(head) - all(person.never_met_model is None for person in metrics.persons)
-    print(table([row[:n_columns] for row in rows], head[:n_columns]))
-    sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
-    print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
+    if len(metrics.persons) > MOST_ALONE:
+        _print_many(metrics)
+    else:
+        _print_each(metrics, config)
     print(*(line for line in (drawn_note(metrics.drawn_photos), f"{remapping(config)}.") if line), sep="\n")
     people, utility = metrics.bystanders, metrics.utility
     numbers: list[tuple[str | None, ...]] = [
@@ -123,7 +119,7 @@ def print_metrics(metrics: Metrics, config: ForgetConfig) -> None:
         counts = (people.recognised_original, people.recognised_defended, people.recognised_never_met)
         numbers.insert(0, ("bystanders recognised", *(None if count is None else f"{count} of {people.n}" for count in counts)))
     numbers += [(*row, None) for row in accuracy_rows(metrics.zero_shot)]
-    print("\n" + table([row[:n_columns] for row in numbers], ("", *head[1:n_columns])))
+    print("\n" + table([row[:n_columns] for row in numbers], head[:n_columns]))
     print("\n" + _similarities(metrics))
     if metrics.image is not None:
         print("faces: " + _similarities(metrics.image))
@@ -142,6 +138,32 @@ def accuracy_rows(accuracies: Sequence[DataSetAccuracy]) -> list[tuple[str, str,
         for one in accuracies
         for k, before, after in ((1, one.top1_original, one.top1_defended), (5, one.top5_original, one.top5_defended))
     ]
+
+
+def _print_each(metrics: Metrics, config: ForgetConfig) -> None:
+    """A few persons, with their verdicts in sentences."""
+    rows = []
+    for person in metrics.persons:
+        sides = (person.idia.original, person.idia.defended)
+        row = [person.name, *(verdict(side.recognised, side.correct_templates, side.is_drawn) for side in sides)]
+        third = person.never_met_model
+        rows.append([*row, None if third is None else verdict(third.recognised, third.correct_templates)])
+    head = ("person", "original", "defended", "never met")
+    n_columns = len(head) if any(person.never_met_model is not None for person in metrics.persons) else len(head) - 1
+    print(table([row[:n_columns] for row in rows], head[:n_columns]))
+    sentences = [verdict_sentence(person.name, person.idia, config) for person in metrics.persons]
+    print("\n" + (verdict_summary(metrics.persons) or " ".join(sentences)))
+
+
+def _print_many(metrics: Metrics) -> None:
+    """Many persons: a row each, and one summary."""
+    rows = outcomes(metrics.persons)
+    ranks = [None if row.rank.original is None else f"{row.rank.original:,.0f} -> {row.rank.defended:,.0f}" for row in rows]
+    cells = [(row.name, row.templates.original, row.templates.defended, row.verdict, rank) for row, rank in zip(rows, ranks, strict=True)]
+    head = ("person", "templates before", "after", "verdict", "rank")
+    n_columns = len(head) if any(rank is not None for rank in ranks) else len(head) - 1
+    print(table([row[:n_columns] for row in cells], head[:n_columns]))
+    print("\n" + many_summary(rows))
 
 
 def _similarities(similarities: Similarities) -> str:

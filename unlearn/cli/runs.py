@@ -1,4 +1,4 @@
-"""The commands that look at a finished run."""
+"""The commands that ask a finished run."""
 
 from __future__ import annotations
 
@@ -93,27 +93,6 @@ def probe(context: typer.Context, run: RunFolder = None, text: Texts = None, as_
     columns = [(side, key) for side in SIDES for key in PROBE_COLUMNS]
     cells = [(row["text"], f"{row['similarity']:.3f}", *(row[side][key] for side, key in columns)) for row in rows]
     print(table(cells, ("text", "unchanged", *(f"{side}: {key}" for side, key in columns))))
-
-
-def report(
-    run: RunFolder = None,
-    out: Annotated[Path | None, typer.Option(help="HTML file; left out: report.html in the run folder.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a run as one HTML page that stands alone, or print it as JSON."""
-    from unlearn.files import disk_errors
-    from unlearn.runs.report import report_html, run_json, write_report
-    from unlearn.runs.results import finished_run
-
-    folder = required(run, "--run")
-    finished_run(folder)  # an unfinished run has no report
-    if as_json:
-        return print_json(run_json(folder))
-    if out is None:
-        return print(f"Written to {write_report(folder)}.")
-    with disk_errors(str(out)):
-        out.write_text(report_html(folder), "utf-8")
-    print(f"Written to {out}.")
 
 
 def verify(

@@ -51,7 +51,7 @@ LOADING, ORIGINAL, PICTURES = 6.0, "attack on the original", "pictures for the d
 AFTER = {"saving": 2.0, "attack on the defended": 14.0, **STAGES_AFTER, "measuring": 8.0, "opponent": 12.0}
 DIAL, DIAL_SHARE = "dial", 5.0
 OPPOSE_LATER = "Make them with `python -m unlearn recover --run FOLDER`."
-REPORT_LATER = "Write it with `python -m unlearn report --run FOLDER`."
+REPORT_LATER = "Write it with `python -m unlearn report --full --run FOLDER`."
 
 
 @dataclass(frozen=True)

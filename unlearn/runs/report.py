@@ -21,6 +21,7 @@ from unlearn.errors import InputError
 from unlearn.files import disk_errors
 from unlearn.runs.drawn_sentences import drawn_note
 from unlearn.runs.json_types import to_json
+from unlearn.runs.many_persons import persons_summary
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
 from unlearn.runs.reported_dial import ReportedDial, reported_dial
 from unlearn.runs.reported_film import reported_film
@@ -34,7 +35,6 @@ from unlearn.runs.sentences import (
     third_bystanders,
     third_verdict,
     verdict_sentence,
-    verdict_summary,
 )
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -92,7 +92,7 @@ def report_html(run: Path) -> str:
         image=metrics.image,
         persons=[_reported(number, results, run) for number in range(len(config.persons))],
         remapping=remapping(config),
-        summary=verdict_summary(metrics.persons),
+        summary=persons_summary(metrics.persons),
         drawn_note=drawn_note(metrics.drawn_photos),
         drawn=DRAWN,
         third=f"{THIRD_COLUMN} {NO_THIRD_PORTRAIT}" if any(person.never_met_model for person in metrics.persons) else "",
