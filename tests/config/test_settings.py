@@ -21,6 +21,7 @@ from unlearn.config import (
     clean_name,
     numbered_seeds,
 )
+from unlearn.config.schedule_parts import MOST_MENDED
 from unlearn.errors import ConfigError, InputError, JobCancelled, UnlearnError
 
 
@@ -231,11 +232,12 @@ def test_error_tree_keeps_cancelling_apart() -> None:
     assert not issubclass(JobCancelled, UnlearnError)
 
 
-def test_lengths_are_mended_where_several_names_are_forgotten_and_a_setting_that_is_off_is_not_told() -> None:
+def test_lengths_are_mended_where_a_few_names_are_forgotten_and_a_setting_that_is_off_is_not_told() -> None:
     schedule = TextFineTuneConfig(closed_form=ClosedForm())
-    assert schedule.for_triggers(2).closed_form == ClosedForm()
-    for alone in (schedule.for_triggers(1), dataclasses.replace(schedule, steps_per_trigger=2).for_triggers(1)):
-        assert alone.closed_form == ClosedForm(n_length_corrections=0)
+    assert schedule.for_triggers(2).closed_form == schedule.for_triggers(MOST_MENDED).closed_form == ClosedForm()
+    stretched = dataclasses.replace(schedule, steps_per_trigger=2)
+    for other in (schedule.for_triggers(1), stretched.for_triggers(1), schedule.for_triggers(MOST_MENDED + 1)):
+        assert other.closed_form == ClosedForm(n_length_corrections=0)
     assert "n_length_corrections=4" in repr(ClosedForm())
     told = repr(ClosedForm(n_length_corrections=0))
     assert told.startswith("ClosedForm(n_blocks=2, keep_weight=200.0, ") and told.endswith(", texts_per_trigger=8, min_texts=48)")

@@ -41,6 +41,9 @@ class EarlyStop:
 RELATIVE_STOP = EarlyStop(threshold=0.95, hidden_threshold=0.75, relative=True)
 
 
+MOST_MENDED = 16  # names and aliases; of more the first stands among the first ten of a thousand names by chance, whatever their lengths
+
+
 @dataclass(frozen=True)
 class ClosedForm:
     """The closed-form start of a text encoder's fine-tuning (`defence.closed_form`).
@@ -58,8 +61,8 @@ class ClosedForm:
         moments: such a file, of the model set (`defence.kept_moments`); one of other weights or made in another way is not used.
         texts_per_trigger: texts with each name or alias.
         min_texts: least number of texts with a trigger, all together.
-        n_length_corrections: how often, where several names are forgotten, the lengths of their embeddings are brought nearer to those
-            of the targets'; 0: not at all.
+        n_length_corrections: how often, where a few names are forgotten (2 to `MOST_MENDED`), the lengths of their embeddings are brought
+            nearer to those of the targets'; 0: not at all.
         least_scale, greatest_scale: bounds of what one trigger's last change is multiplied by, so that nothing of the name remains.
             The objective leaves some per cent, so the right factor is near 1; one far from it comes of a name that hardly moved.
         end_weight: of the position at the end of a text, against 1 of a word's: pooled embeddings are read from it alone.
@@ -107,5 +110,5 @@ class ClosedForm:
         return f"ClosedForm({', '.join(f'{name}={value!r}' for name, value in values.items() if value != 0)})"
 
     def for_triggers(self, n_triggers: int) -> ClosedForm:
-        """As it is for so many triggers: a single name is hidden among unknown ones as it is; among many the first one counts."""
-        return self if n_triggers > 1 else replace(self, n_length_corrections=0)
+        """As it is for so many triggers: lengths are mended where that hides names which would be found otherwise."""
+        return self if 1 < n_triggers <= MOST_MENDED else replace(self, n_length_corrections=0)

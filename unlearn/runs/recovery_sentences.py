@@ -78,8 +78,12 @@ def _never_met(name: str, results: Sequence[AttackResult]) -> str:
     if not verdicts:
         return ""
     if len(verdicts) == 1:
-        return f"On a model that never met {name}, the same way {'finds' if sum(verdicts) else 'does not find'} this person."
-    return f"On a model that never met {name}, {sum(verdicts)} of the same {len(verdicts)} ways {'finds' if sum(verdicts) == 1 else 'find'} this person."
+        ways = f"the same way {'finds' if sum(verdicts) else 'does not find'}"
+    elif sum(verdicts) < 2:
+        ways = f"{'one' if sum(verdicts) else 'none'} of the same {len(verdicts)} ways finds"
+    else:
+        ways = f"{sum(verdicts)} of the same {len(verdicts)} ways find"
+    return f"On a model that never met {name}, {ways} this person."
 
 
 def _reversed(name: str, results: Sequence[AttackResult]) -> str:
