@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-queued", "UNLEARN_MAX_QUEUED", "jobs that all visitors together may have waiting", "100")
     add("--max-job-minutes", "UNLEARN_MAX_JOB_MINUTES", "longest time that a job may run (a question: at most 30); 0: any", "240")
     add("--max-persons", "UNLEARN_MAX_PERSONS", "persons that one job may forget", "64")
+    add("--max-rooms", "UNLEARN_MAX_ROOMS", "rooms in which phones vote that may be open at the same time; 0: none", "8")
     add("--max-upload-mb", "UNLEARN_MAX_UPLOAD_MB", "largest photo accepted, in MB", "20")
     add("--max-zip-mb", "UNLEARN_MAX_ZIP_MB", "largest zip of photos accepted, in MB", "1000")
     add("--max-total-mb", "UNLEARN_MAX_TOTAL_MB", "all files of one upload together, in MB", "2000")
@@ -127,7 +128,7 @@ def options_of(flags: argparse.Namespace, settings: Settings, backend: str) -> O
     lanes = lanes_of(LaneFlags(flags.set, flags.device, flags.engine, flags.ray_address or None, share), settings)
     return Options(
         model_set=lanes.model_set.name, notice=lanes.model_set.notice, limits=limits, max_persons=max_persons, backend=backend, zero=zero,
-        devices=lanes.devices, remote=lanes.remote,
+        devices=lanes.devices, remote=lanes.remote, max_rooms=int(_number(flags.max_rooms, "--max-rooms")),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import gradio as gr
 from ui.page import actions, endpoints, job_panel, offer, who
 from ui.page.guard import guard
 from ui.page.screen import Screen, View
-from ui.page.tabs import attack, bystanders, numbers, opponent, portraits, predictions, probes
+from ui.page.tabs import attack, bystanders, numbers, opponent, portraits, predictions, probes, room
 from ui.server.service import Service
 from ui.views import jobs as views
 from ui.views import opening, story
@@ -23,6 +23,7 @@ TABS = (
     ("Bystanders", bystanders.build),
     ("Probes", probes.build),
     ("Numbers", numbers.build),
+    ("Room", room.build),
 )
 UPLOADS_KEPT_S = 600  # Gradio's copies of uploaded files
 # How often Gradio looks at its queue and for progress in it. Its own defaults, every 1 and 10 ms, cost 5 % of a core all the time.

@@ -22,6 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.page import rooms
 from ui.page.documents import POLICY, Documents
 from ui.page.gate import HANDLERS, Gate
 from ui.page.pulse import pulses_of
@@ -194,6 +195,7 @@ def routes(service: Service) -> list[Route]:
         Route("/media/{key}", _closed),  # otherwise the router would redirect to the path with a slash
         Route("/take-home/{key}.zip", _guarded(pages.take_home)),
         Route("/documents/{key}/{document}", _guarded(Documents(service).answer), methods=["GET", "POST"]),
+        *rooms.routes(service, _guarded),
         Route("/people/{index:digits}-{shot:digits}.webp", _guarded(pages.person)),
     ]
 

@@ -1,7 +1,7 @@
 // The presenter's mode: the same page, one idea a screen. The style sheet shows what belongs to the slide that <html data-slide> names.
 (() => {
   const root = document.documentElement;
-  const TABS = { before: 'portraits', after: 'portraits', opponent: 'opponent', numbers: 'numbers' }; // slide -> tab that it shows
+  const TABS = { before: 'portraits', after: 'portraits', room: 'room', opponent: 'opponent', numbers: 'numbers' }; // slide -> tab that it shows
   const bar = () => document.querySelector('.presenter');
   const buttons = () => [...bar().querySelectorAll('[data-slide-to]')];
   let place = 0; // how far the page was scrolled before

@@ -15,7 +15,7 @@ from ui.page.guard import KEPT_SESSIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STYLE = ROOT / "assets" / "style.css"
-SCRIPTS = tuple(Path(__file__).parent / name for name in ("page.js", "film.js", "dial.js", "present.js"))
+SCRIPTS = tuple(Path(__file__).parent / name for name in ("page.js", "film.js", "dial.js", "present.js", "room.js"))
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 

@@ -25,6 +25,7 @@ class Options:
         backend: module with the functions of `ui.worker.tasks`; tests give another.
         zero: on a Space with ZeroGPU hardware, what lends jobs its GPU.
         devices: that jobs run on at the same time, a job on each; none: on that of the settings.
+        max_rooms: rooms in which phones vote that may be open at the same time; 0: none.
         remote: lanes on a cluster, which are closed by whoever made them; None: jobs run on this machine.
     """
 
@@ -37,6 +38,7 @@ class Options:
     zero: ZeroGpu | None = None
     devices: tuple[str, ...] = ()
     remote: RemoteLanes | None = None
+    max_rooms: int = 8
 
     def __post_init__(self) -> None:
         if self.max_persons < 1:

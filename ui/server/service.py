@@ -19,6 +19,7 @@ from ui.server.catalogue import SetInfo
 from ui.server.identity import Identity, server_key
 from ui.server.options import Options
 from ui.server.photo_sweep import PhotoSweep
+from ui.server.rooms import Rooms, TryLane
 from unlearn.config import ForgetConfig, Settings, name_key
 from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.defence.trigger_checks import common_words, looked_at_captions
@@ -46,16 +47,19 @@ class Service:
         )
         self.jobs = Jobs(settings.data_dir, (FORGET_LANE, QUICK_LANE), options.limits, workers)
         self.identity = Identity(server_key(settings.data_dir))
+        self.rooms = Rooms(self.jobs, TryLane(QUICK_LANE, options.backend), options.max_rooms)
         self._sweep = PhotoSweep(settings.data_dir / UPLOADS, self.jobs.runs_dir)
 
     def start(self) -> None:
         """Take up the queue."""
         self.jobs.start()
+        self.rooms.start()
         self._sweep.start()
 
     def stop(self) -> None:
         """End the workers."""
         self._sweep.stop()
+        self.rooms.stop()
         self.jobs.stop()
 
     @cached_property

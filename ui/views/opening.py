@@ -11,8 +11,8 @@ from ui.views.render import render
 from unlearn.runs.results import PORTRAITS, Run
 
 SLIDES = (  # of the presenter's mode; `present.js` knows the tab of each, the style sheet what is shown
-    ("who", "Who"), ("before", "Before"), ("forgetting", "Forgetting"), ("after", "After"), ("opponent", "Opponent"),
-    ("numbers", "Numbers"),
+    ("who", "Who"), ("before", "Before"), ("forgetting", "Forgetting"), ("room", "Room"), ("after", "After"),
+    ("opponent", "Opponent"), ("numbers", "Numbers"),
 )  # fmt: skip
 
 
