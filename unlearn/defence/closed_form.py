@@ -79,9 +79,9 @@ class _Pairs:
         """The encoder as it has to be for these texts."""
         return encoder if self.moved is None else self.moved.read_by(encoder)
 
-    def at_the_ends(self, rows: Tensor, encoder: TextEncoder) -> Tensor:
-        """(m, w): each text's row (n, w) at the end of the text, and nothing at its other positions."""
-        is_end = self.positions == encoder.end_of_text_positions(self.tokens)[self.texts]
+    def at_the_ends(self, rows: Tensor, reader: TextEncoder) -> Tensor:
+        """(m, w): each text's row (n, w) at the end of the text, and nothing at its other positions; `reader`: as of `reader`."""
+        is_end = self.positions == reader.end_of_text_positions(self.tokens)[self.texts]
         return rows[self.texts] * is_end.to(rows.device)[:, None]
 
 
@@ -122,9 +122,10 @@ def edited(
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
             layer.weight += change
             watch(Moment("block", number + 1, len(layers)), twin)
-        solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, LENGTH_KEEP * keep_weight)
-        for missing in _for_lengths(teacher, twin, pairs, config.n_length_corrections if teacher.pools else 0, after_chunk):
-            layer.weight += solver.change(missing)
+        if teacher.pools and config.n_length_corrections > 0:
+            solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, LENGTH_KEEP * keep_weight)
+            for missing in _for_lengths(lengths(teacher, pairs.target_tokens), twin, pairs, config.n_length_corrections, after_chunk):
+                layer.weight += solver.change(missing)
     student.load_state_dict(twin.state_dict())
     return cast(AnyText, student)
 
@@ -202,12 +203,12 @@ def _remaining(teacher: TextEncoder, student: Any, layer: nn.Linear, change: Ten
 
 
 def _for_lengths(
-    teacher: TextEncoder, student: TextEncoder, pairs: _Pairs, n_times: int, after_chunk: Callable[[], None]
+    wanted: Tensor, student: TextEncoder, pairs: _Pairs, n_times: int, after_chunk: Callable[[], None]
 ) -> Iterator[Tensor]:
-    """What the states (m, w) still lack for embeddings as long as the targets', again after each change of the student."""
-    wanted = lengths(teacher, pairs.target_tokens) if n_times else torch.empty(0)
+    """What the states (m, w) still lack for embeddings of the wanted lengths (n,), again after each change of the student."""
+    reader = pairs.reader(student)
     for _ in range(n_times):
-        yield pairs.at_the_ends(missing_for(wanted, pairs.reader(student), pairs.tokens, after_chunk), student)
+        yield pairs.at_the_ends(missing_for(wanted, reader, pairs.tokens, after_chunk), reader)
 
 
 def _at_the_end(encoder: TextEncoder, tokens: Tensor) -> Tensor:
