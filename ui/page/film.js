@@ -23,7 +23,6 @@
     scrub.value = at;
     scrub.setAttribute('aria-valuetext', frames[at].querySelector('.moment').textContent);
     play.textContent = plays(film) ? play.dataset.pause : play.dataset.play;
-    play.setAttribute('aria-pressed', plays(film) ? 'true' : 'false');
   }
 
   function choose(film, at) {
