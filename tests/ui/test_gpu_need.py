@@ -112,9 +112,18 @@ def test_photos_are_looked_at_before_a_gpu_is_asked_for() -> None:
     assert forget(faces=False).before == "" == forget(model_set="embedded", faces=True).before
 
 
-def test_one_name_with_the_defaults_fits_two_minutes_with_most_sets() -> None:
-    fits = {one.name for one in list_model_sets() if seconds(forget(model_set=one.name)) <= 120}
+def test_one_name_without_the_dial_fits_two_minutes_with_most_sets() -> None:
+    fits = {one.name for one in list_model_sets() if seconds(forget(model_set=one.name, dial=False)) <= 120}
     assert {"embedded", "sd14", "vit-b-32", "vit-b-16", "rn50"} <= fits
+
+
+def test_dial_takes_a_little_time_unless_it_is_left_out_and_the_check_draws_two_pictures(tmp_path: Path) -> None:
+    whole = seconds(forget())
+    assert 0 < whole - seconds(forget(dial=False)) < 0.1 * whole
+    assert seconds(forget(model_set="sd14+none", dial=False)) == seconds(forget(model_set="sd14+none"))
+    for kind in ("audience", "verify"):
+        assert ask(tmp_path, kind, "embedded", seed=1, person=0) == GpuNeed(0.0)
+        assert LOAD_S < seconds(ask(tmp_path, kind, seed=1, person=0)) < seconds(ask(tmp_path, "portraits", **DRAWING))
 
 
 def test_whether_somebody_is_known_needs_no_gpu_with_the_shipped_set(tmp_path: Path) -> None:

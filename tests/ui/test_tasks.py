@@ -15,17 +15,18 @@ import pytest
 from tests.support.miniature import MEMBERS, build_miniature
 from tests.support.ui_fixture import EXAMPLES
 from ui.server.photos import ASKED, WHO
-from ui.views import jobs, numbers, plots, portraits, results
+from ui.views import dial, jobs, numbers, plots, portraits, results, sleeve
 from ui.worker import tasks
 from unlearn.attacks.figures import DRAWN
 from unlearn.config import ForgetConfig, IdiaConfig, ImageFineTuneConfig, Person, PortraitConfig, Settings, TextFineTuneConfig
 from unlearn.config.persons import SOMEBODY
 from unlearn.errors import InputError
-from unlearn.jobs import Task
+from unlearn.jobs import Job, Succeeded, Task
 from unlearn.progress import Progress, no_report
 from unlearn.runs.json_types import from_json
 from unlearn.runs.records import Probe
 from unlearn.runs.results import Run, read_run
+from unlearn.runs.stamps import read_stamp
 
 PORTRAITS = PortraitConfig(seeds=(0,), n_steps=2, guidance_scale=3.0, prompt_template="a portrait of {0}")
 IDIA = IdiaConfig(n_candidate_names=20, n_images=3)
@@ -95,6 +96,25 @@ def test_portraits_are_drawn_by_both_models_into_the_own_folder(run: Run, runs: 
     controls = [(runs / "portraits" / row["file"]).read_bytes() for row in rows if SOMEBODY in row["text"]]
     again = ask(runs, "portraits", {**asked, "texts": [f"a drawing of {run.config.persons[0].stand_in}"]})["rows"]
     assert controls == [(runs / "portraits" / row["file"]).read_bytes() for row in again], "the stand-in was drawn"
+
+
+def test_seed_of_the_audience_draws_one_portrait_by_each_model_and_both_say_where_they_come_from(run: Run, runs: Path) -> None:
+    rows = ask(runs, "audience", {"seed": 4711, "person": 0})["rows"]
+    assert [(row["model"], row["seed"], row["text"]) for row in rows] == [("original", 4711, ""), ("defended", 4711, "")]
+    stamps = [read_stamp(runs / "audience" / row["file"]) for row in rows]
+    assert all(stamp is not None and stamp.seed == 4711 for stamp in stamps)
+    digest = run.seal.weights["defended/open_clip_text.safetensors"]
+    assert [(stamp.model, stamp.sha256) for stamp in stamps if stamp] == [("original", digest), ("defended", digest)]
+    with pytest.raises(InputError, match="numbered from 0"):
+        ask(runs, "audience", {"seed": 1, "person": 1})
+
+
+def test_check_of_a_run_reaches_the_page(run: Run, runs: Path) -> None:
+    told = ask(runs, "verify", {"seed": None, "person": 0})
+    assert told["is_verified"] and len(told["pictures"]) == 2
+    html = sleeve.verified(Job("id", "ann", "quick", "x:y", {"kind": "verify"}, "job", None, 0.0, 0.0, 1.0, Succeeded(told), 1))
+    assert "Verified" in html and "defended/open_clip_text.safetensors" in html
+    assert dial.dial(run).count("<img") == 5 and "data-play" in dial.denoising(run)
 
 
 def test_recognise_asks_the_original_with_photos_at_hand_and_removes_the_names(run: Run, model_set: str, runs: Path) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from unlearn.errors import InputError
-from unlearn.runs.records import Side
 
 SEED, MODEL, SHARE = "unlearn:seed", "unlearn:model", "unlearn:share"
 ORIGINAL, DEFENDED, SHA256 = "unlearn:original-weights", "unlearn:defended-weights", "unlearn:defended-sha256"
@@ -31,7 +30,7 @@ class Stamp:
     """
 
     seed: int
-    model: Side | str
+    model: str
     original: str
     defended: str
     sha256: str | None = None
