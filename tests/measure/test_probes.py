@@ -1,6 +1,7 @@
 """What a run measures: similarities, predictions, probes, all on an original and a defended model."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from tests.support import similarities as paper
 from tests.support.miniature import MEMBERS, STRANGERS
 from unlearn.attacks.gallery import build_gallery, prompt_embeddings
-from unlearn.config import IdiaConfig, Person
+from unlearn.config import ForgetConfig, IdiaConfig, Person
+from unlearn.errors import InputError
 from unlearn.measure.probes import Prober, default_probes, misspelled
-from unlearn.measure.similarities import measuring_captions, similarities
+from unlearn.measure.similarities import N_CAPTIONS, captions_to_measure, measuring_captions, similarities
 from unlearn.measure.zero_shot import predictions, utility
 from unlearn.models.clip import Clip
 from unlearn.models.pair import Pair
@@ -116,3 +118,14 @@ def test_probe_tells_each_text_before_and_after(original: Clip, defended: Clip, 
     assert torch.equal(prompts[0], kept)
     unknown = prober.probe(["somebody"], "Nobody Known")[0]
     assert unknown["original"]["correct_templates"] is None
+
+
+def test_named_captions_are_measured_on_without_names_to_forget(original: Clip, tmp_path: Path) -> None:
+    file = tmp_path / "captions.txt"
+    file.write_text("a boat\nAda Brook waves\na human on a hill\na red car\na boat\n")
+    config = ForgetConfig((PERSON,), measured_captions=str(file))
+    assert captions_to_measure(config, original.text) == ["a boat", "a red car"]
+    assert len(captions_to_measure(replace(config, measured_captions=None), original.text)) == N_CAPTIONS
+    file.write_text("Captain Storm\n")
+    with pytest.raises(InputError, match="Each of the 1 captions to measure on holds a name"):
+        captions_to_measure(config, original.text)
