@@ -59,7 +59,8 @@ def test_verdict_of_many_persons_is_a_table_without_large_figures(run: Run) -> N
     assert "13 of 16 persons are forgotten" in page and 'class="mirror big"' not in page
     rows = [text_of(row) for row in re.findall(r"<tr.*?</tr>", page, flags=re.DOTALL)]
     assert rows[:4] == [
-        "Person Before After Verdict", "Person B 21 21 still recognised", "Person F 0 0 unknown before and after", "Person P – – not attacked",
+        "Person Before After Verdict", "Person B 21 21 still recognised", "Person F 0 0 unknown before and after",
+        "Person P – – not attacked",
     ]  # fmt: skip
     assert len(rows) == 17 and "Rank" not in page
     assert [row.name for row in not_forgotten_first(outcomes(MIXED))][3:5] == ["Person A", "Person C"]
