@@ -50,10 +50,11 @@ def outcomes(persons: Sequence[PersonMetrics]) -> list[PersonOutcome]:
 
 def _outcome(person: PersonMetrics) -> PersonOutcome:
     sides, models = person.idia, person.never_met_model
-    rank = BeforeAfter[float | None](None, None) if models is None else BeforeAfter(models.original.rank, models.defended.rank)
+    before = models.original.rank if models is not None else None
+    after = models.defended.rank if models is not None else None
     verdict = VERDICTS.get((sides.original.recognised, sides.defended.recognised), NOT_ATTACKED)
     templates = BeforeAfter(sides.original.correct_templates, sides.defended.correct_templates)
-    return PersonOutcome(person.name, templates, rank, verdict)
+    return PersonOutcome(person.name, templates, BeforeAfter(before, after), verdict)
 
 
 def not_forgotten_first(rows: Sequence[PersonOutcome]) -> list[PersonOutcome]:
