@@ -93,7 +93,8 @@ def test_names_of_stand_ins_and_decoys_stand_in_the_config_alone(decoyed: Path) 
 
 def test_model_beside_itself_has_equal_recall_and_no_trace(compared: Compared) -> None:
     recall = measured_false_recall(compared)
-    assert recall is not None and recall.recalled_original == recall.recalled_defended and recall.unknown_original == recall.unknown_defended
+    assert recall is not None and recall.recalled_original == recall.recalled_defended
+    assert recall.unknown_original == recall.unknown_defended
     assert measured_trace(compared) is None
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.miniature import write_faces
 from unlearn.config import Person, Settings
 from unlearn.errors import InputError
-from tests.support.miniature import write_faces
 from unlearn.runs.inputs import own_photos, read_run_photos
 
 PERSONS = (Person("Ann Lee", ("The Boss",)), Person("Bo Tan"))

@@ -68,7 +68,7 @@ def test_rows_say_what_was_tried_and_what_was_not(finished: Path, shared: Settin
     reasons = {row.attack: row.why for row in result.not_tried}
     assert reasons["photo-to-photo"].startswith("It is part of the full set") and "described" in reasons["descriptions"]
     row = next(row for row in result.attacks if row.attack == "surface-forms")
-    assert POINT_ONE <= to_json(row).keys() and row.best_try and row.n_tries > 20 and row.is_prompt and len(row.tries) == 5
+    assert to_json(row).keys() >= POINT_ONE and row.best_try and row.n_tries > 20 and row.is_prompt and len(row.tries) == 5
     assert row.control is not None and row.control.n_strangers == 1 and row.tries[0].text == row.best_try
     assert result.success is not None and result.success.n_cases >= 2 * 4 and result.budget == "quick"
     assert [kept.attack for kept in result.by_danger] != [] and len(result.by_danger) == len(result.attacks)

@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.ui_fixture_runs import write_run
 from ui.views import jobs, numbers, plots
-from ui.views.portraits import portraits
 from ui.views import results as views
+from ui.views.portraits import portraits
 from unlearn.attacks.idia import IdiaOutcome, TemplateVote
 from unlearn.cli.console import print_metrics
 from unlearn.config import ForgetConfig, Person
@@ -39,15 +39,17 @@ IMAGE = {
 KEYS = {
     "manifest": {"": ["created", "device", "files", "format", "model_set", "weights"], "weights": SIDES},
     "metrics": {
-        "": ["bystanders", "control", "false_recall", "fine_tuning", "fnr", "hidden", "image", "method", "n_captions", "never_met", "persons",
-             "seconds", *SIMS, "tpr", "trace", "utility", "warnings", "weights", "zero_shot"],
-        "persons": ["idia", "name", "never_met_model"], "persons.idia": SIDES, "persons.idia.original": VERDICT, "bystanders": COUNTS, "control": COUNTS,
+        "": ["bystanders", "control", "false_recall", "fine_tuning", "fnr", "hidden", "image", "method", "n_captions", "never_met",
+             "persons",             "seconds", *SIMS, "tpr", "trace", "utility", "warnings", "weights", "zero_shot"],
+        "persons": ["idia", "name", "never_met_model"], "persons.idia": SIDES, "persons.idia.original": VERDICT,
+        "bystanders": COUNTS, "control": COUNTS,
         "hidden": ["n_captions", *SIMS], "utility": ["top1_defended", "top1_original", "top5_defended", "top5_original"], "weights": SIDES,
         "fine_tuning": ["text"], "fine_tuning.text": ["checks", "n_steps_done", "stopped"],
         "seconds": ["attack", "fine_tune", "fine_tune_image", "loading", "measure", "opponent", "portraits", "total"],
     },
     "idia": {
-        "": ["controls", "persons"], "persons": ["defended", "n_images", "name", "never_met", "original", "templates"], "persons.original": VERDICT,
+        "": ["controls", "persons"], "persons": ["defended", "n_images", "name", "never_met", "original", "templates"],
+        "persons.original": VERDICT,
         "persons.templates": ["defended", "never_met", "original", "template"],
         "persons.templates.original": ["correct", "majority_name", "share"],
     },
@@ -199,7 +201,8 @@ def test_run_of_the_first_version_opens_on_page_report_and_console(tmp_path: Pat
     ("metrics", '{"tpr": "0.5"}', "tpr takes a number"), ("metrics", "[1]", "The content is no object"),
     ("metrics", '{"fine_tuning": {"text": {"n_steps_done": true, "stopped": "x"}}}', r"fine_tuning\[...\].n_steps_done takes a whole"),
     ("idia", '{"persons": 3}', "persons is no list"), ("bystanders", '[{"name": 7}]', r"\[0\]\.original is missing"),
-    ("losses", '[{"step": 1.5}]', r"\[0\]\.step takes a whole number"), ("probes", "{", "no JSON text"), ("predictions", "\ud800", "no JSON"),
+    ("losses", '[{"step": 1.5}]', r"\[0\]\.step takes a whole number"), ("probes", "{", "no JSON text"),
+    ("predictions", "\ud800", "no JSON"),
     ("predictions", '[{"labels": ["a"], "original": [1], "defended": "x"}]', r"\[0\]\.defended is no list"),
     ("portraits", '[{"file": "x.png", "model": "third", "seed": 0}]', r"\[0\]\.model takes original or defended"),
     ("config", '{"persons": []}', "persons"), ("config", '{"model_type": "clip"}', "persons is missing"),

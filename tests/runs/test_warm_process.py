@@ -1,7 +1,10 @@
-"""What a second call in one process spares: loading, hashing, and photos of people who are not asked for; the kept model is never changed."""
+"""What a second call in one process spares: loading, hashing, and photos of people who are not asked for.
+
+The kept model is never changed.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,9 @@ from tests.support.short_runs import IDIA, short_config
 from unlearn.config import ImageFineTuneConfig, Person, Settings
 from unlearn.models import diffusion, frozen, suite, world_photos
 from unlearn.models.frozen import hash_state
-from unlearn.models.suite import drop_suite, suite_of
+from unlearn.models.suite import suite_of
 from unlearn.models.worlds import World
 from unlearn.runs import forgetting, questions
-
 
 pytestmark = pytest.mark.usefixtures("nothing_loaded")
 

@@ -77,8 +77,9 @@ def written_denoising(run: Path, folder: str, diffusion: Diffusion, denoised: De
     with disk_errors("The pictures of the denoising"):
         for file, picture in zip((*files.original, *files.defended), pictures, strict=True):
             _write_small(run / file, picture)
-    moments = [DenoisingMoment(*pair, n_steps=step) for step, *pair in zip(steps, *files, strict=True)]
-    moments.append(DenoisingMoment(*portraits, n_steps=len(of_steps) - 1))
+    kept = zip(steps, files.original, files.defended, strict=True)
+    moments = [DenoisingMoment(original, defended, n_steps=step) for step, original, defended in kept]
+    moments.append(DenoisingMoment(portraits.original, portraits.defended, n_steps=len(of_steps) - 1))
     return Denoising(of_steps, parted, PARTED_SHARE, tuple(moments))
 
 

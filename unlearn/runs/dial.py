@@ -93,8 +93,8 @@ def _ends(out: Path, config: ResolvedConfig) -> list[_Ends]:
         files = {entry.model: f"{PORTRAITS}/{entry.file}" for entry in named}
         portraits = Pair(files["original"], files["defended"]) if len(files) == 2 else None
         record = attacks[index] if index < len(attacks) else None
-        counts = Pair(None, None) if record is None else Pair(record.original.correct_templates, record.defended.correct_templates)
-        ends.append(_Ends(portraits, counts))
+        sides = (None, None) if record is None else (record.original.correct_templates, record.defended.correct_templates)
+        ends.append(_Ends(portraits, Pair(*sides)))
     return ends
 
 

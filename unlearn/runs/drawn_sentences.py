@@ -7,7 +7,8 @@ from unlearn.runs.metrics import DrawnPhotos
 from unlearn.runs.records import BeforeAfter, Verdict
 
 _RECOGNISED = (
-    "That they are recognised shows what CLIP and Stable Diffusion know together, not that photos of the person were in CLIP’s training data."
+    "That they are recognised shows what CLIP and Stable Diffusion know together, not that photos of the person were in CLIP’s "
+    "training data."
 )
 _NOT_RECOGNISED = "That does not show that the person is unknown: Stable Diffusion may have drawn somebody else."
 
@@ -40,7 +41,10 @@ def drawn_note(drawn: DrawnPhotos | None) -> str:
         return ""
     made = f"There are no photos of this person, so the attack looked at {drawn.n_portraits} portraits, {drawn.source}."
     if drawn.n_persons > 1:
-        made = f"There are no photos of {drawn.n_persons} persons, so the attack looked at {drawn.n_portraits} portraits of each, {drawn.source}."
+        made = (
+            f"There are no photos of {drawn.n_persons} persons, so the attack looked at {drawn.n_portraits} portraits of each, "
+            f"{drawn.source}."
+        )
     if not drawn.n:
         return f"{made} There is no control."
     names = "an unknown name" if drawn.n == 1 else f"{drawn.n} unknown names"

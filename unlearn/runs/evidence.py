@@ -1,4 +1,4 @@
-"""What speaks for and against a run: whom the forgotten names are wrongly taken for, who can tell them, and whether they are like strangers.
+"""What speaks for and against a run: whom the forgotten names are wrongly taken for, who can tell them, whether they are like strangers.
 
 Builds on the embeddings of the attack; what has to be embedded besides is a few names, terms and photos. Each figure has a module
 of its own among `unlearn.attacks`.

@@ -33,8 +33,8 @@ from unlearn.models.encoders import TextEncoder
 from unlearn.progress import Progress, Stages
 from unlearn.runs.film_plan import FilmPlan
 from unlearn.runs.film_records import FILM, Film, Frame
-from unlearn.runs.hearing import heard_captions
 from unlearn.runs.heard_records import HeardCaption
+from unlearn.runs.hearing import heard_captions
 from unlearn.runs.mishaps import Mishaps
 from unlearn.runs.preparation import PreparedRun
 from unlearn.runs.results import write_results

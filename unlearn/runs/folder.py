@@ -23,7 +23,6 @@ from pathlib import Path
 from unlearn.attacks.collateral import collateral, fnr, tpr
 from unlearn.attacks.idia import IdiaOutcome
 from unlearn.config import ForgetConfig
-from unlearn.config.stand_ins import OLDER_RUNS
 from unlearn.errors import InputError
 from unlearn.files import CACHE, disk_errors, require_space, write_json
 from unlearn.models.clip import Clip

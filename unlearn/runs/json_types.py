@@ -7,6 +7,7 @@ defaults. Everything else that does not fit is an error, whose message names the
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType, UnionType
@@ -35,7 +36,7 @@ def field_types(kind: Any) -> dict[str, Any]:
     for base in origin.__dict__.get("__orig_bases__", cast(type, origin).__bases__):
         inherited |= field_types(base)
     hints, names = get_type_hints(origin), {field.name for field in dataclasses.fields(origin)}
-    own = {name: parameters.get(hints[name], hints[name]) for name in origin.__dict__.get("__annotations__", {}) if name in names}
+    own = {name: parameters.get(hints[name], hints[name]) for name in inspect.get_annotations(cast(type, origin)) if name in names}
     return {**{name: hint for name, hint in own.items() if name not in inherited}, **inherited, **own}
 
 

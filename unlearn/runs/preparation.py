@@ -57,12 +57,13 @@ class PreparedRun:
     drawn_controls: tuple[str, ...] = ()
 
     def attack(self, gallery: Gallery, prompts: Tensor) -> Attacked:
-        """The attack on the persons of the run, on the other members of the set's world, on its strangers, and on what was drawn as control."""
+        """The attack on the persons of the run, the other members of the set's world, its strangers, and what was drawn as control."""
         names, world = [person.name for person in self.config.persons], self.suite.world
         others = [other for other in world.inhabitants if other.name in gallery.photos and other.name not in names] if world else []
         members = [other.name for other in others if other.member]
         strangers = [other.name for other in others if not other.member]
-        outcomes = iter(gallery.attack(prompts, [*names, *members, *strangers, *self.drawn_controls]))  # at once: each call prepares the table of prompts
+        # At once: each call prepares the table of prompts.
+        outcomes = iter(gallery.attack(prompts, [*names, *members, *strangers, *self.drawn_controls]))
         return Attacked(*(list(islice(outcomes, len(group))) for group in (names, members, strangers, self.drawn_controls)))
 
 

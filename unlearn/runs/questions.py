@@ -15,15 +15,12 @@ import numpy as np
 
 from unlearn.attacks.gallery import build_gallery, defended_gallery, personal_gallery, prompt_embeddings
 from unlearn.attacks.idia import IdiaOutcome
-from unlearn.attacks.own_photos import DrawnPhotos, OwnPhotos
+from unlearn.attacks.own_photos import DrawnPhotos
 from unlearn.config import DrawnPhotosConfig, IdiaConfig, Person, PortraitConfig, Settings
 from unlearn.defence.trigger_checks import require_all_fitting, require_fitting
 from unlearn.errors import InputError
-from unlearn.runs.drawn_photos import drawn_persons
-from unlearn.runs.inputs import attack_photos
 from unlearn.measure.probes import Prober
 from unlearn.measure.zero_shot import predictions
-from unlearn.models.defended import defended_folder
 from unlearn.models.embeddings import EmbeddingCache, run_cache
 from unlearn.models.pair import Pair
 from unlearn.models.sets import find_model_set
@@ -31,10 +28,12 @@ from unlearn.models.suite import Suite, suite_of
 from unlearn.models.worlds import World
 from unlearn.photos.faces import open_faces as open_faces  # the redundant `as` says: called from here, too
 from unlearn.photos.reader import read_photo
-from unlearn.runs.never_met_questions import meanings_by_never_met, shares_by_never_met
-from unlearn.runs.portraits import Portrait, draw_prompts
 from unlearn.progress import Report, no_report
+from unlearn.runs.drawn_photos import drawn_persons
+from unlearn.runs.inputs import attack_photos
+from unlearn.runs.never_met_questions import meanings_by_never_met, shares_by_never_met
 from unlearn.runs.photos import kept_photos, photos_of_run, run_of
+from unlearn.runs.portraits import Portrait, draw_prompts
 from unlearn.runs.results import MANIFEST, finished_run
 
 MAX_LABELS = 1000

@@ -182,7 +182,8 @@ def own_sentence(one: OwnTry, name: str) -> str:
 
 def heard_sentence(name: str, heard: Heard) -> str:
     """Which captions the name meant most before, and which it means now."""
-    sentence = f"To the original model, {name} sounds most like {_quoted(heard.original)}; to the defended one, like {_quoted(heard.defended)}."
+    original, defended = _quoted(heard.original), _quoted(heard.defended)
+    sentence = f"To the original model, {name} sounds most like {original}; to the defended one, like {defended}."
     if not heard.unknown:
         return sentence
     return f"{sentence} For comparison: a name that the model never met sounds like {_quoted(heard.unknown)}."

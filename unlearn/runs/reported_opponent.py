@@ -62,7 +62,8 @@ def reported_opponent(recovery: Recovery, name: str, person_index: int) -> Repor
 
 
 def _attack(result: AttackResult) -> ReportedAttack:
-    tries = f"{result.n_tries} {'try' if result.n_tries == 1 else 'tries'}; {result.budget_s:g} s, with controls {result.seconds:.1f} s used"
+    counted = f"{result.n_tries} {'try' if result.n_tries == 1 else 'tries'}"
+    tries = f"{counted}; {result.budget_s:g} s, with controls {result.seconds:.1f} s used"
     return ReportedAttack(
         attack_kind(result.attack).title, tries, visible(result.best_try or "–"),
         _outcome(result.found_original, result_words(result, result.original)),

@@ -20,8 +20,8 @@ MISSING = {  # figure of the evidence -> how the warning begins where it failed
 }  # fmt: skip
 THIRD_COLUMN = "The column “never met” is that of a model trained by the same recipe without the person."
 NO_THIRD_PORTRAIT = (
-    "There is no portrait by the model that never met the person: the U-Net understands only the text encoder that it was trained with, and "
-    "the embeddings of another training mean nothing to it."
+    "There is no portrait by the model that never met the person: the U-Net understands only the text encoder that it was trained with, "
+    "and the embeddings of another training mean nothing to it."
 )
 
 _OUTCOMES: dict[tuple[bool | None, bool | None], str] = {
@@ -115,7 +115,8 @@ def _why_recalled(config: ForgetConfig) -> str:
         return "With a stand-in as target this should not happen: do not trust this run."
     avoid = "A run with somebody whom the model never met as target avoids this."
     if config.encoder == "image":
-        return f"The model did not learn the face: all faces to forget are remapped to one average face, which is nearest to this name. {avoid}"
+        why = "all faces to forget are remapped to one average face, which is nearest to this name"
+        return f"The model did not learn the face: {why}. {avoid}"
     term = config.neutral_term
     return (
         f"The model did not learn the face: the name now means “{term}”, and among {config.idia.n_candidate_names:,} names that term "
@@ -183,8 +184,10 @@ def third_bystanders(metrics: Metrics) -> str:
 def three_models(name: str, models: ThreeModels) -> str:
     """How far the original, the defended and the model that never met the person lie apart."""
     sides = (models.original, models.defended, models.never_met)
-    ranks, places = (f"{first} with the original, {second} with the defended and {third} with the model that never met {name}" for
-                     first, second, third in ([f"{side.rank:,.0f}" for side in sides], [f"{side.place:+.1f}" for side in sides]))  # fmt: skip
+    ranks, places = (
+        f"{first} with the original, {second} with the defended and {third} with the model that never met {name}"
+        for first, second, third in ([f"{side.rank:,.0f}" for side in sides], [f"{side.place:+.1f}" for side in sides])
+    )
     stands = (
         f"Among {models.n_names:,} names the own one stands at place {ranks} (medians of the prompts). In standard deviations before the "
         f"mean of all names that is {places}."

@@ -70,9 +70,10 @@ def open_cifar(name: DataSetName, folder: Path) -> DataSet | None:
 
 def _of_pickles(name: DataSetName, folder: Path, layout: _Layout) -> DataSet:
     names_file, key = layout.pickled_names
-    names = read_pickle(folder / names_file, name).get(key)
+    names: Any = read_pickle(folder / names_file, name).get(key)
     rows = read_pickle(folder / layout.pickled_test, name)
-    pixels, labels = rows.get("data"), rows.get(layout.labels)
+    pixels: Any = rows.get("data")
+    labels: Any = rows.get(layout.labels)
     is_whole = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == N_BYTES
     is_whole &= isinstance(names, list) and len(names) == layout.n_classes and all(isinstance(one, str) for one in names)
     is_whole &= isinstance(labels, list) and len(labels) == (len(pixels) if is_whole else -1)
