@@ -48,7 +48,7 @@ def of_files(name: DataSetName, kinds: Sequence[str], files: Sequence[tuple[int,
     """
     if not files:
         raise InputError(f"The folder of {name} holds no picture ({', '.join(SUFFIXES[:2])} and so on); unpack the whole data set there.")
-    used, warnings = list(files), ()
+    used, warnings = list(files), tuple[str, ...]()
     if len(files) > MAX_IMAGES:
         used = _equal_numbers(name, files, MAX_IMAGES // len({label for label, _ in files}))
         warnings = (f"{name}: {len(used):,} of its {len(files):,} pictures were used, the same ones in every run.",)
