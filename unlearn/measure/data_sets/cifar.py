@@ -70,14 +70,16 @@ def open_cifar(name: DataSetName, folder: Path) -> DataSet | None:
 
 def _of_pickles(name: DataSetName, folder: Path, layout: _Layout) -> DataSet:
     names_file, key = layout.pickled_names
-    names: Any = read_pickle(folder / names_file, name).get(key)
+    names = read_pickle(folder / names_file, name).get(key)
     rows = read_pickle(folder / layout.pickled_test, name)
-    pixels: Any = rows.get("data")
-    labels: Any = rows.get(layout.labels)
-    is_whole = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == N_BYTES
-    is_whole &= isinstance(names, list) and len(names) == layout.n_classes and all(isinstance(one, str) for one in names)
-    is_whole &= isinstance(labels, list) and len(labels) == (len(pixels) if is_whole else -1)
-    if not is_whole or not all(isinstance(label, int) and 0 <= label < layout.n_classes for label in labels):
+    pixels, labels = rows.get("data"), rows.get(layout.labels)
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != N_BYTES:
+        raise _damaged(name)
+    if not isinstance(names, list) or len(names) != layout.n_classes or not all(isinstance(one, str) for one in names):
+        raise _damaged(name)
+    if not isinstance(labels, list) or len(labels) != len(pixels):
+        raise _damaged(name)
+    if not all(isinstance(label, int) and 0 <= label < layout.n_classes for label in labels):
         raise _damaged(name)
     return of_arrays(name, [as_words(one) for one in names], labels, _upright(pixels))
 
