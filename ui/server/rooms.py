@@ -26,7 +26,7 @@ OWNER = "room"  # no visitor's name has this form, see `ui.server.identity`
 TRY = "own_try"  # the kind of the question, as in `ui.server.opponent`
 KEPT_S = 60.0  # a job of a line, should nobody delete it before
 MAX_AGE_S = 12 * 3600.0
-TICK_S = 0.25
+TICK_S = 0.25  # between two looks at the lines that are tried
 STOP_WITHIN_S = 10.0
 
 log = logging.getLogger(__name__)
