@@ -18,12 +18,13 @@ from unlearn.defence.kept_moments import general_texts, moments, read_moments, w
 from unlearn.defence.kept_moments import kept_moments as moments_of
 from unlearn.defence.last_blocks import LastBlocks, position_weights, second_layers, without_shortcuts
 from unlearn.defence.lengths import lengths, missing_for
+from unlearn.defence.moments import Moment
 from unlearn.defence.stand_ins import with_stand_ins
 from unlearn.defence.text_task import TextTask, text_task
 from unlearn.errors import ConfigError
 from unlearn.models.clip import Clip, load_clip
 from unlearn.models.embeddings import encode
-from unlearn.models.encoders import OpenClipText
+from unlearn.models.encoders import OpenClipText, TextEncoder
 from unlearn.progress import no_report
 
 NAME, TARGET = "Ann Lee", "Bo Ek"
@@ -94,6 +95,17 @@ def test_embeddings_get_the_length_of_their_targets_and_hardly_turn(teacher: Ope
     off = [float((encode(student, texts.triggered).norm(dim=1) / wanted - 1).abs().mean()) for student in (without, mended)]
     assert off[1] < 0.3 * off[0], off
     assert _cosine(mended, list(texts.triggered), without, list(texts.triggered)) > 0.999
+
+
+def test_encoder_shown_behind_the_last_block_is_the_one_that_comes_out(teacher: OpenClipText) -> None:
+    shown: list[tuple[int, torch.Tensor]] = []
+
+    def watch(moment: Moment, encoder: TextEncoder) -> None:
+        shown.append((moment.number, encode(encoder, [f"a photo of {NAME}"])))
+
+    student = edited(teacher, _task(teacher), FORM, watch=watch)
+    assert [number for number, _ in shown] == [1, 2]
+    assert torch.allclose(shown[-1][1], encode(student, [f"a photo of {NAME}"]), atol=1e-5)
 
 
 def test_states_that_are_missing_for_a_length_give_it(teacher: OpenClipText) -> None:

@@ -95,7 +95,7 @@ def edited(
         task: gives the texts with a trigger, their targets, the texts to keep, and the overshoot.
         config: how many blocks and texts, and the weight of what is kept.
         after_chunk: called after every few hundred texts; an exception of it ends the work and is passed on.
-        watch: shown the encoder behind every block.
+        watch: shown the encoder behind every block; behind the last one the lengths are corrected, too.
 
     Raises:
         ConfigError: the encoder's blocks are of another kind.
@@ -121,11 +121,11 @@ def edited(
                 scales = _wanted_scales(*_remaining(teacher, twin, layer, change, pairs), task.overshoot, config)
                 change = solver.change(missing * scales[pairs.triggers[pairs.texts]][:, None])
             layer.weight += change
+            if layer is layers[-1] and teacher.pools and config.n_length_corrections > 0:
+                solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, LENGTH_KEEP * keep_weight)
+                for missing in _for_lengths(lengths(teacher, pairs.target_tokens), twin, pairs, config.n_length_corrections, after_chunk):
+                    layer.weight += solver.change(missing)
             watch(Moment("block", number + 1, len(layers)), twin)
-        if teacher.pools and config.n_length_corrections > 0:
-            solver = _Solver(inputs[pairs.texts, pairs.positions], pairs.weights, of_kept, LENGTH_KEEP * keep_weight)
-            for missing in _for_lengths(lengths(teacher, pairs.target_tokens), twin, pairs, config.n_length_corrections, after_chunk):
-                layer.weight += solver.change(missing)
     student.load_state_dict(twin.state_dict())
     return cast(AnyText, student)
 

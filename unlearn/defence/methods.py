@@ -31,16 +31,17 @@ def forgotten(
         kinds: what is compared, as of `TextTask`.
         report: told about the progress; an exception of it ends the work and is passed on.
         max_rows: texts of one pass with gradients, as of `Task`.
-        watch: shown the copy at every moment.
+        watch: shown the copy at every moment; `seconds` of the outcome hold the time that it takes.
     """
     if config.method != "backdoor":
         config = replace(config, text=replace(config.text, early_stop=None))  # nothing is checked where no steps are made
     task = text_task(encoder, config, kinds)
     task.max_rows = max_rows
     if config.method == "slug":
+        started = time.perf_counter()
         tuned = single_step(encoder, task, config.text, report)
         watch(Moment("step", 1, 1, is_last=True), tuned.student)
-        return tuned
+        return replace(tuned, seconds=time.perf_counter() - started)
     if config.method == "closed-form":
         return _closed_form(encoder, task, config, report, watch)
     if config.text.closed_form is None:
