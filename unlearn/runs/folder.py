@@ -29,6 +29,7 @@ from unlearn.models.clip import Clip
 from unlearn.runs.film_records import FILM
 from unlearn.runs.metrics import Counts, DrawnPhotos, Metrics, PersonMetrics
 from unlearn.runs.records import AttackRecord, Attacks, BeforeAfter, BystanderRow, Manifest, Verdict
+from unlearn.runs.report import REPORT_NAME
 from unlearn.runs.results import FILES, MANIFEST, write_results
 
 FORMAT = 1
@@ -98,7 +99,7 @@ def start_over(out: Path, original: Clip) -> None:
     """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
-        for file in (MANIFEST, *(FILES[part] for part in ("recovery", "film", "dial", "denoising", "seal"))):
+        for file in (MANIFEST, *FILES.values(), REPORT_NAME):  # all of them: a part that fails in the new run must not leave the old one
             (out / file).unlink(missing_ok=True)
     for folder in ("portraits", FILM, "photos", "dial", CACHE, "defended"):
         shutil.rmtree(out / folder, ignore_errors=True)
