@@ -108,6 +108,8 @@ def test_check_tells_equal_and_different(run: Run) -> None:
     undecided = {**told["pictures"][0], "outcome": "undecided", "n_different": 9, "largest_difference": 7}
     html = sleeve.verified(job(Succeeded({**told, "is_verified": False, "run_device": "cuda", "pictures": [undecided]})))
     assert "Not decided" in html and "cuda" in html
+    html = sleeve.verified(job(Succeeded({**told, "is_verified": False, "pictures": [{**undecided, "is_sealed_file": False}]})))
+    assert "Not verified" in html and "Not decided" not in html
     assert "made to fail" in sleeve.verified(job(Failed("made to fail")))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from unlearn.runs.verification_records import PictureCheck, Verification, WeightsCheck
 
 VERIFIED = "Verified: the weights are the sealed ones, and what was drawn again from them is what the run shows."
-VERIFIED_WEIGHTS = "Verified: the weights are the sealed ones. The run has no portrait to draw again."
+VERIFIED_WEIGHTS = "Verified: the weights are the sealed ones. The run has no portrait of this person to draw again."
 CHANGED_WEIGHTS = "Not verified: the weights are not those that were sealed. Nothing was drawn with them."
-CHANGED_PICTURES = "Not verified: the weights are the sealed ones, but a portrait of the run is not what they draw."
+CHANGED_PICTURES = "Not verified: the weights are the sealed ones, but a portrait of the run is not the sealed file, or not what they draw."
 UNDECIDED = (
     "Not decided: the weights are the sealed ones. The run was computed on another kind of device ({run_device}, now {device}), which "
     "rounds differently, so the portraits cannot be compared pixel by pixel."
@@ -20,7 +20,7 @@ def verification_sentence(told: Verification) -> str:
         return VERIFIED if told.pictures else VERIFIED_WEIGHTS
     if not all(check.is_equal for check in told.weights):
         return CHANGED_WEIGHTS
-    undecided = [check for check in told.pictures if check.outcome == "undecided"]
+    undecided = [check for check in told.pictures if check.outcome == "undecided" and check.is_sealed_file]
     if undecided and all(check.is_good or check in undecided for check in told.pictures):
         return UNDECIDED.format(run_device=told.run_device, device=told.device)
     return CHANGED_PICTURES
