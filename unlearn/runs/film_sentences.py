@@ -9,8 +9,7 @@ from unlearn.texts.prompts import PROMPT_TEMPLATES
 
 FACE_ONLY = (
     "Only the face is forgotten here. The text encoder, which tells the drawing model what a name means, stays as it is: no portrait of "
-    "the "
-    "name changes, so there is no film."
+    "the name changes, so there is no film."
 )
 
 

@@ -111,5 +111,5 @@ class Showing:
     @property
     def seconds(self) -> Mapping[str, float | None]:
         """Run times, by the names of the fields of `Seconds`; None for what was not done."""
-        film = self._film.seconds if self._film is not None else None
+        film = self._film.seconds or None if self._film is not None else None
         return {"portraits": self._drawing_s if self._can_draw else None, "film": film}
