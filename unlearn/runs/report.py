@@ -6,7 +6,6 @@ is escaped by the template engine. Computes nothing.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from typing import Any
 from unlearn.attacks.figures import DRAWN
 from unlearn.config import Person
 from unlearn.config.stand_ins import without_stand_ins
-from unlearn.errors import InputError
 from unlearn.files import disk_errors
 from unlearn.runs.drawn_sentences import drawn_note
+from unlearn.runs.embedded_pictures import embedded
 from unlearn.runs.json_types import to_json
 from unlearn.runs.many_persons import persons_summary
 from unlearn.runs.records import AttackRecord, BeforeAfter, LossRow, ProbeRow, Verdict
@@ -84,7 +83,7 @@ def report_html(run: Path) -> str:
     results = read_results(run)
     config, metrics = results.config, results.metrics
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(percent=_percent, number=_number, embedded=picture)
+    environment.filters.update(percent=_percent, number=_number, embedded=embedded)
     return environment.get_template("report.html").render(
         config=config,
         config_json=json.dumps(without_stand_ins(to_json(config)), ensure_ascii=False, indent=2),
@@ -138,12 +137,12 @@ def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
     person, attacks = results.config.persons[number], results.idia.persons
     entries = [entry for entry in results.portraits if entry.person_index == number]
     portraits = [
-        {f"{e.model}_{e.prompt}": picture(run / PORTRAITS / e.file) for e in entries if e.seed == seed} | {"seed": seed}
+        {f"{e.model}_{e.prompt}": embedded(run / PORTRAITS / e.file) for e in entries if e.seed == seed} | {"seed": seed}
         for seed in dict.fromkeys(entry.seed for entry in entries)
     ]
     photos = [
         ReportedPhoto(
-            picture(run / row.photo) if row.photo else "", BeforeAfter(_top(row.labels, row.original), _top(row.labels, row.defended)),
+            embedded(run / row.photo) if row.photo else "", BeforeAfter(_top(row.labels, row.original), _top(row.labels, row.defended)),
             None if row.never_met is None else _top(row.labels, row.never_met),
         )
         for row in results.predictions if row.person_index == number
@@ -158,14 +157,6 @@ def _reported(number: int, results: Results, run: Path) -> ReportedPerson:
         reported_hearing(results.heard, person.name, number), reported_opponent(results.recovery, person.name, number),
         reported_dial(results.dial, number, run),
     )  # fmt: skip
-
-
-def picture(path: Path) -> str:
-    """A PNG file as a data URI."""
-    try:
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
 
 
 def _top(labels: Sequence[str], shares: Sequence[float]) -> list[tuple[str, float]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearn.errors import InputError
+from unlearn.runs.embedded_pictures import embedded
 from unlearn.runs.film_records import FILM
 from unlearn.runs.film_sentences import film_note, frame_alt, heard_words, moment_title, naming_words, no_film
 from unlearn.runs.results import Results
@@ -46,16 +45,9 @@ def reported_film(results: Results, run: Path) -> ReportedFilm:
     name = results.config.persons[results.film.person_index].name
     frames = [
         ReportedFrame(
-            _picture(run / FILM / frame.file), frame_alt(frame, name), moment_title(frame), heard_words(frame), naming_words(frame),
+            embedded(run / FILM / frame.file), frame_alt(frame, name), moment_title(frame), heard_words(frame), naming_words(frame),
             FRAME_S * number,
         )
         for number, frame in enumerate(results.film.frames)
     ]  # fmt: skip
     return ReportedFilm(name, frames, film_note(results.film), no_film(results.config), FRAME_S * len(frames))
-
-
-def _picture(path: Path) -> str:
-    try:
-        return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error

@@ -13,13 +13,12 @@ from pathlib import Path
 from unlearn.errors import InputError
 from unlearn.files import file_hash, read_json_file
 from unlearn.models.defended import CONFIG_NAME
+from unlearn.runs.defended_files import DEFENDED, defended_files
 from unlearn.runs.dial_records import Dial, Seal
 from unlearn.runs.portraits import Portrait, write_png
 from unlearn.runs.records import Drawing, PortraitEntry
 from unlearn.runs.results import PORTRAITS, read_part, write_results
 from unlearn.runs.stamps import Stamp, read_png
-
-DEFENDED = "defended"  # the folder of the weights, within the run's
 
 
 def seal_run(run: Path) -> Seal:
@@ -29,10 +28,9 @@ def seal_run(run: Path) -> Seal:
     stamps = _stamps(run, entries, dials)
     for file, stamp in stamps.items():
         write_png(run / file, read_png(run / file), stamp.chunks())
-    weights = sorted(path for path in (run / DEFENDED).rglob("*.safetensors") if path.is_file())
     seal = Seal(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        weights={path.relative_to(run).as_posix(): file_hash(path) for path in weights},
+        weights=defended_files(run),
         pictures={file: file_hash(run / file) for file in sorted(stamps)},
         original_hash=next((entry.weights_hash for entry in entries if entry.model == "original"), None),
     )

@@ -17,6 +17,7 @@ from unlearn.errors import InputError
 from unlearn.files import file_hash
 from unlearn.models.clip import resolve_device
 from unlearn.progress import Report, no_report
+from unlearn.runs.defended_files import defended_files
 from unlearn.runs.portraits import Portrait
 from unlearn.runs.questions import PortraitRequest, portraits
 from unlearn.runs.records import PortraitEntry
@@ -70,13 +71,9 @@ def _entries(run: Run, seed: int | None, person_index: int) -> list[PortraitEntr
 
 def _checked_weights(run: Run) -> tuple[WeightsCheck, ...]:
     """Every file of weights that the seal names or the folder holds."""
-    folder = run.folder / "defended"
-    there = {path.relative_to(run.folder).as_posix() for path in folder.rglob("*.safetensors") if path.is_file()}
-    checks = []
-    for file in sorted(there | run.seal.weights.keys()):
-        sealed, now = run.seal.weights.get(file), file_hash(run.folder / file) if file in there else None
-        checks.append(WeightsCheck(file, sealed, now, sealed == now))
-    return tuple(checks)
+    there = defended_files(run.folder)
+    pairs = {file: (run.seal.weights.get(file), there.get(file)) for file in sorted(there.keys() | run.seal.weights.keys())}
+    return tuple(WeightsCheck(file, sealed, now, sealed == now) for file, (sealed, now) in pairs.items())
 
 
 def _drawn_again(settings: Settings, run: Run, entry: PortraitEntry, report: Report) -> dict[str, Portrait]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from unlearn.errors import InputError
-from unlearn.files import file_hash
+from unlearn.runs.defended_files import defended_files
 from unlearn.runs.documents import wording
 from unlearn.runs.documents.content import FileHash, Hash, OfficerReport, PersonRow, Request, RunFacts
 from unlearn.runs.documents.details import RETEST_MONTHS, Details, months_later
@@ -24,8 +24,6 @@ from unlearn.runs.records import AttackRecord, Verdict
 from unlearn.runs.recovery_sentences import success_sentence
 from unlearn.runs.results import Run
 from unlearn.runs.sentences import Finding, findings, remapping, verdict_sentence
-
-WEIGHTS = ".safetensors"
 
 
 def officer_html(run: Run, details: Details, today: date | None = None) -> str:
@@ -72,7 +70,7 @@ def officer_report(run: Run, details: Details, today: date | None = None) -> Off
         not_tried=not_tried(run.recovery, len(config.persons)),
         undoing=undoing(run.recovery, naming),
         hashes=_hashes(run),
-        files=defended_files(run),
+        files=tuple(FileHash(file, sha256) for file, sha256 in defended_files(run.folder).items()),
         law=wording.LAW,
         warnings=tuple(naming.cleaned(warning) for warning in metrics.warnings),
     )
@@ -160,10 +158,4 @@ def _hashes(run: Run) -> tuple[Hash, ...]:
     if image is not None:
         rows.append(Hash(image.weights.original, image.weights.defended, wording.IMAGE_WEIGHTS))
     return tuple(row for row in rows if row.original is not None or row.defended is not None)
-
-
-def defended_files(run: Run) -> tuple[FileHash, ...]:
-    """SHA-256 of the files with defended weights, computed now; none where the weights are not at hand."""
-    paths = sorted((run.folder / "defended").rglob(f"*{WEIGHTS}"))
-    return tuple(FileHash(path.relative_to(run.folder).as_posix(), file_hash(path)) for path in paths)
 
