@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.support import ui_fixture_runs
 from ui.server.options import PREPARED_DIR
+from unlearn.attacks.figures import DRAWN
 from unlearn.config import ForgetConfig, Person
 from unlearn.errors import ConfigError, InputError
 from unlearn.runs.documents.card import SIZE, card, card_png
@@ -299,6 +300,13 @@ def test_letter_says_what_came_out(before: tuple[int, bool], after: tuple[int, b
     assert words in text and f"in {before[0]} of them; now in {after[0]}" in text
     for always in ("It is not deletion", "still where they were", "Article 77", "[Name and address of your organisation]"):
         assert always in text
+
+
+def test_letter_says_that_portraits_were_drawn_and_calls_them_no_pictures_of_the_person(run: Run) -> None:
+    (record,) = run.idia.persons
+    drawn = replace(record, original=Verdict(21, True, DRAWN), defended=Verdict(0, False, DRAWN))
+    text = " ".join(letter_text(replace(run, idia=replace(run.idia, persons=(drawn,))), Details()).split())
+    assert "portraits drawn for your name" in text and "may show somebody else" in text and "pictures of you and" not in text
 
 
 def test_letter_of_an_invented_person_says_so_and_a_missing_person_is_an_error(run: Run, prepared: Run) -> None:

@@ -38,6 +38,12 @@ TESTED = (
     "We showed the model {images} pictures of you and asked in {n} ways who this is. Before, it gave your name in {before} of them; "
     "now in {after}."
 )
+TESTED_DRAWN = (
+    "There were no photos of you for a test. So we had {images} portraits drawn for your name by the model that draws, as it was before, "
+    "showed them to the model that knows names, and asked in {n} ways who this is. Before, it gave your name in {before} of these ways; "
+    "now in {after}."
+)
+DRAWN_MAY_BE_OTHERS = "The portraits may show somebody else, so this test says less than one with photos."
 OUTCOMES = {
     (True, False): "So the model knew you by name, and in this test it does not any more.",
     (True, True): "So the model still knows you by name. What we did has not worked in your case. We will tell you what we do next.",
@@ -165,8 +171,9 @@ def _tested(run: Run, number: int) -> str:
     before, after = record.original, record.defended
     if before.correct_templates is None or after.correct_templates is None or before.recognised is None or after.recognised is None:
         return NOT_TESTED
-    counts = TESTED.format(images=record.n_images, n=n_templates(record), before=before.correct_templates, after=after.correct_templates)
-    return f"{counts} {OUTCOMES[before.recognised, after.recognised]}"
+    told, limit = (TESTED_DRAWN, f" {DRAWN_MAY_BE_OTHERS}") if before.is_drawn else (TESTED, "")
+    counts = told.format(images=record.n_images, n=n_templates(record), before=before.correct_templates, after=after.correct_templates)
+    return f"{counts} {OUTCOMES[before.recognised, after.recognised]}{limit}"
 
 
 def _tried(run: Run, number: int) -> str:
