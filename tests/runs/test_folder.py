@@ -61,13 +61,13 @@ def test_earlier_run_stays_until_the_new_one_starts_over(tmp_path: Path, origina
     prepare(tmp_path, original)
     _finish(tmp_path, original)
     (tmp_path / "defended").mkdir()
-    for file in ("heard.json", "probes.json", "report.html", "notes.txt"):
+    for file in ("heard.json", "probes.json", "report.html", "config.json", "notes.txt"):
         (tmp_path / file).write_text("{}")
     prepare(tmp_path, original)
-    kept = {"heard.json", "probes.json", "report.html", "notes.txt"}
+    kept = {"heard.json", "probes.json", "report.html", "config.json", "notes.txt"}
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", MANIFEST, "defended"} | kept
     start_over(tmp_path, original)
-    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", UNFINISHED}
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "notes.txt", UNFINISHED}
 
 
 def test_folder_that_cannot_be_written_is_refused_before_the_work(

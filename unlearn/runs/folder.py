@@ -99,7 +99,8 @@ def start_over(out: Path, original: Clip) -> None:
     """Remove an earlier run from a folder of `prepare`; to be called when no input can fail any more."""
     _mark_unfinished(out, original)
     with disk_errors(str(out)):
-        for file in (MANIFEST, *FILES.values(), REPORT_NAME):  # all of them: a part that fails in the new run must not leave the old one
+        results = (file for part, file in FILES.items() if part != "config")  # those settings may be the ones that this run began with
+        for file in (MANIFEST, *results, REPORT_NAME):  # all: a part that fails in the new run must not leave the old one
             (out / file).unlink(missing_ok=True)
     for folder in ("portraits", FILM, "photos", "dial", CACHE, "defended"):
         shutil.rmtree(out / folder, ignore_errors=True)
