@@ -33,6 +33,7 @@ HASH_DIGITS = 12
 EYEBROW = "A model forgets a person"
 BEFORE, AFTER = "before", "after"
 COUNTS = "of {n} prompts give the right name"
+COUNTS_DRAWN = "of {n} prompts give the right name to portraits drawn by the original model, not photographs"
 VERDICTS = {
     FORGOTTEN: "Not recognised any more",
     "still recognised": "Still recognised",
@@ -106,11 +107,13 @@ def _verdict(pixels: np.ndarray, run: Run, number: int, start: tuple[int, int], 
     rows, records = outcomes(run.metrics.persons), run.idia.persons
     row = rows[number] if number < len(rows) else None
     if row is not None and row.templates.original is not None and row.templates.defended is not None:
-        n = n_templates(records[number]) if number < len(records) else N_TEMPLATES
+        record = records[number] if number < len(records) else None
+        n = n_templates(record) if record is not None else N_TEMPLATES
+        counts = COUNTS_DRAWN if record is not None and record.original.is_drawn else COUNTS
         x += write_figure(pixels, str(row.templates.original), (x, y + 92), ORIGINAL) + 22
         x += write(pixels, "→", (x, y + 84), Pen(80, QUIET), width) + 22
         write_figure(pixels, str(row.templates.defended), (x, y + 92), DEFENDED)
-        y = write_lines(pixels, COUNTS.format(n=n), (start[0], y + 138), Pen(22, QUIET), width)
+        y = write_lines(pixels, counts.format(n=n), (start[0], y + 138), Pen(22, QUIET), width)
     verdict = VERDICTS.get(row.verdict, NOT_TESTED) if row is not None else NOT_TESTED
     write_lines(pixels, verdict, (start[0], y + 56), Pen(28, INK, BOLD), width)
 

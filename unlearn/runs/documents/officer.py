@@ -33,7 +33,8 @@ def officer_html(run: Run, details: Details, today: date | None = None) -> str:
         InputError: the details do not fit the run, or a file of it is missing.
     """
     naming = Naming(run.config, details)
-    return rendered("officer.html", report=officer_report(run, details, today), pictures=pairs(run, naming))
+    report = officer_report(run, details, today)
+    return rendered("officer.html", report=report, is_many=len(report.persons) > MOST_ALONE, pictures=pairs(run, naming))
 
 
 def officer_json(run: Run, details: Details, today: date | None = None) -> dict[str, Any]:
