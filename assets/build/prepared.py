@@ -1,8 +1,8 @@
 """The prepared example that the page shows at first: `python -m assets.build.prepared`, a minute or two on two cores.
 
 A run of `forget` like any other, from a fixed seed. Its defended weights are rounded to half precision, so that they can be shipped
-and the example be asked new things; the attack is repeated and the portraits are drawn again with the rounded weights, so that what
-is shown is what they do. Has to be made again whenever the embedded set changes.
+and the example be asked new things; the attack is repeated, the portraits are drawn and the opponent's ways are tried again with the
+rounded weights, so that what is shown is what they do. Has to be made again whenever the embedded set changes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from unlearn.runs.dial import write_dial
 from unlearn.runs.json_types import to_json
 from unlearn.runs.opponent_context import compared_run
 from unlearn.runs.portraits import write_png
+from unlearn.runs.recovery import RecoveryRequest, recover
+from unlearn.runs.recovery_records import NO_TIME
 from unlearn.runs.report import write_report
 from unlearn.runs.results import MANIFEST, PORTRAITS, finished_run, write_results
 from unlearn.runs.seal import seal_run
@@ -85,6 +87,17 @@ def redraw(run: Path, settings: Settings) -> None:
     write_results(run, portraits=tuple(entries))
 
 
+def oppose_again(run: Path, settings: Settings) -> None:
+    """Try to bring the persons back from the weights that lie in the run, each way with time of its own; stop where that is too short."""
+    config = finished_run(run).config
+    for index in range(len(config.persons)):
+        for kind in RecoveryRequest().kinds:
+            request = RecoveryRequest((kind.name,), person_index=index, seed=config.seed)
+            recovery = recover(settings, run, request)
+            if any((row.attack, row.person_index, row.why) == (kind.name, index, NO_TIME) for row in recovery.not_tried):
+                raise SystemExit(f"There was no time for “{kind.title}”; make the example on an idle machine.")
+
+
 def redial(run: Path, settings: Settings) -> None:
     """Turn the run's dial again with the weights that lie in it; the photos are those of the set's world."""
     finished = finished_run(run)
@@ -104,6 +117,7 @@ def finish(run: Path, settings: Settings) -> None:
         redraw(run, settings)
     if results.dial:
         redial(run, settings)
+    oppose_again(run, settings)
     seal_run(run)
     write_report(run)
     shutil.rmtree(run / "cache", ignore_errors=True)
