@@ -141,8 +141,8 @@ def test_presenters_mode_shows_one_idea_a_screen(open_page: OpenPage, address: s
     expect(page.locator("#verdict")).to_contain_text("Original")
     page.locator("[data-present]").click()
     seen = {
-        "who": "#step-who", "before": "#verdict .o", "forgetting": "#step-forgetting", "after": "#verdict .d", "opponent": "#tab-opponent",
-        "numbers": "#tab-numbers",
+        "who": "#step-who", "before": "#verdict .o", "forgetting": "#step-forgetting", "room": "#tab-room", "after": "#verdict .d",
+        "opponent": "#tab-opponent", "numbers": "#tab-numbers",
     }  # fmt: skip
     for name, part in seen.items():
         assert page.evaluate(slide) == name

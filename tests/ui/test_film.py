@@ -82,7 +82,7 @@ def test_nothing_is_shown_of_a_job_that_does_not_run_and_its_place_is_kept_from_
 
 
 def test_face_alone_says_why_there_is_no_film(tmp_path: Path) -> None:
-    for encoder, words in (("image", "no film"), ("text", "Watch it being forgotten")):
+    for encoder, words in (("image", "no film"), ("text", "Watch Ada Brook being forgotten")):
         folder = tmp_path / encoder
         if encoder == "text":
             write_film(folder)

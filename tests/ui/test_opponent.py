@@ -94,7 +94,7 @@ def test_third_column_is_there_only_where_a_model_never_met_the_person() -> None
     third = replace(forms, never_met=TryScore(False, 3), found_never_met=False, tries=tries)
     shown = opponent(OpponentView(NAME, 0, Recovery(attacks=(third, tokens))))
     assert ">Never met</th>" in shown and "3 of 21 prompts" in shown and "2 of 21 prompts" in shown
-    assert f"On a model that never met {NAME}, the same way does not find this person." in shown
+    assert f"On a model that never met {NAME}, the one of these ways that was tried does not find this person." in shown
     assert "ever met" not in opponent(OpponentView(NAME, 0, Recovery(attacks=(forms, tokens))))
     own = OwnTry(TryScore(True, 21), TryScore(False, 0), "Storm", True, False, never_met=TryScore(False, 4), found_never_met=False)
     assert "4 of 21 prompts" in opponent(OpponentView(NAME, 0, Recovery(own=(own,))))

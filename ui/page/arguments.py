@@ -62,8 +62,8 @@ TEXT_SETTINGS = _kinds(fields.FINE_TUNE_FIELDS)
 IMAGE_SETTINGS = _kinds(fields.IMAGE_FIELDS, fields.IMAGE)
 DRAWN_SETTINGS = _kinds(fields.DRAWN_FIELDS, fields.DRAWN)
 FORGET_SETTINGS = {
-    "schedule": str, **TEXT_SETTINGS, **IMAGE_SETTINGS, **ATTACK_SETTINGS, **PORTRAIT_SETTINGS, **DRAWN_SETTINGS, **_kinds((fields.FILM,)),
-    "dial": bool,
+    "schedule": str, **TEXT_SETTINGS, **IMAGE_SETTINGS, **ATTACK_SETTINGS, **PORTRAIT_SETTINGS, **DRAWN_SETTINGS,
+    **_kinds((fields.FILM, fields.DIAL)),
 }  # fmt: skip
 
 

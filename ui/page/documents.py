@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ui.server.flood import Flood
 from ui.server.service import Service
 from unlearn.errors import ConfigError, InputError, UnlearnError
 from unlearn.runs.documents.card import card_png
@@ -25,6 +27,8 @@ from unlearn.runs.documents.officer import officer_html, officer_json
 from unlearn.runs.results import Run
 
 POLICY = "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; sandbox allow-same-origin"  # of pages made of a run
+AT_ONCE, PER_S = 120, 1.0  # documents for one address; each takes about half a second of a core
+TOO_OFTEN = "Too many documents were asked for from your network. Try again in a minute."
 HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
 
@@ -58,12 +62,15 @@ class Documents:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._flood = Flood(AT_ONCE, PER_S)
 
     async def answer(self, request: Request) -> Response:
         """The document of a finished run, with the details of the form."""
         document = DOCUMENTS.get(request.path_params["document"])
         if document is None:
             return Response("Not here (any more).", 404)
+        if not self._flood.lets(request.client.host if request.client else ""):
+            return Response(TOO_OFTEN, HTTPStatus.TOO_MANY_REQUESTS, media_type=TEXT)
         body = await request.body() if request.method == "POST" else b""  # an address holds no details
         try:
             return await run_in_threadpool(self._made, request.path_params["key"], document, body)

@@ -75,12 +75,15 @@ IMAGE_FIELDS = (
     Field("plain_trigger_share", "Whole photos of the person", "Share from 0 to 1; the rest is pasted into pictures",
           0.0, 0.0, 1.0),
 )  # fmt: skip
-DIAL_INFO = "Draw and attack models between the original and the defended one, too, and keep how a pair of portraits grows"
 DECOYS = Field(
     "decoys", "Decoys", "Unknown names that are remapped as well, 0 to 63. They hide the name from somebody who has the original and "
     "the defended file and compares them. Each costs time, as another name would", 0, 0, 63,
 )  # fmt: skip
 FILM = Field("film", "Film of the forgetting", "Draws the first person again at about eight moments of the fine-tuning", True)
+DIAL = Field(
+    "dial", "Dial",
+    "Draws and attacks models between the original and the defended one, too, and keeps how a pair of portraits grows", True,
+)  # fmt: skip
 IMAGE = "image_"  # before the keys of the image encoder's fields in the form
 IDIA_FIELDS = (
     Field("n_candidate_names", "Candidate names", "How many names the attack chooses from", 1000, 2, 5000),

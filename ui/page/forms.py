@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from ui.page.fields import (
     DECOYS,
+    DIAL,
     DRAWN,
     DRAWN_FIELDS,
     ENCODERS,
@@ -240,5 +241,5 @@ def forget_config(
         text=_text_config(values, defaults, chosen.target), image=_image_config(values, defaults), idia=idia_config(values),
         portraits=portrait_config(values, default_portraits), drawn_photos=drawn_config(values, defaults.drawn_photos),
         film=bool(values.get(FILM.key, FILM.value)),
-        dial=bool(values.get("dial", True)),
+        dial=bool(values.get(DIAL.key, DIAL.value)),
     )  # fmt: skip

@@ -98,7 +98,7 @@ def _advanced(service: Service, meaning: gr.Dropdown) -> Widgets:
         widgets |= portrait_fields(portraits.prompt_template, portraits.seeds, portraits.n_steps, portraits.guidance_scale)
         if can_draw:
             widgets[fields.FILM.key] = _field(fields.FILM)
-        widgets["dial"] = gr.Checkbox(True, label="The dial", info=fields.DIAL_INFO, min_width=220)
+        widgets[fields.DIAL.key] = _field(fields.DIAL)
     return widgets
 
 

@@ -63,5 +63,5 @@ def _growing(run: Run, row: Denoising) -> str:
     return render(
         "denoising", moments=moments, points=points, n_steps=n_steps, parted_at=row.parted_at, parted_share=row.parted_share,
         parted_x=None if row.parted_at is None else row.parted_at / n_steps, last_distance=row.distances[-1], seed=row.seed, uid=run.key,
-        name=run.names[row.person_index], many=len(run.names) > 1,
+        index=row.person_index, name=run.names[row.person_index], many=len(run.names) > 1,
     )  # fmt: skip

@@ -224,6 +224,7 @@ def command(config: ForgetConfig) -> str:
         words += _option("decoys", config.n_decoys)
     words += _option("seed", config.seed)
     words += [] if config.film else ["--without-film"]
+    words += [] if config.dial else ["--without-dial"]
     return shlex.join([*words, "--out", "DIR"])
 
 

@@ -33,8 +33,9 @@ def seal(run: Run) -> str:
         for file, digest in sealed.weights.items()
     ]  # fmt: skip
     return render(
-        "seal", files=files, iso=sealed.created, when=moment(sealed.created) if sealed.created else "", original_hash=sealed.original_hash
-    )
+        "seal", files=files, iso=sealed.created, when=moment(sealed.created) if sealed.created else "", original_hash=sealed.original_hash,
+        drawn={entry.model: entry.weights_hash for entry in run.portraits},
+    )  # fmt: skip
 
 
 def drawn_by_audience(jobs: Sequence[Job], run: Run) -> str:

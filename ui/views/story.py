@@ -19,7 +19,7 @@ Otherwise MTCNN does, which everybody may use. The result says which one it was.
 FORGETTING = """<h2><span>2</span> Forgetting</h2>
 <p class="intro">First the original model is attacked. Then what you chose is fine-tuned: the text encoder on captions
 with the name in them, the image encoder on pictures with the face pasted in. Then the attack is repeated. All of it runs on the
-server: you may close this page and come back. What is known appears here at once.</p>"""
+server: you may close this page and come back. Each result appears here as soon as it is known.</p>"""
 
 NO_MEMORY = """<p class="note" role="note">This browser does not let the page remember anything. Keep the link to your job: after a
 reload it shows the result, but you can then neither cancel the job nor delete it.</p>"""

@@ -77,12 +77,12 @@ def _never_met(name: str, results: Sequence[AttackResult]) -> str:
     verdicts = [result.found_never_met for result in results if result.found_never_met is not None]
     if not verdicts:
         return ""
+    is_all = len(verdicts) == len(results)
     if len(verdicts) == 1:
-        ways = f"the same way {'finds' if sum(verdicts) else 'does not find'}"
-    elif sum(verdicts) < 2:
-        ways = f"{'one' if sum(verdicts) else 'none'} of the same {len(verdicts)} ways finds"
+        ways = f"{'the same way' if is_all else 'the one of these ways that was tried'} {'finds' if sum(verdicts) else 'does not find'}"
     else:
-        ways = f"{sum(verdicts)} of the same {len(verdicts)} ways find"
+        same = f"the same {len(verdicts)} ways" if is_all else f"the {len(verdicts)} of these ways that were tried"
+        ways = f"{sum(verdicts)} of {same} find" if sum(verdicts) > 1 else f"{'one' if sum(verdicts) else 'none'} of {same} finds"
     return f"On a model that never met {name}, {ways} this person."
 
 

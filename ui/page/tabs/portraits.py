@@ -29,7 +29,6 @@ def build(screen: Screen) -> None:
     defaults = screen.service.set_info.portraits
     gr.HTML(story.PORTRAITS, apply_default_css=False)
     screen.html(show)
-    dial.build(screen)
     with gr.Accordion("Draw more", open=False):
         prompts = gr.Textbox(
             label="Prompts", lines=3, info="One a line, drawn by both models. Leave empty for the name and for what it was "
@@ -40,6 +39,7 @@ def build(screen: Screen) -> None:
         screen.asking(draw)
     screen.html(show_drawn, live=True, elem_id="drawn")
     gr.HTML(story.PORTRAITS_LIMIT, apply_default_css=False)
+    dial.build(screen)
 
     def ask(memory: dict[str, Any], visit: Visit, prompts: str, **values: Any) -> None:
         config = portrait_config(values, defaults)

@@ -15,6 +15,9 @@ from unlearn.errors import InputError
 
 MAX_ADDRESS = 300
 OFF = "Rooms are switched off on this server."
+PREPARED_RUN = (
+    "In a room, an audience votes by phone. This is the prepared example: start a job of your own, and you can open a room for its result."
+)
 NOT_OWN = "This job was started by somebody else; only who started it can open or close its room."
 NO_ADDRESS = "The address of this page could not be read; reload the page and try again."
 
@@ -25,7 +28,7 @@ def show(view: View) -> str:
         return render("waiting", text="The room can be opened when the result is there.")
     rooms = view.service.rooms
     chosen = view.chosen if view.chosen < len(view.run.names) else 0
-    obstacle = "" if rooms.max_rooms else OFF
+    obstacle = OFF if not rooms.max_rooms else PREPARED_RUN if view.run.is_prepared else ""
     return views.panel(views.RoomView(view.run.names, chosen, view.own, rooms.of(view.key), obstacle))
 
 
