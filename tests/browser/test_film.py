@@ -34,7 +34,7 @@ def test_evidence_stands_before_the_end_and_goes_with_a_cancelled_job(open_page:
 
     page.evaluate("window.scrollTo(0, 0)")
     page.reload()
-    page.wait_for_function("() => Math.abs(document.getElementById('forgetting').getBoundingClientRect().top) < 60")  # at the job
+    page.wait_for_function("() => Math.abs(document.getElementById('forgetting')?.getBoundingClientRect().top) < 60")  # at the job
     expect(page.locator("#so-far .strip li[data-frame='1']")).to_be_visible()
     shoot(page, "film-running")
 

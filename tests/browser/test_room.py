@@ -62,6 +62,8 @@ def test_phone_votes_and_sends_a_line_that_the_presenters_page_counts(open_page:
 
     board = page.locator("#room .room-live")
     expect(board).to_contain_text("1 phone voted")
+    for figure in board.locator(".room-figure").all():
+        expect(figure).to_contain_text("of 3 answers")
     yes = [int(figure.inner_text().split(" of 3 answers")[0].split()[-1]) for figure in board.locator(".room-figure").all()]
     assert sum(yes) == 2
     expect(board).to_contain_text(f"1 of 1 line found {NAME}")

@@ -82,7 +82,7 @@ def test_story_from_a_name_to_the_evidence(open_page: OpenPage, address: str) ->
     page.get_by_role("tab", name="Predictions").click()
     page.get_by_text("Try another photo").click()
     page.get_by_label("A photo of").click()
-    page.get_by_role("option", name="Orson Vell").click()
+    page.locator("li[role=option]", has_text="Orson Vell").click()
     page.locator("#predict").click()
     expect(page.locator("#predicted")).to_contain_text("top before")
     shoot(page, "7-predicted")

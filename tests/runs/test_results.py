@@ -29,6 +29,7 @@ SIDES = ["defended", "original"]
 VERDICT = ["correct_templates", "recognised"]
 SIMS = ["sim_backdoor", "sim_clean", "sim_target"]
 COUNTS = ["n", "newly_recalled", "recognised_defended", "recognised_original", "unchanged", "wrongly_forgotten"]
+OF_THIRD = ["also_never_met", "recognised_never_met"]
 IMAGE = {
     "sim_clean": 0.98, "sim_backdoor": 0.96, "sim_target": None, "average_face": {"source": "drawn", "n_photos": 32},
     "generic_images": {"source": "a folder", "n": 5}, "other_faces": None, "weights": {"original": "a", "defended": "b"},
@@ -40,12 +41,12 @@ KEYS = {
     "manifest": {"": ["created", "device", "files", "format", "model_set", "weights"], "weights": SIDES},
     "metrics": {
         "": ["bystanders", "control", "false_recall", "fine_tuning", "fnr", "hidden", "image", "method", "n_captions", "never_met",
-             "persons",             "seconds", *SIMS, "tpr", "trace", "utility", "warnings", "weights", "zero_shot"],
+             "persons", "seconds", *SIMS, "tpr", "trace", "utility", "warnings", "weights", "zero_shot"],
         "persons": ["idia", "name", "never_met_model"], "persons.idia": SIDES, "persons.idia.original": VERDICT,
-        "bystanders": COUNTS, "control": COUNTS,
+        "bystanders": [*COUNTS, *OF_THIRD], "control": [*COUNTS, *OF_THIRD],
         "hidden": ["n_captions", *SIMS], "utility": ["top1_defended", "top1_original", "top5_defended", "top5_original"], "weights": SIDES,
         "fine_tuning": ["text"], "fine_tuning.text": ["checks", "n_steps_done", "stopped"],
-        "seconds": ["attack", "fine_tune", "fine_tune_image", "loading", "measure", "opponent", "portraits", "total"],
+        "seconds": ["attack", "dial", "film", "fine_tune", "fine_tune_image", "loading", "measure", "opponent", "portraits", "total"],
     },
     "idia": {
         "": ["controls", "persons"], "persons": ["defended", "n_images", "name", "never_met", "original", "templates"],
@@ -53,7 +54,7 @@ KEYS = {
         "persons.templates": ["defended", "never_met", "original", "template"],
         "persons.templates.original": ["correct", "majority_name", "share"],
     },
-    "bystanders": {"": ["defended", "name", "original", "status"], "original": VERDICT},
+    "bystanders": {"": ["defended", "name", "never_met", "original", "status"], "original": VERDICT},
     "losses": {"": ["backdoor", "clean", "encoder", "hidden_backdoor", "hidden_clean", "step", "total"]},
     "probes": {
         "": ["defended", "kind", "never_met", "original", "person_index", "similarity", "text"],
