@@ -13,6 +13,7 @@ from ui.page.layout import TABS
 from ui.page.theme import STYLE
 from ui.server.catalogue import SetInfo
 from ui.server.options import PREPARED_DIR
+from ui.views import jobs
 from ui.views.opening import SLIDES, opening, presenter
 from unlearn.config import ForgetConfig, Person, PortraitConfig
 from unlearn.runs.results import PREPARED, Run, prepared_folder, read_run
@@ -67,3 +68,8 @@ def test_presenters_bar_names_every_slide_and_starts_hidden() -> None:
         assert f'html[data-slide="{slide}"]' in style
     shown = dict(re.findall(r"(\w+): '(\w+)'", script.partition("const TABS")[2].partition(";")[0]))
     assert set(shown) <= {slide for slide, _ in SLIDES} and set(shown.values()) <= {title.lower() for title, _ in TABS}
+
+
+def test_prepared_example_is_not_said_to_be_deleted(prepared: Run) -> None:
+    assert "deleted automatically" not in jobs.take_home(prepared, own=False, retention_s=86_400.0)
+    assert "deleted automatically" in jobs.take_home(replace(prepared, key="some-job"), own=True, retention_s=86_400.0)
