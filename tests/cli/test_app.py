@@ -31,21 +31,6 @@ def write_photos(folder: Path, n_photos: int) -> None:
         (folder / f"{number}.png").write_bytes(encoded(picture(number)))
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
-    """Run the command line with arguments; gives (exit code, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        data = ("--data-dir", tmp_path / "data", "--device", "cpu", "--offline")
-        monkeypatch.setattr(sys, "argv", ["unlearn", *map(str, (*data, *arguments))])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def run(miniature: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"

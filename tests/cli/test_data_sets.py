@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from tests.support import published_sets as published
 from tests.support.miniature import MEMBERS
 from ui.views.numbers import number_rows
-from unlearn.cli import app as command_line
 from unlearn.cli.folders import photo_folders
 from unlearn.config import ForgetConfig, Person
 from unlearn.config.zero_shot import ZeroShotSource
@@ -29,21 +27,6 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "sun397": published.sun397,
     "facescrub": published.facescrub,
 }
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
-    """Run the command line with arguments; gives (exit code, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        data = ("--data-dir", tmp_path / "data", "--device", "cpu", "--offline")
-        monkeypatch.setattr(sys, "argv", ["unlearn", *map(str, (*data, *arguments))])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return run
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

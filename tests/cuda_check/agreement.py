@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -80,5 +81,5 @@ def _latents(device: torch.device, sizes: Sizes, kind: torch.dtype) -> Tensor:
     diffusion = diffusion_on(device, sizes, kind, side=8 if sizes.is_small else 32)
     generator = torch.Generator().manual_seed(1)
     condition = Condition(torch.randn(77, 768, generator=generator), torch.randn(77, 768, generator=generator))
-    unwatched = lambda step, latents: None  # noqa: E731
+    unwatched = partial(drawing.no_step_end, 0)
     return drawing._denoise(diffusion, [(0, condition)], PortraitConfig(n_steps=N_STEPS), lambda progress: None, unwatched).cpu()
